@@ -1,0 +1,29 @@
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from typing import ClassVar as _ClassVar
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class AcquisitionFunction(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ACQUISITION_FUNCTION_UNSPECIFIED: _ClassVar[AcquisitionFunction]
+    ACQUISITION_FUNCTION_MAXIMUM_ENTROPY: _ClassVar[AcquisitionFunction]
+    ACQUISITION_FUNCTION_LEAST_CONFIDENCE: _ClassVar[AcquisitionFunction]
+    ACQUISITION_FUNCTION_MARGIN: _ClassVar[AcquisitionFunction]
+    ACQUISITION_FUNCTION_MINIMUM_DISTANCE: _ClassVar[AcquisitionFunction]
+
+class CandidateSource(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    CANDIDATE_SOURCE_UNSPECIFIED: _ClassVar[CandidateSource]
+    CANDIDATE_SOURCE_SYNTHESIS: _ClassVar[CandidateSource]
+    CANDIDATE_SOURCE_RANDOM: _ClassVar[CandidateSource]
+    CANDIDATE_SOURCE_EXHAUSTIVE: _ClassVar[CandidateSource]
+ACQUISITION_FUNCTION_UNSPECIFIED: AcquisitionFunction
+ACQUISITION_FUNCTION_MAXIMUM_ENTROPY: AcquisitionFunction
+ACQUISITION_FUNCTION_LEAST_CONFIDENCE: AcquisitionFunction
+ACQUISITION_FUNCTION_MARGIN: AcquisitionFunction
+ACQUISITION_FUNCTION_MINIMUM_DISTANCE: AcquisitionFunction
+CANDIDATE_SOURCE_UNSPECIFIED: CandidateSource
+CANDIDATE_SOURCE_SYNTHESIS: CandidateSource
+CANDIDATE_SOURCE_RANDOM: CandidateSource
+CANDIDATE_SOURCE_EXHAUSTIVE: CandidateSource

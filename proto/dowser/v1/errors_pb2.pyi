@@ -1,0 +1,58 @@
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from typing import ClassVar as _ClassVar
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ERROR_REASON_UNSPECIFIED: _ClassVar[ErrorReason]
+    ERROR_REASON_INVALID_ARGUMENT: _ClassVar[ErrorReason]
+    ERROR_REASON_POOL_NOT_FOUND: _ClassVar[ErrorReason]
+    ERROR_REASON_CAMPAIGN_NOT_FOUND: _ClassVar[ErrorReason]
+    ERROR_REASON_CLASSIFIER_NOT_FOUND: _ClassVar[ErrorReason]
+    ERROR_REASON_POOL_ID_NOT_FOUND: _ClassVar[ErrorReason]
+    ERROR_REASON_CAMPAIGN_EXISTS: _ClassVar[ErrorReason]
+    ERROR_REASON_BUDGET_EXCEEDS_POOL: _ClassVar[ErrorReason]
+    ERROR_REASON_SHAPE_MISMATCH: _ClassVar[ErrorReason]
+    ERROR_REASON_NOT_FINITE: _ClassVar[ErrorReason]
+    ERROR_REASON_CLASSIFIER_REJECTED: _ClassVar[ErrorReason]
+    ERROR_REASON_CLASSIFIER_MISMATCH: _ClassVar[ErrorReason]
+    ERROR_REASON_ACQUISITION_UNSUPPORTED: _ClassVar[ErrorReason]
+    ERROR_REASON_GRADIENT_REQUIRED: _ClassVar[ErrorReason]
+    ERROR_REASON_CHECKSUM_MISMATCH: _ClassVar[ErrorReason]
+    ERROR_REASON_TOO_LARGE: _ClassVar[ErrorReason]
+    ERROR_REASON_REQUEST_ID_REUSED: _ClassVar[ErrorReason]
+    ERROR_REASON_LABEL_CONFLICT: _ClassVar[ErrorReason]
+    ERROR_REASON_OVERLOADED: _ClassVar[ErrorReason]
+    ERROR_REASON_UNAVAILABLE: _ClassVar[ErrorReason]
+    ERROR_REASON_INDEX_VERSION_TOO_OLD: _ClassVar[ErrorReason]
+    ERROR_REASON_DEADLINE_EXCEEDED: _ClassVar[ErrorReason]
+    ERROR_REASON_CANCELLED: _ClassVar[ErrorReason]
+    ERROR_REASON_CORRUPT_FILE: _ClassVar[ErrorReason]
+    ERROR_REASON_INTERNAL: _ClassVar[ErrorReason]
+ERROR_REASON_UNSPECIFIED: ErrorReason
+ERROR_REASON_INVALID_ARGUMENT: ErrorReason
+ERROR_REASON_POOL_NOT_FOUND: ErrorReason
+ERROR_REASON_CAMPAIGN_NOT_FOUND: ErrorReason
+ERROR_REASON_CLASSIFIER_NOT_FOUND: ErrorReason
+ERROR_REASON_POOL_ID_NOT_FOUND: ErrorReason
+ERROR_REASON_CAMPAIGN_EXISTS: ErrorReason
+ERROR_REASON_BUDGET_EXCEEDS_POOL: ErrorReason
+ERROR_REASON_SHAPE_MISMATCH: ErrorReason
+ERROR_REASON_NOT_FINITE: ErrorReason
+ERROR_REASON_CLASSIFIER_REJECTED: ErrorReason
+ERROR_REASON_CLASSIFIER_MISMATCH: ErrorReason
+ERROR_REASON_ACQUISITION_UNSUPPORTED: ErrorReason
+ERROR_REASON_GRADIENT_REQUIRED: ErrorReason
+ERROR_REASON_CHECKSUM_MISMATCH: ErrorReason
+ERROR_REASON_TOO_LARGE: ErrorReason
+ERROR_REASON_REQUEST_ID_REUSED: ErrorReason
+ERROR_REASON_LABEL_CONFLICT: ErrorReason
+ERROR_REASON_OVERLOADED: ErrorReason
+ERROR_REASON_UNAVAILABLE: ErrorReason
+ERROR_REASON_INDEX_VERSION_TOO_OLD: ErrorReason
+ERROR_REASON_DEADLINE_EXCEEDED: ErrorReason
+ERROR_REASON_CANCELLED: ErrorReason
+ERROR_REASON_CORRUPT_FILE: ErrorReason
+ERROR_REASON_INTERNAL: ErrorReason

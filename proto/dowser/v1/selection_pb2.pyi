@@ -1,0 +1,184 @@
+from dowser.v1 import acquisition_pb2 as _acquisition_pb2
+from dowser.v1 import campaigns_pb2 as _campaigns_pb2
+from dowser.v1 import tensors_pb2 as _tensors_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class SynthesisOptions(_message.Message):
+    __slots__ = ("latents", "steps", "step_size")
+    LATENTS_FIELD_NUMBER: _ClassVar[int]
+    STEPS_FIELD_NUMBER: _ClassVar[int]
+    STEP_SIZE_FIELD_NUMBER: _ClassVar[int]
+    latents: int
+    steps: int
+    step_size: float
+    def __init__(self, latents: _Optional[int] = ..., steps: _Optional[int] = ..., step_size: _Optional[float] = ...) -> None: ...
+
+class DowserStrategy(_message.Message):
+    __slots__ = ("synthesis", "max_scored")
+    SYNTHESIS_FIELD_NUMBER: _ClassVar[int]
+    MAX_SCORED_FIELD_NUMBER: _ClassVar[int]
+    synthesis: SynthesisOptions
+    max_scored: int
+    def __init__(self, synthesis: _Optional[_Union[SynthesisOptions, _Mapping]] = ..., max_scored: _Optional[int] = ...) -> None: ...
+
+class ExhaustiveStrategy(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class RandomStrategy(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class RandomSubsetStrategy(_message.Message):
+    __slots__ = ("max_scored",)
+    MAX_SCORED_FIELD_NUMBER: _ClassVar[int]
+    max_scored: int
+    def __init__(self, max_scored: _Optional[int] = ...) -> None: ...
+
+class SelectSamplesRequest(_message.Message):
+    __slots__ = ("request_id", "campaign_id", "classifier_id", "budget", "acquisition", "dowser", "exhaustive", "random", "random_subset", "seed", "min_index_version", "return_synthetic")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    CAMPAIGN_ID_FIELD_NUMBER: _ClassVar[int]
+    CLASSIFIER_ID_FIELD_NUMBER: _ClassVar[int]
+    BUDGET_FIELD_NUMBER: _ClassVar[int]
+    ACQUISITION_FIELD_NUMBER: _ClassVar[int]
+    DOWSER_FIELD_NUMBER: _ClassVar[int]
+    EXHAUSTIVE_FIELD_NUMBER: _ClassVar[int]
+    RANDOM_FIELD_NUMBER: _ClassVar[int]
+    RANDOM_SUBSET_FIELD_NUMBER: _ClassVar[int]
+    SEED_FIELD_NUMBER: _ClassVar[int]
+    MIN_INDEX_VERSION_FIELD_NUMBER: _ClassVar[int]
+    RETURN_SYNTHETIC_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    campaign_id: str
+    classifier_id: str
+    budget: int
+    acquisition: _acquisition_pb2.AcquisitionFunction
+    dowser: DowserStrategy
+    exhaustive: ExhaustiveStrategy
+    random: RandomStrategy
+    random_subset: RandomSubsetStrategy
+    seed: int
+    min_index_version: int
+    return_synthetic: bool
+    def __init__(self, request_id: _Optional[str] = ..., campaign_id: _Optional[str] = ..., classifier_id: _Optional[str] = ..., budget: _Optional[int] = ..., acquisition: _Optional[_Union[_acquisition_pb2.AcquisitionFunction, str]] = ..., dowser: _Optional[_Union[DowserStrategy, _Mapping]] = ..., exhaustive: _Optional[_Union[ExhaustiveStrategy, _Mapping]] = ..., random: _Optional[_Union[RandomStrategy, _Mapping]] = ..., random_subset: _Optional[_Union[RandomSubsetStrategy, _Mapping]] = ..., seed: _Optional[int] = ..., min_index_version: _Optional[int] = ..., return_synthetic: _Optional[bool] = ...) -> None: ...
+
+class Pick(_message.Message):
+    __slots__ = ("pool_id", "score", "source", "synthetic_index", "synthetic_score", "distance", "predicted_class")
+    POOL_ID_FIELD_NUMBER: _ClassVar[int]
+    SCORE_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    SYNTHETIC_INDEX_FIELD_NUMBER: _ClassVar[int]
+    SYNTHETIC_SCORE_FIELD_NUMBER: _ClassVar[int]
+    DISTANCE_FIELD_NUMBER: _ClassVar[int]
+    PREDICTED_CLASS_FIELD_NUMBER: _ClassVar[int]
+    pool_id: int
+    score: float
+    source: _acquisition_pb2.CandidateSource
+    synthetic_index: int
+    synthetic_score: float
+    distance: float
+    predicted_class: int
+    def __init__(self, pool_id: _Optional[int] = ..., score: _Optional[float] = ..., source: _Optional[_Union[_acquisition_pb2.CandidateSource, str]] = ..., synthetic_index: _Optional[int] = ..., synthetic_score: _Optional[float] = ..., distance: _Optional[float] = ..., predicted_class: _Optional[int] = ...) -> None: ...
+
+class StageTiming(_message.Message):
+    __slots__ = ("stage", "seconds", "engine_seconds")
+    STAGE_FIELD_NUMBER: _ClassVar[int]
+    SECONDS_FIELD_NUMBER: _ClassVar[int]
+    ENGINE_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    stage: str
+    seconds: float
+    engine_seconds: float
+    def __init__(self, stage: _Optional[str] = ..., seconds: _Optional[float] = ..., engine_seconds: _Optional[float] = ...) -> None: ...
+
+class SelectSamplesResponse(_message.Message):
+    __slots__ = ("picks", "round", "timings", "total_seconds", "scored", "visited", "index_version", "seed", "match_gap", "synthetic_samples", "synthetic_scores")
+    PICKS_FIELD_NUMBER: _ClassVar[int]
+    ROUND_FIELD_NUMBER: _ClassVar[int]
+    TIMINGS_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    SCORED_FIELD_NUMBER: _ClassVar[int]
+    VISITED_FIELD_NUMBER: _ClassVar[int]
+    INDEX_VERSION_FIELD_NUMBER: _ClassVar[int]
+    SEED_FIELD_NUMBER: _ClassVar[int]
+    MATCH_GAP_FIELD_NUMBER: _ClassVar[int]
+    SYNTHETIC_SAMPLES_FIELD_NUMBER: _ClassVar[int]
+    SYNTHETIC_SCORES_FIELD_NUMBER: _ClassVar[int]
+    picks: _containers.RepeatedCompositeFieldContainer[Pick]
+    round: int
+    timings: _containers.RepeatedCompositeFieldContainer[StageTiming]
+    total_seconds: float
+    scored: int
+    visited: int
+    index_version: int
+    seed: int
+    match_gap: float
+    synthetic_samples: _tensors_pb2.Tensor
+    synthetic_scores: _containers.RepeatedScalarFieldContainer[float]
+    def __init__(self, picks: _Optional[_Iterable[_Union[Pick, _Mapping]]] = ..., round: _Optional[int] = ..., timings: _Optional[_Iterable[_Union[StageTiming, _Mapping]]] = ..., total_seconds: _Optional[float] = ..., scored: _Optional[int] = ..., visited: _Optional[int] = ..., index_version: _Optional[int] = ..., seed: _Optional[int] = ..., match_gap: _Optional[float] = ..., synthetic_samples: _Optional[_Union[_tensors_pb2.Tensor, _Mapping]] = ..., synthetic_scores: _Optional[_Iterable[float]] = ...) -> None: ...
+
+class RecordLabelsRequest(_message.Message):
+    __slots__ = ("request_id", "campaign_id", "labels")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    CAMPAIGN_ID_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    campaign_id: str
+    labels: _containers.RepeatedCompositeFieldContainer[_campaigns_pb2.Label]
+    def __init__(self, request_id: _Optional[str] = ..., campaign_id: _Optional[str] = ..., labels: _Optional[_Iterable[_Union[_campaigns_pb2.Label, _Mapping]]] = ...) -> None: ...
+
+class RecordLabelsResponse(_message.Message):
+    __slots__ = ("recorded", "labeled")
+    RECORDED_FIELD_NUMBER: _ClassVar[int]
+    LABELED_FIELD_NUMBER: _ClassVar[int]
+    recorded: int
+    labeled: int
+    def __init__(self, recorded: _Optional[int] = ..., labeled: _Optional[int] = ...) -> None: ...
+
+class ReleaseSamplesRequest(_message.Message):
+    __slots__ = ("request_id", "campaign_id", "pool_ids")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    CAMPAIGN_ID_FIELD_NUMBER: _ClassVar[int]
+    POOL_IDS_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    campaign_id: str
+    pool_ids: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, request_id: _Optional[str] = ..., campaign_id: _Optional[str] = ..., pool_ids: _Optional[_Iterable[int]] = ...) -> None: ...
+
+class ReleaseSamplesResponse(_message.Message):
+    __slots__ = ("released",)
+    RELEASED_FIELD_NUMBER: _ClassVar[int]
+    released: int
+    def __init__(self, released: _Optional[int] = ...) -> None: ...
+
+class SynthesizeSamplesRequest(_message.Message):
+    __slots__ = ("pool", "classifier_id", "acquisition", "synthesis", "seed")
+    POOL_FIELD_NUMBER: _ClassVar[int]
+    CLASSIFIER_ID_FIELD_NUMBER: _ClassVar[int]
+    ACQUISITION_FIELD_NUMBER: _ClassVar[int]
+    SYNTHESIS_FIELD_NUMBER: _ClassVar[int]
+    SEED_FIELD_NUMBER: _ClassVar[int]
+    pool: str
+    classifier_id: str
+    acquisition: _acquisition_pb2.AcquisitionFunction
+    synthesis: SynthesisOptions
+    seed: int
+    def __init__(self, pool: _Optional[str] = ..., classifier_id: _Optional[str] = ..., acquisition: _Optional[_Union[_acquisition_pb2.AcquisitionFunction, str]] = ..., synthesis: _Optional[_Union[SynthesisOptions, _Mapping]] = ..., seed: _Optional[int] = ...) -> None: ...
+
+class SynthesizeSamplesResponse(_message.Message):
+    __slots__ = ("samples", "scores", "initial_scores", "timings")
+    SAMPLES_FIELD_NUMBER: _ClassVar[int]
+    SCORES_FIELD_NUMBER: _ClassVar[int]
+    INITIAL_SCORES_FIELD_NUMBER: _ClassVar[int]
+    TIMINGS_FIELD_NUMBER: _ClassVar[int]
+    samples: _tensors_pb2.Tensor
+    scores: _containers.RepeatedScalarFieldContainer[float]
+    initial_scores: _containers.RepeatedScalarFieldContainer[float]
+    timings: _containers.RepeatedCompositeFieldContainer[StageTiming]
+    def __init__(self, samples: _Optional[_Union[_tensors_pb2.Tensor, _Mapping]] = ..., scores: _Optional[_Iterable[float]] = ..., initial_scores: _Optional[_Iterable[float]] = ..., timings: _Optional[_Iterable[_Union[StageTiming, _Mapping]]] = ...) -> None: ...
