@@ -1,0 +1,101 @@
+"""Dowser's client: ask a server which samples to label next.
+
+    from client import ActiveLearner, Client
+
+    with Client.connect("127.0.0.1:50051") as client:
+        learner = ActiveLearner(client, campaign="digits", train=train, oracle=oracle, budget=50)
+        learner.seed_labels(first_ids, first_labels)
+        for report in learner:
+            print(report.round, report.labeled)
+
+Needs grpcio, protobuf and numpy; only `export_classifier` needs more (pip install "dowser-al[export]").
+"""
+
+from client.async_client import AsyncClient
+from client.errors import (
+    AlreadyExistsError,
+    CallCancelledError,
+    ConflictError,
+    DeadlineExceededError,
+    DowserError,
+    FailedPreconditionError,
+    InternalError,
+    InvalidArgumentError,
+    MissingExtraError,
+    NotFoundError,
+    PermissionDeniedError,
+    ResourceExhaustedError,
+    UnauthenticatedError,
+    UnavailableError,
+    UnimplementedError,
+)
+from client.export import ClassifierExporter, export_classifier
+from client.loop import ActiveLearner, RoundReport, RoundSeconds
+from client.retry import RetryPolicy
+from client.sync_client import Client
+from client.transport import TlsConfig
+from client.types import (
+    Acquisition,
+    Campaign,
+    CandidateSource,
+    ClassifierInfo,
+    Dowser,
+    Exhaustive,
+    Label,
+    LabelsRecorded,
+    ModelSource,
+    Neighbors,
+    Pick,
+    Pool,
+    Random,
+    RandomSubset,
+    Selection,
+    StageTiming,
+    Strategy,
+    Synthesis,
+)
+
+__all__ = [
+    "Acquisition",
+    "ActiveLearner",
+    "AlreadyExistsError",
+    "AsyncClient",
+    "CallCancelledError",
+    "Campaign",
+    "CandidateSource",
+    "ClassifierExporter",
+    "ClassifierInfo",
+    "Client",
+    "ConflictError",
+    "DeadlineExceededError",
+    "Dowser",
+    "DowserError",
+    "Exhaustive",
+    "FailedPreconditionError",
+    "InternalError",
+    "InvalidArgumentError",
+    "Label",
+    "LabelsRecorded",
+    "MissingExtraError",
+    "ModelSource",
+    "Neighbors",
+    "NotFoundError",
+    "PermissionDeniedError",
+    "Pick",
+    "Pool",
+    "Random",
+    "RandomSubset",
+    "ResourceExhaustedError",
+    "RetryPolicy",
+    "RoundReport",
+    "RoundSeconds",
+    "Selection",
+    "StageTiming",
+    "Strategy",
+    "Synthesis",
+    "TlsConfig",
+    "UnauthenticatedError",
+    "UnavailableError",
+    "UnimplementedError",
+    "export_classifier",
+]

@@ -1,0 +1,244 @@
+"""The asyncio client: the methods of `client.sync_client.Client`, as coroutines.
+
+    async with AsyncClient.connect("127.0.0.1:50051") as client:
+        campaign = await client.create_campaign("digits")
+        selection = await client.select_samples(campaign, classifier=info, budget=50)
+
+Belongs to the event loop it was made in. A test holds its methods and their parameters equal to the blocking
+client's, whose docstrings say more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Mapping
+from types import TracebackType
+from typing import Any, TypeVar
+
+import grpc
+import numpy as np
+from numpy.typing import NDArray
+
+from client import transport
+from client.conversion import requests
+from client.conversion.call import Call
+from client.retry import RetryPolicy
+from client.transport import DEFAULT_MESSAGE_BYTES, DEFAULT_TIMEOUT_SECONDS, Settings, TlsConfig
+from client.types import (
+    Acquisition,
+    Campaign,
+    ClassifierInfo,
+    Dowser,
+    Label,
+    LabelsRecorded,
+    ModelSource,
+    Neighbors,
+    Pool,
+    PoolIds,
+    Selection,
+    Strategy,
+    Synthesis,
+)
+
+T = TypeVar("T")
+
+
+class AsyncClient:
+    """A connection to a Dowser server; make one with `connect`, inside a running event loop."""
+
+    def __init__(self, channel: grpc.aio.Channel, settings: Settings) -> None:
+        self._channel = channel
+        self._settings = settings
+
+    @classmethod
+    def connect(
+        cls,
+        target: str,
+        *,
+        timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
+        tls: TlsConfig | None = None,
+        token: str | None = None,
+        retry: RetryPolicy | None = None,
+        max_message_bytes: int = DEFAULT_MESSAGE_BYTES,
+    ) -> AsyncClient:
+        """Prepare a connection; it is made with the first call, and again whenever it is lost."""
+        settings = Settings(
+            target=target,
+            timeout_seconds=timeout_seconds,
+            tls=tls,
+            token=token,
+            retry=retry or RetryPolicy(),
+            max_message_bytes=max_message_bytes,
+        )
+        return cls(transport.open_async_channel(settings), settings)
+
+    async def close(self) -> None:
+        """Close the connection; calls in flight are cancelled."""
+        await self._channel.close()
+
+    async def __aenter__(self) -> AsyncClient:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def with_timeout(self, timeout_seconds: float) -> AsyncClient:
+        """Return a client on the same connection whose calls have another deadline."""
+        return AsyncClient(self._channel, self._settings.with_timeout(timeout_seconds))
+
+    # Pools
+
+    async def list_pools(self) -> tuple[Pool, ...]:
+        """Return the pools that the server serves."""
+        return await self._send(requests.list_pools())
+
+    async def get_pool(self, name: str = "") -> Pool:
+        """Return one pool; no name means the server's only one."""
+        return await self._send(requests.get_pool(name))
+
+    async def get_samples(self, pool_ids: PoolIds, *, pool: str = "") -> NDArray[Any]:
+        """Return raw samples [n, *raw_shape] in the order of the ids, however many calls that takes."""
+        pages = [await self._send(call) for call in requests.get_samples(pool_ids, pool=pool)]
+        return pages[0] if len(pages) == 1 else np.concatenate(pages)
+
+    async def search_neighbors(
+        self,
+        *,
+        samples: NDArray[Any] | None = None,
+        features: NDArray[Any] | None = None,
+        pool_ids: PoolIds | None = None,
+        k: int,
+        campaign: Campaign | str | None = None,
+        pool: str = "",
+        min_index_version: int = 0,
+    ) -> Neighbors:
+        """Find the nearest pool samples of each query."""
+        return await self._send(
+            requests.search_neighbors(
+                samples=samples,
+                features=features,
+                pool_ids=pool_ids,
+                k=k,
+                campaign=campaign,
+                pool=pool,
+                min_index_version=min_index_version,
+            )
+        )
+
+    # Campaigns
+
+    async def create_campaign(
+        self, name: str, *, pool: str = "", seed: int = 0, request_id: str | None = None
+    ) -> Campaign:
+        """Start a labeling project; selections that name no seed derive theirs from `seed` and the round."""
+        return await self._send(requests.create_campaign(name, pool=pool, seed=seed, request_id=request_id))
+
+    async def get_campaign(self, campaign: Campaign | str) -> Campaign:
+        """Return a campaign as it stands now, given its id or name."""
+        return await self._send(requests.get_campaign(campaign))
+
+    async def list_campaigns(self, *, pool: str = "") -> tuple[Campaign, ...]:
+        """Return the campaigns of a pool, or of all pools, in order of creation."""
+        return await self._send(requests.list_campaigns(pool=pool))
+
+    async def delete_campaign(self, campaign: Campaign | str, *, request_id: str | None = None) -> None:
+        """Delete a campaign with its labels and leases."""
+        await self._send(requests.delete_campaign(campaign, request_id=request_id))
+
+    async def list_labels(self, campaign: Campaign | str, *, page_size: int = 10_000) -> AsyncIterator[Label]:
+        """Yield the labels of a campaign in the order they were recorded, fetching a page at a time."""
+        token = ""
+        while True:
+            page = await self._send(requests.list_labels(campaign, page_size=page_size, page_token=token))
+            for label in page.labels:
+                yield label
+            token = page.next_page_token
+            if not token:
+                return
+
+    # Classifiers
+
+    async def upload_classifier(self, model: ModelSource, *, pool: str = "") -> ClassifierInfo:
+        """Upload the classifier of the current round; the same bytes again are cheap."""
+        return await self._send(requests.upload_classifier(model, pool=pool))
+
+    async def get_classifier(self, classifier: ClassifierInfo | str) -> ClassifierInfo:
+        """Return what the server knows of an uploaded classifier."""
+        return await self._send(requests.get_classifier(classifier))
+
+    # Selection
+
+    async def select_samples(
+        self,
+        campaign: Campaign | str,
+        *,
+        classifier: ClassifierInfo | str | None = None,
+        budget: int,
+        acquisition: Acquisition | str = Acquisition.MAXIMUM_ENTROPY,
+        strategy: Strategy = Dowser(),  # noqa: B008 - frozen
+        seed: int | None = None,
+        return_synthetic: bool = False,
+        min_index_version: int = 0,
+        request_id: str | None = None,
+    ) -> Selection:
+        """Pick the samples to label next and lease them to the campaign."""
+        return await self._send(
+            requests.select_samples(
+                campaign,
+                classifier=classifier,
+                budget=budget,
+                acquisition=acquisition,
+                strategy=strategy,
+                seed=seed,
+                return_synthetic=return_synthetic,
+                min_index_version=min_index_version,
+                request_id=request_id,
+            )
+        )
+
+    async def record_labels(
+        self,
+        campaign: Campaign | str,
+        labels: Mapping[int, int] | Iterable[tuple[int, int]],
+        *,
+        annotator: str = "",
+        request_id: str | None = None,
+    ) -> LabelsRecorded:
+        """Record what the oracle said, {pool_id: class}; all or none, at most 100,000 a call."""
+        return await self._send(
+            requests.record_labels(campaign, labels, annotator=annotator, request_id=request_id)
+        )
+
+    async def release_samples(
+        self, campaign: Campaign | str, pool_ids: PoolIds, *, request_id: str | None = None
+    ) -> int:
+        """Give leased samples back unlabeled; returns how many were leased."""
+        return await self._send(requests.release_samples(campaign, pool_ids, request_id=request_id))
+
+    async def synthesize_samples(
+        self,
+        classifier: ClassifierInfo | str,
+        *,
+        pool: str = "",
+        acquisition: Acquisition | str = Acquisition.MAXIMUM_ENTROPY,
+        latents: int = 10,
+        steps: int | None = None,
+        step_size: float | None = None,
+        seed: int = 0,
+    ) -> Synthesis:
+        """Return informative synthetic samples without touching the pool."""
+        return await self._send(
+            requests.synthesize_samples(
+                classifier,
+                pool=pool,
+                acquisition=acquisition,
+                latents=latents,
+                steps=steps,
+                step_size=step_size,
+                seed=seed,
+            )
+        )
+
+    async def _send(self, call: Call[T]) -> T:
+        return await transport.send_async(self._channel, call, self._settings)

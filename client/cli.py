@@ -1,0 +1,272 @@
+"""The console script `dowser`: a server's pools, campaigns and selections from the shell.
+
+Exit code 0 on success, 1 where the server or a file refuses (one line on stderr), 2 for a wrong command line.
+`--json` prints one JSON document instead of a table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from client.cli_files import InputError, read_array, read_labels
+from client.cli_output import print_json, print_table, print_value
+from client.errors import DowserError
+from client.sync_client import Client
+from client.transport import DEFAULT_TIMEOUT_SECONDS, TlsConfig
+from client.types import Acquisition, ClassifierInfo, Dowser, Exhaustive, Random, RandomSubset, Strategy
+
+DEFAULT_TARGET = "127.0.0.1:50051"
+STRATEGIES = ("dowser", "exhaustive", "random", "random-subset")
+
+Command = Callable[[Client, argparse.Namespace], None]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    arguments = _parser().parse_args(argv)
+    command: Command = arguments.command
+    try:
+        tls = TlsConfig(ca_certificates=arguments.tls_ca) if arguments.tls or arguments.tls_ca else None
+        with Client.connect(
+            arguments.target,
+            timeout_seconds=arguments.timeout,
+            tls=tls,
+            token=os.environ.get("DOWSER_TOKEN") or None,
+        ) as client:
+            command(client, arguments)
+    except (DowserError, InputError) as error:
+        print(f"dowser: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        # The reader (head, less) has seen enough; keep the interpreter from flushing into it once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def _pools(client: Client, arguments: argparse.Namespace) -> None:
+    pools = client.list_pools()
+    if arguments.json:
+        return print_json(pools)
+    columns = ("name", "size", "raw_shape", "input_shape", "feature_dim", "index_factory", "recall_at_10")
+    print_table(columns, pools)
+
+
+def _campaigns_list(client: Client, arguments: argparse.Namespace) -> None:
+    campaigns = client.list_campaigns(pool=arguments.pool)
+    if arguments.json:
+        return print_json(campaigns)
+    columns = ("campaign_id", "name", "pool", "rounds", "labeled", "leased", "unlabeled", "create_time")
+    print_table(columns, campaigns)
+
+
+def _campaigns_create(client: Client, arguments: argparse.Namespace) -> None:
+    print_value(
+        client.create_campaign(arguments.name, pool=arguments.pool, seed=arguments.seed), arguments.json
+    )
+
+
+def _campaigns_get(client: Client, arguments: argparse.Namespace) -> None:
+    print_value(client.get_campaign(arguments.campaign), arguments.json)
+
+
+def _campaigns_delete(client: Client, arguments: argparse.Namespace) -> None:
+    client.delete_campaign(arguments.campaign)
+    print_value({"deleted": arguments.campaign}, arguments.json)
+
+
+def _classifiers_upload(client: Client, arguments: argparse.Namespace) -> None:
+    print_value(client.upload_classifier(arguments.file, pool=arguments.pool), arguments.json)
+
+
+def _classifiers_get(client: Client, arguments: argparse.Namespace) -> None:
+    print_value(client.get_classifier(arguments.classifier), arguments.json)
+
+
+def _select(client: Client, arguments: argparse.Namespace) -> None:
+    classifier: ClassifierInfo | str | None = arguments.classifier
+    if isinstance(classifier, str) and not classifier.startswith("sha256:"):
+        pool = client.get_campaign(arguments.campaign).pool
+        classifier = client.upload_classifier(Path(classifier), pool=pool)
+    selection = client.select_samples(
+        arguments.campaign,
+        classifier=classifier,
+        budget=arguments.budget,
+        acquisition=arguments.acquisition,
+        strategy=_strategy(arguments),
+        seed=arguments.seed,
+    )
+    if arguments.json:
+        return print_json(selection)
+    columns = (
+        "pool_id",
+        "score",
+        "predicted_class",
+        "source",
+        "synthetic_index",
+        "synthetic_score",
+        "distance",
+    )
+    print_table(columns, selection.picks)
+    print(
+        f"\nround {selection.round}: {len(selection.picks)} picked, {selection.scored} scored, "
+        f"{selection.visited} visited in {selection.total_seconds:.3f} s"
+    )
+
+
+def _strategy(arguments: argparse.Namespace) -> Strategy:
+    match arguments.strategy:
+        case "exhaustive":
+            return Exhaustive()
+        case "random":
+            return Random()
+        case "random-subset":
+            return RandomSubset(max_scored=arguments.max_scored)
+    return Dowser(
+        max_scored=arguments.max_scored,
+        latents=arguments.latents,
+        steps=arguments.steps,
+        step_size=arguments.step_size,
+    )
+
+
+def _label(client: Client, arguments: argparse.Namespace) -> None:
+    labels = read_labels(arguments.labels, arguments.csv)
+    print_value(
+        client.record_labels(arguments.campaign, labels, annotator=arguments.annotator), arguments.json
+    )
+
+
+def _labels(client: Client, arguments: argparse.Namespace) -> None:
+    labels = tuple(client.list_labels(arguments.campaign))
+    if arguments.json:
+        return print_json(labels)
+    print_table(("pool_id", "label", "annotator", "record_time"), labels)
+
+
+def _release(client: Client, arguments: argparse.Namespace) -> None:
+    print_value({"released": client.release_samples(arguments.campaign, arguments.ids)}, arguments.json)
+
+
+def _search(client: Client, arguments: argparse.Namespace) -> None:
+    def array(path: Path | None) -> NDArray[Any] | None:
+        return read_array(path) if path is not None else None
+
+    found = client.search_neighbors(
+        samples=array(arguments.samples),
+        features=array(arguments.features),
+        pool_ids=arguments.ids,
+        k=arguments.k,
+        campaign=arguments.campaign,
+        pool=arguments.pool,
+    )
+    if arguments.json:
+        return print_json(found)
+    names = arguments.ids if arguments.ids is not None else range(len(found.pool_ids))
+    rows = [
+        {"query": query, "rank": rank, "pool_id": pool_id, "distance": distance}
+        for query, ids, distances in zip(names, found.pool_ids, found.distances, strict=True)
+        for rank, (pool_id, distance) in enumerate(zip(ids, distances, strict=True), start=1)
+    ]
+    print_table(("query", "rank", "pool_id", "distance"), rows)
+
+
+def _parser() -> argparse.ArgumentParser:
+    common = argparse.ArgumentParser(add_help=False)
+    group = common.add_argument_group("connection and output")
+    group.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    group.add_argument(
+        "--target",
+        default=os.environ.get("DOWSER_TARGET") or DEFAULT_TARGET,
+        help=f"host:port of the server (default: $DOWSER_TARGET or {DEFAULT_TARGET})",
+    )
+    group.add_argument("--timeout", type=float, default=DEFAULT_TIMEOUT_SECONDS, metavar="SECONDS")
+    group.add_argument("--tls", action="store_true", help="connect with TLS")
+    group.add_argument("--tls-ca", type=Path, metavar="PEM", help="authorities to trust; implies --tls")
+
+    parser = argparse.ArgumentParser(
+        prog="dowser",
+        description=__doc__.splitlines()[0] if __doc__ else None,
+        epilog="Token: $DOWSER_TOKEN.",
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(parent: Any, name: str, command: Command, description: str) -> argparse.ArgumentParser:
+        sub: argparse.ArgumentParser = parent.add_parser(
+            name, help=description, description=description, parents=[common]
+        )
+        sub.set_defaults(command=command)
+        return sub
+
+    def add_group(name: str, description: str) -> Any:
+        return commands.add_parser(name, help=description).add_subparsers(required=True, metavar="ACTION")
+
+    add(commands, "pools", _pools, "list the pools of the server")
+
+    campaigns = add_group("campaigns", "list, create, get and delete campaigns")
+    add(campaigns, "list", _campaigns_list, "list campaigns").add_argument("--pool", default="")
+    sub = add(campaigns, "create", _campaigns_create, "create a campaign")
+    sub.add_argument("name")
+    sub.add_argument("--pool", default="")
+    sub.add_argument("--seed", type=int, default=0)
+    add(campaigns, "get", _campaigns_get, "show a campaign").add_argument("campaign", help="id or name")
+    sub = add(campaigns, "delete", _campaigns_delete, "delete a campaign with its labels and leases")
+    sub.add_argument("campaign", help="id or name")
+
+    classifiers = add_group("classifiers", "upload and get classifiers")
+    sub = add(classifiers, "upload", _classifiers_upload, "upload an ONNX classifier")
+    sub.add_argument("file", type=Path)
+    sub.add_argument("--pool", default="")
+    add(classifiers, "get", _classifiers_get, "show a classifier").add_argument("classifier", help="its id")
+
+    sub = add(commands, "select", _select, "pick the samples to label next and lease them")
+    sub.add_argument("campaign", help="id or name")
+    sub.add_argument("--budget", type=int, required=True, help="how many samples")
+    sub.add_argument(
+        "--classifier", metavar="ID|FILE", help="an uploaded classifier, or an ONNX file to upload"
+    )
+    sub.add_argument("--acquisition", choices=list(Acquisition), default=Acquisition.MAXIMUM_ENTROPY)
+    sub.add_argument("--strategy", choices=STRATEGIES, default="dowser")
+    sub.add_argument(
+        "--max-scored", type=int, default=1000, help="real samples scored at most (default: 1000)"
+    )
+    sub.add_argument("--latents", type=int, help="latents optimized together (default: the budget)")
+    sub.add_argument("--steps", type=int, help="steps of the ascent (default: the server's)")
+    sub.add_argument("--step-size", type=float, help="step size of the ascent (default: the server's)")
+    sub.add_argument("--seed", type=int)
+
+    sub = add(commands, "label", _label, "record labels")
+    sub.add_argument("campaign", help="id or name")
+    sub.add_argument("labels", nargs="*", metavar="ID=LABEL")
+    sub.add_argument("--csv", metavar="FILE", help="lines of pool_id,label; - is standard input")
+    sub.add_argument("--annotator", default="")
+
+    sub = add(commands, "labels", _labels, "list the labels of a campaign")
+    sub.add_argument("campaign", help="id or name")
+
+    sub = add(commands, "release", _release, "give leased samples back unlabeled")
+    sub.add_argument("campaign", help="id or name")
+    sub.add_argument("ids", nargs="+", type=int, metavar="ID")
+
+    sub = add(commands, "search", _search, "find the nearest samples of a pool")
+    query = sub.add_mutually_exclusive_group(required=True)
+    query.add_argument("--ids", nargs="+", type=int, metavar="ID", help="samples of the pool")
+    query.add_argument("--samples", type=Path, metavar="NPY", help="raw samples or model inputs [n, ...]")
+    query.add_argument("--features", type=Path, metavar="NPY", help="features [n, D]")
+    sub.add_argument("-k", type=int, default=10, help="neighbors per query (default: 10)")
+    sub.add_argument("--campaign", help="leave out what is labeled or leased there")
+    sub.add_argument("--pool", default="")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

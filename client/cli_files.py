@@ -1,0 +1,71 @@
+"""What the command line reads: labels from arguments, CSV files and standard input, and arrays."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class InputError(Exception):
+    """An argument or file that cannot be read as what it should be."""
+
+
+def read_labels(arguments: Sequence[str], csv_path: str | None) -> dict[int, int]:
+    """Read labels {pool_id: class}.
+
+    Args:
+        arguments: "ID=LABEL" each.
+        csv_path: A file of lines pool_id,label, with or without a header line; "-" is standard input.
+
+    Raises:
+        InputError: There are none, one is no pair of integers, or an id is labeled in two ways.
+    """
+    pairs = [(f"argument {each!r}", *each.partition("=")[::2]) for each in arguments]
+    if csv_path == "-":
+        pairs += _csv_pairs("standard input", sys.stdin)
+    elif csv_path is not None:
+        try:
+            with Path(csv_path).open(newline="", encoding="utf-8") as lines:
+                pairs += _csv_pairs(csv_path, lines)
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"cannot read {csv_path}: {error}") from error
+    labels: dict[int, int] = {}
+    for where, pool_id_text, label_text in pairs:
+        try:
+            pool_id, label = int(pool_id_text), int(label_text)
+        except ValueError as error:
+            raise InputError(f"{where}: expected a pool id and a label, both integers") from error
+        if labels.setdefault(pool_id, label) != label:
+            raise InputError(f"{where}: {pool_id} is labeled {labels[pool_id]} already")
+    if not labels:
+        raise InputError("no labels; give ID=LABEL arguments or --csv FILE")
+    return labels
+
+
+def read_array(path: Path) -> NDArray[Any]:
+    """Read a .npy file.
+
+    Raises:
+        InputError: It is none.
+    """
+    try:
+        array: NDArray[Any] = np.load(path, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot read {path} as .npy: {error}") from error
+    return array
+
+
+def _csv_pairs(name: str, lines: Iterable[str]) -> list[tuple[str, str, str]]:
+    """Read (where, pool_id, label) of each line; a header line and empty lines are skipped."""
+    pairs = []
+    for number, row in enumerate(csv.reader(lines), start=1):
+        if not row or (number == 1 and not row[0].strip().isdigit()):
+            continue
+        pairs.append((f"{name} line {number}", row[0], row[1] if len(row) > 1 else ""))
+    return pairs

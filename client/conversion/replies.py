@@ -1,0 +1,226 @@
+"""Answers of the server, read into the client's values."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import numpy as np
+from dowser.v1 import acquisition_pb2, campaigns_pb2, classifiers_pb2, pools_pb2, selection_pb2
+from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
+from numpy.typing import NDArray
+
+from client.conversion import tensors
+from client.types import (
+    Campaign,
+    CandidateSource,
+    ClassifierInfo,
+    Label,
+    LabelPage,
+    LabelsRecorded,
+    Neighbors,
+    Pick,
+    Pool,
+    Selection,
+    StageTiming,
+    Synthesis,
+)
+
+T = TypeVar("T")
+
+_SOURCE_PREFIX = "CANDIDATE_SOURCE_"
+
+
+def pools(reply: pools_pb2.ListPoolsResponse) -> tuple[Pool, ...]:
+    """Read the pools of a server."""
+    return tuple(_pool(each) for each in reply.pools)
+
+
+def pool(reply: pools_pb2.GetPoolResponse) -> Pool:
+    """Read one pool."""
+    return _pool(reply.pool)
+
+
+def samples(reply: pools_pb2.GetSamplesResponse) -> NDArray[Any]:
+    """Read raw samples, [n, *raw_shape]."""
+    return tensors.decode(reply.samples)
+
+
+def neighbors(reply: pools_pb2.SearchNeighborsResponse) -> Neighbors:
+    """Read the neighbors of each query."""
+    return Neighbors(
+        pool_ids=tuple(_array(each.pool_ids, np.uint64) for each in reply.results),
+        distances=tuple(_array(each.distances, np.float32) for each in reply.results),
+        index_version=reply.index_version,
+    )
+
+
+def created_campaign(reply: campaigns_pb2.CreateCampaignResponse) -> Campaign:
+    """Read the campaign that was made."""
+    return _campaign(reply.campaign)
+
+
+def campaign(reply: campaigns_pb2.GetCampaignResponse) -> Campaign:
+    """Read one campaign."""
+    return _campaign(reply.campaign)
+
+
+def campaigns(reply: campaigns_pb2.ListCampaignsResponse) -> tuple[Campaign, ...]:
+    """Read campaigns, in order of creation."""
+    return tuple(_campaign(each) for each in reply.campaigns)
+
+
+def nothing(reply: Message) -> None:
+    """Read an answer that says no more than that it arrived."""
+    del reply
+
+
+def label_page(reply: campaigns_pb2.ListLabelsResponse) -> LabelPage:
+    """Read one page of labels."""
+    labels = tuple(
+        Label(
+            pool_id=each.pool_id,
+            label=each.label,
+            annotator=each.annotator,
+            record_time=_time(each.record_time),
+        )
+        for each in reply.labels
+    )
+    return LabelPage(labels=labels, next_page_token=reply.next_page_token)
+
+
+def uploaded_classifier(reply: classifiers_pb2.UploadClassifierResponse) -> ClassifierInfo:
+    """Read what the server found in an upload."""
+    return _classifier(reply.classifier)
+
+
+def classifier(reply: classifiers_pb2.GetClassifierResponse) -> ClassifierInfo:
+    """Read one classifier."""
+    return _classifier(reply.classifier)
+
+
+def selection(reply: selection_pb2.SelectSamplesResponse) -> Selection:
+    """Read a selection with its explanations."""
+    synthetic = reply.HasField("synthetic_samples")
+    return Selection(
+        picks=tuple(_pick(each) for each in reply.picks),
+        round=reply.round,
+        timings=_timings(reply.timings),
+        total_seconds=reply.total_seconds,
+        scored=reply.scored,
+        visited=reply.visited,
+        index_version=reply.index_version,
+        seed=reply.seed,
+        match_gap=_optional(reply, "match_gap", float),
+        synthetic_samples=tensors.decode(reply.synthetic_samples) if synthetic else None,
+        synthetic_scores=_array(reply.synthetic_scores, np.float32) if synthetic else None,
+    )
+
+
+def labels_recorded(reply: selection_pb2.RecordLabelsResponse) -> LabelsRecorded:
+    """Read how many labels were new."""
+    return LabelsRecorded(recorded=reply.recorded, labeled=reply.labeled)
+
+
+def released(reply: selection_pb2.ReleaseSamplesResponse) -> int:
+    """Read how many samples went back."""
+    return int(reply.released)
+
+
+def synthesis(reply: selection_pb2.SynthesizeSamplesResponse) -> Synthesis:
+    """Read synthetic samples and their scores."""
+    return Synthesis(
+        samples=tensors.decode(reply.samples),
+        scores=_array(reply.scores, np.float32),
+        initial_scores=_array(reply.initial_scores, np.float32),
+        timings=_timings(reply.timings),
+    )
+
+
+def _pool(message: pools_pb2.Pool) -> Pool:
+    return Pool(
+        name=message.name,
+        size=message.size,
+        raw_shape=tuple(message.raw_shape),
+        raw_dtype=tensors.numpy_dtype(message.raw_dtype),
+        input_shape=tuple(message.input_shape),
+        input_min=message.input_min,
+        input_max=message.input_max,
+        scale=message.scale,
+        offset=message.offset,
+        feature_dim=message.feature_dim,
+        latent_dim=message.latent_dim,
+        index_factory=message.index_factory,
+        recall_at_10=message.recall_at_10,
+        index_version=message.index_version,
+        bundle_digest=message.bundle_digest,
+    )
+
+
+def _campaign(message: campaigns_pb2.Campaign) -> Campaign:
+    return Campaign(
+        campaign_id=message.campaign_id,
+        name=message.name,
+        pool=message.pool,
+        create_time=_time(message.create_time),
+        labeled=message.labeled,
+        leased=message.leased,
+        unlabeled=message.unlabeled,
+        rounds=message.rounds,
+        seed=message.seed,
+    )
+
+
+def _classifier(message: classifiers_pb2.Classifier) -> ClassifierInfo:
+    return ClassifierInfo(
+        classifier_id=message.classifier_id,
+        size_bytes=message.size_bytes,
+        input_shape=tuple(message.input_shape),
+        classes=message.classes,
+        passes=message.passes,
+        has_pullback=message.has_pullback,
+        embedding_dim=message.embedding_dim,
+    )
+
+
+def _pick(message: selection_pb2.Pick) -> Pick:
+    return Pick(
+        pool_id=message.pool_id,
+        score=_optional(message, "score", float),
+        source=_source(message.source),
+        synthetic_index=_optional(message, "synthetic_index", int),
+        synthetic_score=_optional(message, "synthetic_score", float),
+        distance=_optional(message, "distance", float),
+        predicted_class=_optional(message, "predicted_class", int),
+    )
+
+
+def _source(number: int) -> CandidateSource:
+    """Read a candidate's source; one that a newer server added is UNKNOWN, never an error."""
+    value = acquisition_pb2.CandidateSource.DESCRIPTOR.values_by_number.get(number)
+    return CandidateSource(
+        value.name.removeprefix(_SOURCE_PREFIX).lower() if value is not None else "unknown"
+    )
+
+
+def _timings(messages: Any) -> tuple[StageTiming, ...]:
+    return tuple(
+        StageTiming(stage=each.stage, seconds=each.seconds, engine_seconds=each.engine_seconds)
+        for each in messages
+    )
+
+
+def _optional(message: Message, field: str, kind: type[T]) -> T | None:
+    """Read an `optional` field: None where it is unset."""
+    return kind(getattr(message, field)) if message.HasField(field) else None  # type: ignore[call-arg]
+
+
+def _array(values: Any, dtype: type[np.generic]) -> NDArray[Any]:
+    array = np.array(values, dtype=dtype)
+    array.flags.writeable = False
+    return array
+
+
+def _time(timestamp: Timestamp) -> datetime:
+    return timestamp.ToDatetime(tzinfo=UTC)

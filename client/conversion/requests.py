@@ -1,0 +1,285 @@
+"""One `Call` for each RPC: its path, its request, and how its answer is read.
+
+Both clients, sync and asyncio, send these; they differ only in how.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from dowser.v1 import campaigns_pb2, classifiers_pb2, pools_pb2, selection_pb2
+from google.protobuf.message import Message
+from numpy.typing import NDArray
+
+from client.conversion import fields, replies, tensors
+from client.conversion.call import Call, unary
+from client.errors import invalid_argument
+from client.types import (
+    Acquisition,
+    Campaign,
+    ClassifierInfo,
+    LabelPage,
+    LabelsRecorded,
+    ModelSource,
+    Neighbors,
+    Pool,
+    PoolIds,
+    Selection,
+    Strategy,
+    Synthesis,
+)
+
+CHUNK_BYTES = 1 << 20  # the server takes at most 2 MiB a chunk
+SAMPLES_PER_CALL = (
+    1024  # the server takes 4096 ids; 1024 float32 images of 3x64x64 are 48 MiB, below the limit
+)
+
+
+def list_pools() -> Call[tuple[Pool, ...]]:
+    """PoolService.ListPools."""
+    request = pools_pb2.ListPoolsRequest()
+    return unary("PoolService/ListPools", request, pools_pb2.ListPoolsResponse, replies.pools)
+
+
+def get_pool(name: str) -> Call[Pool]:
+    """PoolService.GetPool."""
+    request = fields.build(pools_pb2.GetPoolRequest, pool=name)
+    return unary("PoolService/GetPool", request, pools_pb2.GetPoolResponse, replies.pool)
+
+
+def get_samples(pool_ids: PoolIds, *, pool: str) -> list[Call[NDArray[Any]]]:
+    """PoolService.GetSamples, at least one call, so that no ids give an empty array."""
+    all_ids = fields.ids(pool_ids)
+    pages = [
+        all_ids[start : start + SAMPLES_PER_CALL]
+        for start in range(0, max(len(all_ids), 1), SAMPLES_PER_CALL)
+    ]
+    return [
+        unary(
+            "PoolService/GetSamples",
+            fields.build(pools_pb2.GetSamplesRequest, pool=pool, pool_ids=page),
+            pools_pb2.GetSamplesResponse,
+            replies.samples,
+        )
+        for page in pages
+    ]
+
+
+def search_neighbors(
+    *,
+    samples: NDArray[Any] | None,
+    features: NDArray[Any] | None,
+    pool_ids: PoolIds | None,
+    k: int,
+    campaign: Campaign | str | None,
+    pool: str,
+    min_index_version: int,
+) -> Call[Neighbors]:
+    """PoolService.SearchNeighbors; exactly one of samples, features and pool_ids is the query."""
+    if sum(query is not None for query in (samples, features, pool_ids)) != 1:
+        raise invalid_argument("give exactly one of samples, features and pool_ids", field="query")
+    request = fields.build(
+        pools_pb2.SearchNeighborsRequest,
+        pool=pool,
+        samples=tensors.encode(samples) if samples is not None else None,
+        features=tensors.encode(np.asarray(features, dtype=np.float32)) if features is not None else None,
+        pool_ids=pools_pb2.PoolIds(ids=fields.ids(pool_ids)) if pool_ids is not None else None,
+        k=k,
+        campaign_id=fields.campaign_id(campaign) if campaign is not None else "",
+        min_index_version=min_index_version,
+    )
+    return unary("PoolService/SearchNeighbors", request, pools_pb2.SearchNeighborsResponse, replies.neighbors)
+
+
+def create_campaign(name: str, *, pool: str, seed: int, request_id: str | None) -> Call[Campaign]:
+    """CampaignService.CreateCampaign."""
+    request = fields.build(
+        campaigns_pb2.CreateCampaignRequest,
+        request_id=fields.request_id(request_id),
+        name=name,
+        pool=pool,
+        seed=seed,
+    )
+    return unary(
+        "CampaignService/CreateCampaign",
+        request,
+        campaigns_pb2.CreateCampaignResponse,
+        replies.created_campaign,
+    )
+
+
+def get_campaign(campaign: Campaign | str) -> Call[Campaign]:
+    """CampaignService.GetCampaign."""
+    request = fields.build(campaigns_pb2.GetCampaignRequest, campaign_id=fields.campaign_id(campaign))
+    return unary("CampaignService/GetCampaign", request, campaigns_pb2.GetCampaignResponse, replies.campaign)
+
+
+def list_campaigns(*, pool: str) -> Call[tuple[Campaign, ...]]:
+    """CampaignService.ListCampaigns."""
+    request = fields.build(campaigns_pb2.ListCampaignsRequest, pool=pool)
+    return unary(
+        "CampaignService/ListCampaigns", request, campaigns_pb2.ListCampaignsResponse, replies.campaigns
+    )
+
+
+def delete_campaign(campaign: Campaign | str, *, request_id: str | None) -> Call[None]:
+    """CampaignService.DeleteCampaign."""
+    request = fields.build(
+        campaigns_pb2.DeleteCampaignRequest,
+        request_id=fields.request_id(request_id),
+        campaign_id=fields.campaign_id(campaign),
+    )
+    return unary(
+        "CampaignService/DeleteCampaign", request, campaigns_pb2.DeleteCampaignResponse, replies.nothing
+    )
+
+
+def list_labels(campaign: Campaign | str, *, page_size: int, page_token: str) -> Call[LabelPage]:
+    """CampaignService.ListLabels, one page."""
+    request = fields.build(
+        campaigns_pb2.ListLabelsRequest,
+        campaign_id=fields.campaign_id(campaign),
+        page_size=page_size,
+        page_token=page_token,
+    )
+    return unary("CampaignService/ListLabels", request, campaigns_pb2.ListLabelsResponse, replies.label_page)
+
+
+def upload_classifier(model: ModelSource, *, pool: str) -> Call[ClassifierInfo]:
+    """ClassifierService.UploadClassifier: a header, then the bytes in chunks."""
+    data = fields.model_bytes(model)
+    header = fields.build(
+        classifiers_pb2.UploadClassifierHeader,
+        pool=pool,
+        size_bytes=len(data),
+        sha256=hashlib.sha256(data).hexdigest(),
+    )
+
+    def parts() -> Iterator[Message]:
+        yield classifiers_pb2.UploadClassifierRequest(header=header)
+        for start in range(0, len(data), CHUNK_BYTES):
+            yield classifiers_pb2.UploadClassifierRequest(chunk=data[start : start + CHUNK_BYTES])
+
+    return Call(
+        path="/dowser.v1.ClassifierService/UploadClassifier",
+        parts=parts,
+        reply_type=classifiers_pb2.UploadClassifierResponse,
+        decode=replies.uploaded_classifier,
+    )
+
+
+def get_classifier(classifier: ClassifierInfo | str) -> Call[ClassifierInfo]:
+    """ClassifierService.GetClassifier."""
+    request = fields.build(
+        classifiers_pb2.GetClassifierRequest, classifier_id=fields.classifier_id(classifier)
+    )
+    return unary(
+        "ClassifierService/GetClassifier",
+        request,
+        classifiers_pb2.GetClassifierResponse,
+        replies.classifier,
+    )
+
+
+def select_samples(
+    campaign: Campaign | str,
+    *,
+    classifier: ClassifierInfo | str | None,
+    budget: int,
+    acquisition: Acquisition | str,
+    strategy: Strategy,
+    seed: int | None,
+    return_synthetic: bool,
+    min_index_version: int,
+    request_id: str | None,
+) -> Call[Selection]:
+    """SelectionService.SelectSamples."""
+    request = fields.build(
+        selection_pb2.SelectSamplesRequest,
+        request_id=fields.request_id(request_id),
+        campaign_id=fields.campaign_id(campaign),
+        classifier_id=fields.classifier_id(classifier) if classifier is not None else "",
+        budget=budget,
+        acquisition=fields.acquisition(acquisition),
+        seed=seed,
+        return_synthetic=return_synthetic,
+        min_index_version=min_index_version,
+        **fields.strategy(strategy),
+    )
+    return unary(
+        "SelectionService/SelectSamples", request, selection_pb2.SelectSamplesResponse, replies.selection
+    )
+
+
+def record_labels(
+    campaign: Campaign | str,
+    labels: Mapping[int, int] | Iterable[tuple[int, int]],
+    *,
+    annotator: str,
+    request_id: str | None,
+) -> Call[LabelsRecorded]:
+    """SelectionService.RecordLabels."""
+    pairs = labels.items() if isinstance(labels, Mapping) else labels
+    request = fields.build(
+        selection_pb2.RecordLabelsRequest,
+        request_id=fields.request_id(request_id),
+        campaign_id=fields.campaign_id(campaign),
+        labels=[
+            fields.build(
+                campaigns_pb2.Label,
+                pool_id=fields.integer(i),
+                label=fields.integer(label),
+                annotator=annotator,
+            )
+            for i, label in pairs
+        ],
+    )
+    return unary(
+        "SelectionService/RecordLabels",
+        request,
+        selection_pb2.RecordLabelsResponse,
+        replies.labels_recorded,
+    )
+
+
+def release_samples(campaign: Campaign | str, pool_ids: PoolIds, *, request_id: str | None) -> Call[int]:
+    """SelectionService.ReleaseSamples."""
+    request = fields.build(
+        selection_pb2.ReleaseSamplesRequest,
+        request_id=fields.request_id(request_id),
+        campaign_id=fields.campaign_id(campaign),
+        pool_ids=fields.ids(pool_ids),
+    )
+    return unary(
+        "SelectionService/ReleaseSamples", request, selection_pb2.ReleaseSamplesResponse, replies.released
+    )
+
+
+def synthesize_samples(
+    classifier: ClassifierInfo | str,
+    *,
+    pool: str,
+    acquisition: Acquisition | str,
+    latents: int | None,
+    steps: int | None,
+    step_size: float | None,
+    seed: int,
+) -> Call[Synthesis]:
+    """SelectionService.SynthesizeSamples."""
+    request = fields.build(
+        selection_pb2.SynthesizeSamplesRequest,
+        pool=pool,
+        classifier_id=fields.classifier_id(classifier),
+        acquisition=fields.acquisition(acquisition),
+        synthesis=fields.synthesis(latents, steps, step_size),
+        seed=seed,
+    )
+    return unary(
+        "SelectionService/SynthesizeSamples",
+        request,
+        selection_pb2.SynthesizeSamplesResponse,
+        replies.synthesis,
+    )

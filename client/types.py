@@ -1,0 +1,277 @@
+"""The values the client takes and returns.
+
+Plain frozen dataclasses and numpy arrays: what travels on the wire (protobuf) stays inside
+`client.conversion`, so that a program using Dowser depends on nothing but these. Arrays in replies are
+read-only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from samples import Layout, Preprocessing
+
+
+class SupportsSerialize(Protocol):
+    """An ONNX model in memory (`onnx.ModelProto`), named by what the client needs of it."""
+
+    def SerializeToString(self) -> bytes:  # noqa: N802 - the name is protobuf's
+        """Return the model's bytes."""
+        ...
+
+
+ModelSource: TypeAlias = bytes | Path | SupportsSerialize
+"""An ONNX classifier: its bytes, the path of its file, or an `onnx.ModelProto`."""
+
+
+class Acquisition(StrEnum):
+    """How informative a sample is to the current classifier; higher is always more informative."""
+
+    MAXIMUM_ENTROPY = "maximum_entropy"
+    """Shannon entropy of the predicted distribution, in nats."""
+    LEAST_CONFIDENCE = "least_confidence"
+    """One minus the largest class probability."""
+    MARGIN = "margin"
+    """One minus the gap between the two largest class probabilities."""
+    MINIMUM_DISTANCE = "minimum_distance"
+    """Minus the gap between the two largest logits."""
+
+
+class CandidateSource(StrEnum):
+    """What proposed a pick."""
+
+    SYNTHESIS = "synthesis"
+    """A real neighbor of a synthetic sample."""
+    RANDOM = "random"
+    """Drawn uniformly from what is unlabeled."""
+    EXHAUSTIVE = "exhaustive"
+    """Found by scoring the whole unlabeled pool."""
+    UNKNOWN = "unknown"
+    """A source of a newer server that this client does not know."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> CandidateSource:
+        return cls.UNKNOWN
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pool:
+    """One pool of real samples and the index over it."""
+
+    name: str
+    size: int  # N
+    raw_shape: tuple[int, ...]  # one sample as stored, without N
+    raw_dtype: np.dtype[Any]
+    input_shape: tuple[int, ...]  # one model input x, without the batch: what a classifier must take
+    input_min: float
+    input_max: float
+    scale: float  # x = raw * scale + offset, then laid out as input_shape
+    offset: float
+    feature_dim: int  # D
+    latent_dim: int  # Z
+    index_factory: str
+    recall_at_10: float
+    index_version: int
+    bundle_digest: str
+
+    def to_inputs(self, raw: NDArray[Any]) -> NDArray[np.float32]:
+        """Turn raw samples into the very model inputs that the server feeds to a classifier.
+
+        Args:
+            raw: [n, *raw_shape], for example from `get_samples`.
+
+        Returns:
+            float32 [n, *input_shape].
+
+        Raises:
+            samples.SampleError: The samples do not have the pool's raw shape.
+        """
+        return Preprocessing(
+            layout=self._layout,
+            raw_dtype=self.raw_dtype.name,
+            raw_shape=self.raw_shape,
+            scale=self.scale,
+            offset=self.offset,
+        ).to_input(raw)
+
+    @property
+    def _layout(self) -> Layout:
+        """How the raw axes are meant; an image whose axes were moved is [H, W, C]."""
+        match len(self.raw_shape):
+            case 1:
+                return "vector"
+            case 2:
+                return "hw"
+        return "chw" if self.raw_shape == self.input_shape else "hwc"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Campaign:
+    """One labeling project on a pool, as it stood when the server answered."""
+
+    campaign_id: str
+    name: str
+    pool: str
+    create_time: datetime  # UTC
+    labeled: int
+    leased: int  # handed out and not labeled yet
+    unlabeled: int  # neither labeled nor leased
+    rounds: int  # selections made so far
+    seed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassifierInfo:
+    """What the server found in an uploaded classifier."""
+
+    classifier_id: str  # "sha256:" and the digest of the bytes
+    size_bytes: int
+    input_shape: tuple[int, ...]
+    classes: int  # C; 1 means one logit of a binary classifier
+    passes: int  # T; 0 for a deterministic classifier
+    has_pullback: bool  # whether the graph carries its gradient
+    embedding_dim: int  # 0 without an embedding output
+
+
+@dataclass(frozen=True, kw_only=True)
+class Label:
+    """One recorded answer of the oracle."""
+
+    pool_id: int
+    label: int
+    annotator: str
+    record_time: datetime  # UTC
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelPage:
+    """A part of a campaign's labels."""
+
+    labels: tuple[Label, ...]
+    next_page_token: str  # empty on the last page
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelsRecorded:
+    """The outcome of recording labels."""
+
+    recorded: int  # labels that were new
+    labeled: int  # labeled samples of the campaign now
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dowser:
+    """Synthesis by gradient ascent, then the nearest real samples, re-scored: the product's own strategy."""
+
+    max_scored: int = 1000  # real candidates scored at most; 0 is plain ASAL: each synthetic sample's match
+    latents: int | None = None  # latents optimized together; None: the budget
+    steps: int | None = None  # Adam steps; None: the server's default, 100
+    step_size: float | None = None  # Adam step size; None: the server's default, 0.05
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exhaustive:
+    """Score everything unlabeled: the O(N) reference."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Random:
+    """Uniform without replacement: the passive baseline."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RandomSubset:
+    """The best of a uniform subset: the equal-cost rival."""
+
+    max_scored: int = 1000  # size of the subset, at least the budget
+
+
+Strategy: TypeAlias = Dowser | Exhaustive | Random | RandomSubset
+"""How samples are chosen."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pick:
+    """One selected sample and why it was selected."""
+
+    pool_id: int
+    score: float | None  # the real sample's acquisition score; None without a classifier
+    source: CandidateSource
+    synthetic_index: int | None  # the synthetic sample that led here, ...
+    synthetic_score: float | None  # ... its own score, ...
+    distance: float | None  # ... and the Euclidean feature distance between the two
+    predicted_class: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageTiming:
+    """Time spent in one stage of a request."""
+
+    stage: str
+    seconds: float
+    engine_seconds: float  # the part of it inside ONNX Runtime or FAISS
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Selection:
+    """The answer to "which samples should be labeled next?"."""
+
+    picks: tuple[Pick, ...]  # most informative first
+    round: int  # from 1
+    timings: tuple[StageTiming, ...]
+    total_seconds: float
+    scored: int  # real samples scored by the classifier
+    visited: int  # pool entries returned by the index before filtering
+    index_version: int
+    seed: int
+    match_gap: float | None  # mean synthetic score minus mean score of its matches; None without synthesis
+    synthetic_samples: NDArray[Any] | None  # [S, *input_shape], with return_synthetic
+    synthetic_scores: NDArray[np.float32] | None  # [S]
+
+    @cached_property
+    def pool_ids(self) -> NDArray[np.uint64]:
+        """The picked ids, uint64 [budget], most informative first."""
+        return _frozen(np.array([pick.pool_id for pick in self.picks], dtype=np.uint64))
+
+    @cached_property
+    def scores(self) -> NDArray[np.float32]:
+        """The real acquisition scores of the picks, float32 [budget]; NaN where a pick has none."""
+        values = [np.nan if pick.score is None else pick.score for pick in self.picks]
+        return _frozen(np.array(values, dtype=np.float32))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Neighbors:
+    """The nearest pool samples of each query, nearest first."""
+
+    pool_ids: tuple[NDArray[np.uint64], ...]  # one array [<= k] a query
+    distances: tuple[NDArray[np.float32], ...]  # Euclidean, in feature space
+    index_version: int
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Synthesis:
+    """Informative synthetic samples."""
+
+    samples: NDArray[Any]  # model inputs [S, *input_shape]
+    scores: NDArray[np.float32]  # [S]
+    initial_scores: NDArray[np.float32]  # [S], before the ascent
+    timings: tuple[StageTiming, ...]
+
+
+PoolIds: TypeAlias = Sequence[int] | NDArray[np.integer[Any]]
+"""Pool ids as a user has them at hand."""
+
+
+def _frozen(array: NDArray[Any]) -> NDArray[Any]:
+    array.flags.writeable = False
+    return array

@@ -1,0 +1,63 @@
+"""Dowser's ONNX graphs: the contract, checks, splicing, the upload policy, and (with torch) the export.
+
+Only the export functions import torch, and only when they are first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from graphs.check import check
+from graphs.contract import (
+    CONTRACT,
+    OPSET,
+    SIGNATURES,
+    GraphError,
+    GraphErrorCode,
+    GraphInfo,
+    GraphKind,
+)
+from graphs.policy import Limits, load_untrusted
+from graphs.splice import forward, forward_only, generator_forward, splice
+
+if TYPE_CHECKING:
+    from graphs.export import FixedMaskDropout, export_forward, export_pullback, fix_dropout, refresh
+
+__all__ = [
+    "CONTRACT",
+    "OPSET",
+    "SIGNATURES",
+    "FixedMaskDropout",
+    "GraphError",
+    "GraphErrorCode",
+    "GraphInfo",
+    "GraphKind",
+    "Limits",
+    "check",
+    "export_forward",
+    "export_pullback",
+    "fix_dropout",
+    "forward",
+    "forward_only",
+    "generator_forward",
+    "load_untrusted",
+    "refresh",
+    "splice",
+]
+
+_NEED_TORCH = frozenset({"FixedMaskDropout", "export_forward", "export_pullback", "fix_dropout", "refresh"})
+
+
+def __getattr__(name: str) -> Any:
+    """Import the export part on first use."""
+    if name not in _NEED_TORCH:
+        raise AttributeError(f"module 'graphs' has no attribute {name!r}")
+    try:
+        return getattr(importlib.import_module("graphs.export"), name)
+    except ModuleNotFoundError as error:
+        raise ImportError(
+            f"graphs.{name} needs {error.name}, which is not installed: "
+            'install "dowser-al[trainer]", or "dowser-al[export]" beside the client',
+            name=error.name,
+        ) from error

@@ -1,0 +1,7 @@
+"""Export torch modules to the graphs of the contract; the only part of `graphs` that imports torch."""
+
+from graphs.export.dropout import FixedMaskDropout, fix_dropout
+from graphs.export.pullback import export_forward, export_pullback
+from graphs.export.refresh import refresh
+
+__all__ = ["FixedMaskDropout", "export_forward", "export_pullback", "fix_dropout", "refresh"]

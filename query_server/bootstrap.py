@@ -1,0 +1,122 @@
+"""The composition root: the one place that knows every room of the server."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from pathlib import Path
+
+from query_server.campaigns import CampaignStore
+from query_server.models import Bundle, ClassifierStore, Runtime
+from query_server.pool import Pool, build_index, describe_faiss
+from query_server.rpc.campaigns import CampaignServicer
+from query_server.rpc.classifiers import ClassifierServicer
+from query_server.rpc.pools import PoolServicer
+from query_server.rpc.selection import SelectionServicer
+from query_server.rpc.server import RpcServer, Services
+from query_server.rpc.work import Workers
+from query_server.selection.service import SelectionService
+from query_server.settings import ServeSettings
+
+_LOG = logging.getLogger(__name__)
+
+
+def serve(settings: ServeSettings) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    Raises:
+        DowserError: CORRUPT_FILE (names the file) or UNAVAILABLE (names the address).
+    """
+    runtime = Runtime(device=settings.device, threads=settings.threads, spinning=settings.spinning)
+    _LOG.info("%s; %s", runtime.describe(), describe_faiss())
+    bundle = Bundle.open(settings.bundle, runtime)
+    pool = Pool.open(
+        settings.index,
+        expected_bundle_digest=bundle.digest,
+        threads=settings.threads,
+        device=settings.device,
+        verify=settings.verify,
+    )
+    settings.state.mkdir(parents=True, exist_ok=True)
+    campaigns = CampaignStore.open(settings.state / "ledger.sqlite")
+    campaigns.register_pool(pool.name, size=pool.size, rows_of=pool.rows_of)
+    classifiers = ClassifierStore(
+        settings.state / "classifiers",
+        bundle=bundle,
+        runtime=runtime,
+        max_bytes=settings.max_classifier_bytes,
+    )
+    workers = Workers(concurrency=settings.concurrency, queue=settings.queue)
+    selection = SelectionService(
+        pool=pool, pool_name=pool.name, campaigns=campaigns, classifier_of=classifiers.compiled
+    )
+    services = Services(
+        pools=PoolServicer(pool=pool, bundle=bundle, campaigns=campaigns, workers=workers),
+        campaigns=CampaignServicer(campaigns=campaigns, pool_name=pool.name, workers=workers),
+        classifiers=ClassifierServicer(classifiers=classifiers, pool_name=pool.name, workers=workers),
+        selection=SelectionServicer(selection=selection, campaigns=campaigns, workers=workers),
+    )
+
+    async def run() -> None:
+        # Made inside the loop: grpc.aio binds its objects to the loop that is running.
+        server = RpcServer(
+            services,
+            address=f"{settings.host}:{settings.port}",
+            max_message_bytes=settings.max_message_bytes,
+            grace_seconds=settings.grace_seconds,
+        )
+        await server.start()
+        _LOG.info("pool %s: %d samples, index %s", pool.name, pool.size, pool.manifest.factory)
+        print(f"dowser-server listening on {settings.host}:{server.port}", flush=True)
+        await server.run_until_signal()
+
+    try:
+        asyncio.run(run())
+    finally:
+        workers.close()
+        campaigns.close()
+        pool.close()
+        _LOG.info("stopped")
+
+
+def build(
+    *,
+    bundle: Path,
+    pool: Path,
+    out: Path,
+    name: str,
+    factory: str | None,
+    recall_target: float,
+    chunk: int,
+    key: str | None,
+    threads: int,
+    device: str,
+    overwrite: bool,
+) -> None:
+    """Build an index over a pool with a bundle's encoder.
+
+    Raises:
+        DowserError: CORRUPT_FILE, INVALID_ARGUMENT or SHAPE_MISMATCH.
+        SampleError: If the pool cannot be read.
+    """
+    from samples.files import open_samples
+
+    opened = Bundle.open(bundle, Runtime(device=device, threads=threads))
+    manifest = build_index(
+        source=open_samples(pool, key=key),
+        encode=opened.encode,
+        preprocessing=opened.preprocessing,
+        feature_dim=opened.feature_dim,
+        bundle_digest=opened.digest,
+        out=out,
+        pool=name,
+        chunk=chunk,
+        factory=factory,
+        recall_target=recall_target,
+        threads=threads,
+        overwrite=overwrite,
+    )
+    print(
+        f"indexed {manifest.size} samples of pool {manifest.pool} as {manifest.factory} "
+        f"(nprobe {manifest.nprobe}, recall@10 {manifest.recall_at_10:.4f}) in {out}"
+    )

@@ -1,0 +1,27 @@
+"""Labels, leases and rounds: the durable ledger of each labeling project."""
+
+from query_server.campaigns.store import CampaignStore
+from query_server.campaigns.values import (
+    AnswerBuilder,
+    CampaignInfo,
+    Label,
+    Lease,
+    RankedListExhaustedError,
+    Recorded,
+    Request,
+    RowsOf,
+    Snapshot,
+)
+
+__all__ = [
+    "AnswerBuilder",
+    "CampaignInfo",
+    "CampaignStore",
+    "Label",
+    "Lease",
+    "RankedListExhaustedError",
+    "Recorded",
+    "Request",
+    "RowsOf",
+    "Snapshot",
+]

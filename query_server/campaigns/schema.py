@@ -1,0 +1,115 @@
+"""The ledger's file: its tables, its durability settings and its version.
+
+SQLite in WAL mode with synchronous=FULL: a commit returns after its fsync, so what was acknowledged survives
+kill -9 and power loss. The file is locked exclusively: two servers on one ledger would hand out the same ids.
+"""
+
+import sqlite3
+from pathlib import Path
+
+from query_server import errors
+
+VERSION = 1
+_APPLICATION_ID = 0x446F7773  # "Dows", so that another program's database is recognized as such
+
+# pool_id and seed are uint64 on the wire and stored as the signed integer of the same 64 bits (SQLite has no
+# other).
+_TABLES = """
+CREATE TABLE campaigns (
+    key         INTEGER PRIMARY KEY AUTOINCREMENT,
+    id          TEXT NOT NULL UNIQUE,
+    name        TEXT NOT NULL UNIQUE,
+    pool        TEXT NOT NULL,
+    seed        INTEGER NOT NULL,
+    create_time REAL NOT NULL,
+    rounds      INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE TABLE labels (
+    sequence    INTEGER PRIMARY KEY AUTOINCREMENT,
+    campaign    INTEGER NOT NULL REFERENCES campaigns(key) ON DELETE CASCADE,
+    pool_id     INTEGER NOT NULL,
+    label       INTEGER NOT NULL,
+    annotator   TEXT NOT NULL,
+    record_time REAL NOT NULL,
+    UNIQUE (campaign, pool_id)
+) STRICT;
+CREATE INDEX labels_in_order ON labels (campaign, sequence);
+CREATE TABLE leases (
+    campaign    INTEGER NOT NULL REFERENCES campaigns(key) ON DELETE CASCADE,
+    pool_id     INTEGER NOT NULL,
+    round       INTEGER NOT NULL,
+    lease_time  REAL NOT NULL,
+    PRIMARY KEY (campaign, pool_id)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE rounds (
+    campaign    INTEGER NOT NULL REFERENCES campaigns(key) ON DELETE CASCADE,
+    round       INTEGER NOT NULL,
+    budget      INTEGER NOT NULL,
+    request_id  TEXT NOT NULL,
+    time        REAL NOT NULL,
+    PRIMARY KEY (campaign, round)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE requests (
+    id          TEXT PRIMARY KEY,
+    campaign    INTEGER REFERENCES campaigns(key) ON DELETE CASCADE,
+    method      TEXT NOT NULL,
+    fingerprint BLOB NOT NULL,
+    answer      BLOB NOT NULL,
+    time        REAL NOT NULL
+) STRICT;
+CREATE INDEX requests_of_campaign ON requests (campaign);
+"""
+
+
+def open_ledger(path: Path) -> sqlite3.Connection:
+    """Open the ledger file, creating it where there is none.
+
+    Raises:
+        DowserError: CORRUPT_FILE if the file is no ledger, is damaged or is of a newer version; UNAVAILABLE
+            if another process has it open.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # The store's lock serializes all use, which is what makes sharing the connection between threads right.
+    connection = sqlite3.connect(path, timeout=0.5, isolation_level=None, check_same_thread=False)
+    try:
+        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        _bring_up(connection, path)
+    except sqlite3.OperationalError as error:
+        connection.close()
+        if error.sqlite_errorcode in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            raise errors.unavailable(
+                f"{path}: another process has this ledger open; stop it or name another file"
+            ) from error
+        raise
+    except sqlite3.DatabaseError as error:
+        connection.close()
+        raise errors.corrupt_file(
+            path, f"not a readable ledger ({error}); restore it from a backup"
+        ) from error
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _bring_up(connection: sqlite3.Connection, path: Path) -> None:
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    application_id = int(connection.execute("PRAGMA application_id").fetchone()[0])
+    tables = int(connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0])
+    if version == 0 and tables == 0:
+        connection.executescript(
+            f"BEGIN IMMEDIATE; {_TABLES} PRAGMA application_id = {_APPLICATION_ID}; "
+            f"PRAGMA user_version = {VERSION}; COMMIT;"
+        )
+    elif application_id != _APPLICATION_ID or version == 0:
+        raise errors.corrupt_file(path, "a database of another program; name another file for the ledger")
+    elif version > VERSION:
+        raise errors.corrupt_file(
+            path, f"ledger version {version}, this server knows up to {VERSION}; upgrade the server"
+        )
+    else:
+        # A write transaction takes the exclusive lock now and not at the first call.
+        connection.executescript("BEGIN IMMEDIATE; COMMIT;")

@@ -1,0 +1,111 @@
+"""What goes into and comes out of the campaign store: plain values, no SQL and no protobuf."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """The identity of one write, for idempotency.
+
+    Attributes:
+        id: Made by the client, 1 to 128 characters; unique over all methods and campaigns.
+        method: The method it was sent to.
+        fingerprint: Digest of the request's content; equal requests have equal fingerprints.
+    """
+
+    id: str
+    method: str
+    fingerprint: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class CampaignInfo:
+    """One campaign and its counts at one moment.
+
+    Attributes:
+        id: Made by the store; stable.
+        name: Chosen by the client; unique in the store.
+        pool: The pool's name.
+        seed: Seeds of selections that name none are derived from this and the round.
+        create_time: Seconds since the epoch, UTC.
+        labeled: Samples with a label.
+        leased: Samples handed out and not labeled yet.
+        unlabeled: Samples neither labeled nor leased; 0 while the pool is not served.
+        rounds: Selections made so far.
+    """
+
+    id: str
+    name: str
+    pool: str
+    seed: int
+    create_time: float
+    labeled: int
+    leased: int
+    unlabeled: int
+    rounds: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Label:
+    """One answer of the oracle; `record_time` (seconds since the epoch) is set by the store."""
+
+    pool_id: int
+    label: int
+    annotator: str = ""
+    record_time: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """A campaign's state at one moment, safe to use without a lock.
+
+    Attributes:
+        info: The campaign and its counts.
+        available: bool [N], true where the row is neither labeled nor leased; the caller's own copy.
+    """
+
+    info: CampaignInfo
+    available: npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lease:
+    """What one selection got, handed to the answer builder inside the transaction.
+
+    Attributes:
+        positions: int64 [budget], which entries of the ranked list were taken, ascending.
+        pool_ids: uint64 [budget], their ids in the same order.
+        round: The campaign's round this selection is, from 1.
+    """
+
+    positions: npt.NDArray[np.int64]
+    pool_ids: npt.NDArray[np.uint64]
+    round: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recorded:
+    """`recorded` labels were new; `labeled` samples of the campaign have a label now."""
+
+    recorded: int
+    labeled: int
+
+
+AnswerBuilder = Callable[[Lease], bytes]
+RowsOf = Callable[[npt.NDArray[np.uint64]], npt.NDArray[np.int64]]
+
+
+class RankedListExhaustedError(Exception):
+    """The ranked list held fewer free ids than the budget although the pool still has enough.
+
+    Others leased in the meantime: take a new snapshot and select again. Nothing was changed.
+    """
+
+    def __init__(self, budget: int, free: int) -> None:
+        super().__init__(f"only {free} of the ranked ids are still free, {budget} were asked for")
+        self.budget = budget
+        self.free = free

@@ -1,0 +1,113 @@
+"""The ``dowser-server`` command: ``index build`` and ``serve``."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from query_server.errors import DowserError
+from query_server.settings import ServeSettings
+from samples.errors import SampleError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit status (0 fine, 1 refused, 2 misused)."""
+    arguments = _parser().parse_args(argv)
+    try:
+        if arguments.command == "serve":
+            return _serve(arguments)
+        return _index_build(arguments)
+    except (DowserError, SampleError) as error:
+        print(f"dowser-server: {error}", file=sys.stderr)
+        return 1
+    except ImportError as error:
+        print(
+            f'dowser-server: {error}; install the server with: pip install "dowser-al[server]"', file=sys.stderr
+        )
+        return 1
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    given = {
+        name: value
+        for name, value in vars(arguments).items()
+        if name in ServeSettings.model_fields and value is not None
+    }
+    if arguments.config is not None:
+        os.environ["DOWSER_CONFIG"] = str(arguments.config)
+    try:
+        settings = ServeSettings(**given)
+    except ValidationError as error:
+        for problem in error.errors():
+            flag = "--" + "-".join(str(part) for part in problem["loc"]).replace("_", "-")
+            print(f"dowser-server: {flag}: {problem['msg']}", file=sys.stderr)
+        return 2
+    logging.basicConfig(
+        level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
+    )
+    print("settings " + settings.model_dump_json(), file=sys.stderr, flush=True)
+    from query_server.bootstrap import serve
+
+    serve(settings)
+    return 0
+
+
+def _index_build(arguments: argparse.Namespace) -> int:
+    from query_server.bootstrap import build
+
+    build(
+        bundle=arguments.bundle,
+        pool=arguments.pool,
+        out=arguments.out,
+        name=arguments.name or arguments.pool.stem,
+        factory=arguments.factory,
+        recall_target=arguments.recall_target,
+        chunk=arguments.chunk,
+        key=arguments.key,
+        threads=arguments.threads,
+        device=arguments.device,
+        overwrite=arguments.overwrite,
+    )
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="dowser-server", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    serve = commands.add_parser("serve", help="answer selection requests over gRPC")
+    serve.add_argument("--config", type=Path, help="a TOML file with the same settings (DOWSER_CONFIG)")
+    for name, field in ServeSettings.model_fields.items():
+        flag = "--" + name.replace("_", "-")
+        default = "" if field.is_required() else f" (default {field.get_default(call_default_factory=True)})"
+        text = f"{field.description}{default} [DOWSER_{name.upper()}]"
+        if field.annotation is bool:
+            serve.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=text)
+        else:
+            serve.add_argument(flag, default=None, help=text)
+
+    index = commands.add_parser("index", help="build the index a server serves")
+    index_commands = index.add_subparsers(dest="index_command", required=True)
+    build = index_commands.add_parser("build", help="stream a pool through the encoder and index it")
+    build.add_argument("--bundle", type=Path, required=True, help="the bundle's folder")
+    build.add_argument("--pool", type=Path, required=True, help=".npy, .npz, idx file or folder of images")
+    build.add_argument("--out", type=Path, required=True, help="the index's folder, made new")
+    build.add_argument("--name", help="the pool's name (default: the file's)")
+    build.add_argument("--key", help="the array inside an .npz file")
+    build.add_argument("--factory", help="a FAISS factory string (default: chosen for the pool's size)")
+    build.add_argument("--recall-target", type=float, default=0.95, help="recall@10 to tune nprobe to (0.95)")
+    build.add_argument("--chunk", type=int, default=4096, help="samples encoded at a time (4096)")
+    build.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="threads to use")
+    build.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to encode")
+    build.add_argument("--overwrite", action="store_true", help="replace an index that is there")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

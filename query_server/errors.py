@@ -1,0 +1,311 @@
+"""The one error type of the server's domain.
+
+Everything below rpc/ raises `DowserError`; the interceptor alone turns it into a gRPC status. The reasons are
+the names of `dowser.v1.ErrorReason` without their prefix (a test holds the two lists together), and the
+functions here build each error with the metadata errors.proto promises for it, so that no caller spells a
+metadata key by hand.
+"""
+
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+
+__all__ = [
+    "DowserError",
+    "Reason",
+    "acquisition_unsupported",
+    "budget_exceeds_pool",
+    "campaign_exists",
+    "campaign_not_found",
+    "cancelled",
+    "checksum_mismatch",
+    "classifier_mismatch",
+    "classifier_not_found",
+    "classifier_rejected",
+    "corrupt_file",
+    "deadline_exceeded",
+    "gradient_required",
+    "index_version_too_old",
+    "invalid_argument",
+    "label_conflict",
+    "not_finite",
+    "overloaded",
+    "pool_id_not_found",
+    "pool_not_found",
+    "request_id_reused",
+    "shape_mismatch",
+    "too_large",
+    "unavailable",
+]
+
+
+class Reason(StrEnum):
+    """Why a call was refused; stable names, part of the API."""
+
+    UNSPECIFIED = "UNSPECIFIED"
+    INVALID_ARGUMENT = "INVALID_ARGUMENT"
+    POOL_NOT_FOUND = "POOL_NOT_FOUND"
+    CAMPAIGN_NOT_FOUND = "CAMPAIGN_NOT_FOUND"
+    CLASSIFIER_NOT_FOUND = "CLASSIFIER_NOT_FOUND"
+    POOL_ID_NOT_FOUND = "POOL_ID_NOT_FOUND"
+    CAMPAIGN_EXISTS = "CAMPAIGN_EXISTS"
+    BUDGET_EXCEEDS_POOL = "BUDGET_EXCEEDS_POOL"
+    SHAPE_MISMATCH = "SHAPE_MISMATCH"
+    NOT_FINITE = "NOT_FINITE"
+    CLASSIFIER_REJECTED = "CLASSIFIER_REJECTED"
+    CLASSIFIER_MISMATCH = "CLASSIFIER_MISMATCH"
+    ACQUISITION_UNSUPPORTED = "ACQUISITION_UNSUPPORTED"
+    GRADIENT_REQUIRED = "GRADIENT_REQUIRED"
+    CHECKSUM_MISMATCH = "CHECKSUM_MISMATCH"
+    TOO_LARGE = "TOO_LARGE"
+    REQUEST_ID_REUSED = "REQUEST_ID_REUSED"
+    LABEL_CONFLICT = "LABEL_CONFLICT"
+    OVERLOADED = "OVERLOADED"
+    UNAVAILABLE = "UNAVAILABLE"
+    INDEX_VERSION_TOO_OLD = "INDEX_VERSION_TOO_OLD"
+    DEADLINE_EXCEEDED = "DEADLINE_EXCEEDED"
+    CANCELLED = "CANCELLED"
+    CORRUPT_FILE = "CORRUPT_FILE"
+    INTERNAL = "INTERNAL"
+
+
+class DowserError(Exception):
+    """A refused call: what was wrong, the limit, the value received, and what to do next.
+
+    Attributes:
+        reason: The stable reason.
+        metadata: Details a program can read, as errors.proto describes them for the reason.
+        retry_after_seconds: When trying again makes sense; None where it does not.
+    """
+
+    def __init__(
+        self,
+        reason: Reason,
+        message: str,
+        *,
+        metadata: Mapping[str, str] | None = None,
+        retry_after_seconds: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+        self.metadata: dict[str, str] = dict(metadata or {})
+        self.retry_after_seconds = retry_after_seconds
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Errors cross process borders (the model sandbox); the default pickling knows positional arguments
+        # only.
+        return _rebuild, (self.reason, self.message, self.metadata, self.retry_after_seconds)
+
+
+def _rebuild(
+    reason: Reason, message: str, metadata: dict[str, str], retry_after_seconds: float | None
+) -> DowserError:
+    return DowserError(reason, message, metadata=metadata, retry_after_seconds=retry_after_seconds)
+
+
+def invalid_argument(field: str, value: object, limit: str) -> DowserError:
+    """Refuse a field whose value is outside `limit` (words: "1 to 50000")."""
+    return DowserError(
+        Reason.INVALID_ARGUMENT,
+        f"{field} must be {limit}, got {value!r}",
+        metadata={"field": field, "value": str(value), "limit": limit},
+    )
+
+
+def pool_not_found(pool: str) -> DowserError:
+    """Refuse a pool this server does not serve."""
+    return DowserError(
+        Reason.POOL_NOT_FOUND,
+        f"this server serves no pool {pool!r}; ListPools names those it serves",
+        metadata={"pool": pool},
+    )
+
+
+def campaign_not_found(campaign_id: str) -> DowserError:
+    """Refuse a campaign id or name that is not in the ledger."""
+    return DowserError(
+        Reason.CAMPAIGN_NOT_FOUND,
+        f"there is no campaign with the id or name {campaign_id!r}; ListCampaigns names those there are",
+        metadata={"campaign_id": campaign_id},
+    )
+
+
+def classifier_not_found(classifier_id: str) -> DowserError:
+    """Refuse a classifier that was never uploaded or was evicted."""
+    return DowserError(
+        Reason.CLASSIFIER_NOT_FOUND,
+        f"classifier {classifier_id!r} was never uploaded or was evicted; upload it again",
+        metadata={"classifier_id": classifier_id},
+    )
+
+
+def pool_id_not_found(pool_id: int, missing: int) -> DowserError:
+    """Refuse pool ids the pool does not hold; names the first and how many there are."""
+    return DowserError(
+        Reason.POOL_ID_NOT_FOUND,
+        f"the pool holds no sample {pool_id}; {missing} of the pool ids given are unknown",
+        metadata={"pool_id": str(pool_id), "missing": str(missing)},
+    )
+
+
+def campaign_exists(name: str) -> DowserError:
+    """Refuse a second campaign of one name."""
+    return DowserError(
+        Reason.CAMPAIGN_EXISTS,
+        f"a campaign named {name!r} exists; choose another name or delete it first",
+        metadata={"name": name},
+    )
+
+
+def budget_exceeds_pool(budget: int, available: int) -> DowserError:
+    """Refuse a budget above what is neither labeled nor leased."""
+    return DowserError(
+        Reason.BUDGET_EXCEEDS_POOL,
+        f"a budget of {budget} is above the {available} samples that are neither labeled nor leased; "
+        "ask for fewer, or label or release what is leased",
+        metadata={"budget": str(budget), "available": str(available)},
+    )
+
+
+def shape_mismatch(expected: Sequence[int | str], got: Sequence[int], *, what: str = "tensor") -> DowserError:
+    """Refuse an array whose shape is not the expected one (a name stands for a free dimension)."""
+    expected_text, got_text = _shape_text(expected), _shape_text(got)
+    return DowserError(
+        Reason.SHAPE_MISMATCH,
+        f"{what} must have the shape {expected_text}, got {got_text}",
+        metadata={"expected": expected_text, "got": got_text},
+    )
+
+
+def not_finite(where: str, index: int) -> DowserError:
+    """Refuse NaN or infinity; `index` is the first entry that holds one."""
+    return DowserError(
+        Reason.NOT_FINITE,
+        f"{where} holds NaN or infinity, first at entry {index}",
+        metadata={"where": where, "index": str(index)},
+    )
+
+
+def classifier_rejected(code: str, message: str, *, metadata: Mapping[str, str] | None = None) -> DowserError:
+    """Refuse an uploaded graph; `code` is the check it failed."""
+    return DowserError(Reason.CLASSIFIER_REJECTED, message, metadata={"code": code, **(metadata or {})})
+
+
+def classifier_mismatch(classifier_input: Sequence[int], pool_sample: Sequence[int]) -> DowserError:
+    """Refuse a classifier that does not take the pool's samples."""
+    got, expected = _shape_text(classifier_input), _shape_text(pool_sample)
+    return DowserError(
+        Reason.CLASSIFIER_MISMATCH,
+        f"the classifier takes samples of shape {got}, the pool's are {expected}; "
+        "export the classifier with an example of that shape",
+        metadata={"classifier_input": got, "pool_sample": expected},
+    )
+
+
+def acquisition_unsupported(
+    acquisition: str, why: str, *, metadata: Mapping[str, str] | None = None
+) -> DowserError:
+    """Refuse an acquisition function that does not apply to the classifier."""
+    return DowserError(
+        Reason.ACQUISITION_UNSUPPORTED,
+        f"the acquisition function {acquisition} does not apply: {why}",
+        metadata={"acquisition": acquisition, **(metadata or {})},
+    )
+
+
+def gradient_required(classifier_id: str) -> DowserError:
+    """Refuse gradient ascent through a classifier exported without its pullback."""
+    return DowserError(
+        Reason.GRADIENT_REQUIRED,
+        f"classifier {classifier_id!r} carries no gradient and the strategy needs one; "
+        "export it with its pullback or choose another strategy",
+        metadata={"classifier_id": classifier_id},
+    )
+
+
+def checksum_mismatch(announced: str, received: str) -> DowserError:
+    """Refuse an upload whose bytes do not hash to what it announced."""
+    return DowserError(
+        Reason.CHECKSUM_MISMATCH,
+        f"the upload announced sha256 {announced} and its bytes hash to {received}; send it again",
+        metadata={"announced": announced, "received": received},
+    )
+
+
+def too_large(what: str, limit_bytes: int) -> DowserError:
+    """Refuse an upload or message above its limit."""
+    return DowserError(
+        Reason.TOO_LARGE,
+        f"{what} is above the limit of {limit_bytes} bytes",
+        metadata={"limit_bytes": str(limit_bytes)},
+    )
+
+
+def request_id_reused(request_id: str) -> DowserError:
+    """Refuse a request id that already answered a different request."""
+    return DowserError(
+        Reason.REQUEST_ID_REUSED,
+        f"request_id {request_id!r} was used for a different request; make a new id for every new request",
+        metadata={"request_id": request_id},
+    )
+
+
+def label_conflict(pool_id: int, recorded: int, given: int) -> DowserError:
+    """Refuse a label that contradicts the recorded one."""
+    return DowserError(
+        Reason.LABEL_CONFLICT,
+        f"sample {pool_id} has the label {recorded} in this campaign and the call says {given}; "
+        "nothing of the call was recorded",
+        metadata={"pool_id": str(pool_id), "recorded": str(recorded), "given": str(given)},
+    )
+
+
+def overloaded(what: str, limit: int, retry_after_seconds: float) -> DowserError:
+    """Refuse work above a limit for now."""
+    return DowserError(
+        Reason.OVERLOADED,
+        f"{what} is at its limit of {limit}; try again in {retry_after_seconds:g} s",
+        metadata={"limit": str(limit)},
+        retry_after_seconds=retry_after_seconds,
+    )
+
+
+def unavailable(message: str, retry_after_seconds: float | None = None) -> DowserError:
+    """Refuse while starting or shutting down."""
+    return DowserError(Reason.UNAVAILABLE, message, retry_after_seconds=retry_after_seconds)
+
+
+def index_version_too_old(index_version: int, min_index_version: int) -> DowserError:
+    """Refuse to answer from an index older than the caller demands."""
+    return DowserError(
+        Reason.INDEX_VERSION_TOO_OLD,
+        f"the index has version {index_version}, the call demands at least {min_index_version}",
+        metadata={"index_version": str(index_version), "min_index_version": str(min_index_version)},
+    )
+
+
+def deadline_exceeded(stage: str) -> DowserError:
+    """Report that the deadline passed in `stage`; nothing was changed."""
+    return DowserError(
+        Reason.DEADLINE_EXCEEDED,
+        f"the deadline passed during {stage}; nothing was changed",
+        metadata={"stage": stage},
+    )
+
+
+def cancelled(stage: str) -> DowserError:
+    """Report that the caller went away in `stage`; nothing was changed."""
+    return DowserError(
+        Reason.CANCELLED,
+        f"the call was cancelled during {stage}; nothing was changed",
+        metadata={"stage": stage},
+    )
+
+
+def corrupt_file(file: object, why: str) -> DowserError:
+    """Report a damaged or foreign file; `why` says what to do about it."""
+    return DowserError(Reason.CORRUPT_FILE, f"{file}: {why}", metadata={"file": str(file)})
+
+
+def _shape_text(shape: Sequence[int | str]) -> str:
+    return "[" + ", ".join(str(size) for size in shape) + "]"

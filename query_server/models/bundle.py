@@ -1,0 +1,144 @@
+"""The bundle a trainer exported: verified before anything in it is loaded."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+from google.protobuf import json_format
+from numpy.typing import NDArray
+
+from dowser.v1 import bundle_pb2
+from graphs import GraphError, GraphInfo, GraphKind, check
+from query_server.errors import DowserError, corrupt_file
+from query_server.models.runtime import Runtime, Session
+from samples.errors import SampleError
+from samples.preprocess import Preprocessing
+
+MANIFEST = "manifest.json"
+GENERATOR = "generator.onnx"
+ENCODER = "encoder.onnx"
+FORMAT = 1
+_ENCODE_BATCH = 256
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bundle:
+    """A generator and an encoder fitted to one kind of sample.
+
+    Attributes:
+        path: The bundle's folder.
+        digest: sha256 of its manifest, hexadecimal.
+        manifest: As the trainer wrote it.
+        preprocessing: From raw samples to x.
+        input_shape: Shape of x without the batch.
+        latent_dim: Z.
+        feature_dim: D.
+        generator: z [B, Z], dx [B, …] -> x [B, …], dz [B, Z].
+        encoder: x [B, …] -> features [B, D].
+    """
+
+    path: Path
+    digest: str
+    manifest: bundle_pb2.BundleManifest
+    preprocessing: Preprocessing
+    input_shape: tuple[int, ...]
+    latent_dim: int
+    feature_dim: int
+    generator: onnx.ModelProto
+    encoder: Session
+
+    @classmethod
+    def open(cls, path: Path, runtime: Runtime) -> Bundle:
+        """Verify every file of a bundle against its manifest and load it.
+
+        Raises:
+            DowserError: CORRUPT_FILE, naming the file.
+        """
+        manifest_path = path / MANIFEST
+        raw = _read(manifest_path)
+        try:
+            manifest = json_format.Parse(raw, bundle_pb2.BundleManifest())
+        except (json_format.ParseError, UnicodeDecodeError) as error:
+            raise _corrupt(manifest_path, f"is not a bundle manifest ({error})") from None
+        if manifest.format != FORMAT:
+            raise _corrupt(
+                manifest_path, f"has format {manifest.format}, this server reads {FORMAT}; export the bundle again"
+            )
+        listed = {entry.name for entry in manifest.files}
+        for name in (GENERATOR, ENCODER):
+            if name not in listed:
+                raise _corrupt(manifest_path, f"does not list {name}")
+        for entry in manifest.files:
+            _verify(path, entry)
+        try:
+            preprocessing = Preprocessing.from_proto(manifest.preprocessing)
+        except SampleError as error:
+            raise _corrupt(manifest_path, str(error)) from None
+        input_shape = tuple(manifest.input_shape)
+        generator, made = _graph(path / GENERATOR, GraphKind.GENERATOR)
+        encoder, encoded = _graph(path / ENCODER, GraphKind.ENCODER)
+        expected = (
+            (preprocessing.input_shape, input_shape, manifest_path, "preprocessing makes inputs"),
+            (made.output_shape, input_shape, path / GENERATOR, "makes samples"),
+            (made.input_shape, (manifest.latent_dim,), path / GENERATOR, "takes latents"),
+            (encoded.input_shape, input_shape, path / ENCODER, "takes samples"),
+            (encoded.output_shape, (manifest.feature_dim,), path / ENCODER, "makes features"),
+        )
+        for got, wanted, file, what in expected:
+            if tuple(got) != tuple(wanted):
+                raise _corrupt(file, f"{what} of shape {list(got)}, the manifest says {list(wanted)}")
+        return cls(
+            path=path,
+            digest=hashlib.sha256(raw).hexdigest(),
+            manifest=manifest,
+            preprocessing=preprocessing,
+            input_shape=input_shape,
+            latent_dim=manifest.latent_dim,
+            feature_dim=manifest.feature_dim,
+            generator=generator,
+            encoder=runtime.session(encoder),
+        )
+
+    def encode(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return features float32 [n, D] of model inputs float32 [n, *input_shape]."""
+        features = np.empty((len(x), self.feature_dim), np.float32)
+        for start in range(0, len(x), _ENCODE_BATCH):
+            batch = x[start : start + _ENCODE_BATCH]
+            (features[start : start + len(batch)],) = self.encoder.run(("features",), {"x": batch})
+        return features
+
+
+def _graph(path: Path, kind: GraphKind) -> tuple[onnx.ModelProto, GraphInfo]:
+    try:
+        model = onnx.load_from_string(_read(path))
+        return model, check(model, kind)
+    except GraphError as error:
+        raise _corrupt(path, f"breaks its contract: {error}") from None
+    except Exception as error:  # protobuf's DecodeError has no public home that all versions share
+        raise _corrupt(path, f"is not an ONNX graph ({type(error).__name__})") from None
+
+
+def _verify(folder: Path, entry: bundle_pb2.FileEntry) -> None:
+    path = folder / entry.name
+    if Path(entry.name).name != entry.name:
+        raise _corrupt(folder / MANIFEST, f"lists {entry.name!r}, which is no plain file name")
+    content = _read(path)
+    if len(content) != entry.size_bytes:
+        raise _corrupt(path, f"has {len(content)} bytes, the manifest says {entry.size_bytes}")
+    if hashlib.sha256(content).hexdigest() != entry.sha256:
+        raise _corrupt(path, "does not have the manifest's sha256")
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise _corrupt(path, f"cannot be read ({error.strerror})") from None
+
+
+def _corrupt(path: Path, what: str) -> DowserError:
+    return corrupt_file(path, f"{what}. Restore the file or export the bundle again with dowser-trainer.")

@@ -1,0 +1,113 @@
+"""One classifier with one acquisition function, ready to score real samples and to climb in latent space."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from graphs import forward, splice
+from query_server.errors import gradient_required, not_finite
+from query_server.models.bundle import Bundle
+from query_server.models.runtime import Runtime, Session
+
+_SCORE_BATCH = 256
+
+
+class CompiledClassifier:
+    """Sessions of one classifier spliced with one acquisition head; safe to use from several threads.
+
+    Args:
+        classifier_id: For error messages.
+        classifier: The uploaded graph, checked.
+        has_pullback: Whether it carries its gradient.
+        head: The acquisition head for its number of classes.
+        bundle: Whose generator the gradient is pulled back through.
+        runtime: Makes the sessions.
+    """
+
+    def __init__(
+        self,
+        *,
+        classifier_id: str,
+        classifier: onnx.ModelProto,
+        has_pullback: bool,
+        head: onnx.ModelProto,
+        bundle: Bundle,
+        runtime: Runtime,
+    ) -> None:
+        self.classifier_id = classifier_id
+        self.latent_dim = bundle.latent_dim
+        self._classifier = classifier
+        self._has_pullback = has_pullback
+        self._head = head
+        self._bundle = bundle
+        self._runtime = runtime
+        self._score_session = runtime.session(forward(classifier, head))
+        self._step_session: Session | None = None
+        self._lock = threading.Lock()
+
+    def score(self, x: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Score model inputs with the forward part alone.
+
+        Args:
+            x: float32 [n, *input_shape].
+
+        Returns:
+            The scores float32 [n] and the predicted classes int64 [n].
+
+        Raises:
+            DowserError: NOT_FINITE if a score is NaN or infinite.
+        """
+        scores = np.empty(len(x), np.float32)
+        predicted = np.empty(len(x), np.int64)
+        for start in range(0, len(x), _SCORE_BATCH):
+            batch = x[start : start + _SCORE_BATCH]
+            stop = start + len(batch)
+            logits, scores[start:stop] = self._score_session.run(("logits", "score"), {"x": batch})
+            predicted[start:stop] = _predicted(logits)
+        _require_finite(scores, "the classifier's scores of real samples")
+        return scores, predicted
+
+    def step(self, z: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return score [S] and its gradient dz [S, Z] at latents z float32 [S, Z].
+
+        Raises:
+            DowserError: GRADIENT_REQUIRED, or NOT_FINITE.
+        """
+        score, dz = self._steps().run(("score", "dz"), {"z": z})
+        _require_finite(score, "the classifier's scores of synthetic samples")
+        _require_finite(dz, "the classifier's gradient")
+        return score, dz
+
+    def render(self, z: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return the synthetic samples x [S, *input_shape] and their score [S] at latents z float32 [S, Z]."""
+        x, score = self._steps().run(("x", "score"), {"z": z})
+        _require_finite(score, "the classifier's scores of synthetic samples")
+        return x, score
+
+    def encode(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return matching features float32 [n, D] of model inputs float32 [n, *input_shape]."""
+        return self._bundle.encode(x)
+
+    def _steps(self) -> Session:
+        if not self._has_pullback:
+            raise gradient_required(self.classifier_id)
+        with self._lock:
+            if self._step_session is None:
+                spliced = splice(self._bundle.generator, self._classifier, self._head)
+                self._step_session = self._runtime.session(spliced)
+            return self._step_session
+
+
+def _predicted(logits: NDArray[np.float32]) -> NDArray[np.int64]:
+    if logits.shape[1] == 1:
+        return (logits[:, 0] > 0).astype(np.int64)
+    return logits.argmax(axis=1)
+
+
+def _require_finite(values: NDArray[np.float32], where: str) -> None:
+    if not np.isfinite(values).all():
+        raise not_finite(where, int(np.argwhere(~np.isfinite(values))[0][0]))

@@ -1,0 +1,1 @@
+"""The real samples: a feature index over them, their raw values, and how both are built."""

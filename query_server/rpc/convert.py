@@ -1,0 +1,248 @@
+"""Between protobuf messages and the domain's values; the only place on the server where both are known."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from google.protobuf import timestamp_pb2
+from numpy.typing import NDArray
+
+from dowser.v1 import (
+    acquisition_pb2,
+    campaigns_pb2,
+    classifiers_pb2,
+    selection_pb2,
+    tensors_pb2,
+)
+from query_server.campaigns.values import CampaignInfo, Label, Request
+from query_server.errors import invalid_argument, not_finite, shape_mismatch
+from query_server.models.classifiers import ClassifierInfo
+from query_server.selection.values import (
+    DowserStrategy,
+    ExhaustiveStrategy,
+    Pick,
+    RandomStrategy,
+    RandomSubsetStrategy,
+    Selection,
+    SelectionRequest,
+    Strategy,
+    SynthesisOptions,
+)
+from query_server.timing import StageTiming
+
+_DTYPES: dict[int, np.dtype[Any]] = {
+    tensors_pb2.DTYPE_UINT8: np.dtype("u1"),
+    tensors_pb2.DTYPE_FLOAT32: np.dtype("<f4"),
+    tensors_pb2.DTYPE_INT64: np.dtype("<i8"),
+    tensors_pb2.DTYPE_UINT64: np.dtype("<u8"),
+}
+_DTYPE_NUMBERS = {dtype: number for number, dtype in _DTYPES.items()}
+_ACQUISITIONS = {
+    number: name.removeprefix("ACQUISITION_FUNCTION_").lower()
+    for name, number in acquisition_pb2.AcquisitionFunction.items()
+}
+_MAX_REQUEST_ID = 128
+
+
+def array(tensor: tensors_pb2.Tensor, *, field: str) -> NDArray[Any]:
+    """Read a tensor without copying it.
+
+    Raises:
+        DowserError: INVALID_ARGUMENT, SHAPE_MISMATCH or NOT_FINITE.
+    """
+    dtype = _DTYPES.get(tensor.dtype)
+    if dtype is None:
+        raise invalid_argument(f"{field}.dtype", tensor.dtype, "UINT8, FLOAT32, INT64 or UINT64")
+    shape = tuple(tensor.shape)
+    expected = int(np.prod(shape, dtype=object)) * dtype.itemsize if shape else 0
+    if not shape or expected != len(tensor.data):
+        raise invalid_argument(f"{field}.data", f"{len(tensor.data)} bytes", f"{expected} bytes for shape {shape}")
+    values = np.frombuffer(tensor.data, dtype).reshape(shape)
+    if dtype.kind == "f" and not np.isfinite(values).all():
+        raise not_finite(field, int(np.argwhere(~np.isfinite(values))[0][0]))
+    return values
+
+
+def tensor(values: NDArray[Any]) -> tensors_pb2.Tensor:
+    """Write a tensor."""
+    little = values.astype(values.dtype.newbyteorder("<"), copy=False)
+    return tensors_pb2.Tensor(
+        shape=values.shape, dtype=_DTYPE_NUMBERS[little.dtype], data=np.ascontiguousarray(little).tobytes()
+    )
+
+
+def write_request(message: Any, method: str) -> Request:
+    """Return the identity of a write: its request_id, and a fingerprint of all else.
+
+    Raises:
+        DowserError: INVALID_ARGUMENT for a request_id that is missing or too long.
+    """
+    if not 1 <= len(message.request_id) <= _MAX_REQUEST_ID:
+        raise invalid_argument("request_id", message.request_id[:40], f"1 to {_MAX_REQUEST_ID} characters")
+    fingerprint = hashlib.sha256(message.SerializeToString(deterministic=True)).digest()
+    return Request(id=message.request_id, method=method, fingerprint=fingerprint)
+
+
+def selection_request(message: selection_pb2.SelectSamplesRequest) -> SelectionRequest:
+    """Read SelectSamples.
+
+    Raises:
+        DowserError: INVALID_ARGUMENT.
+    """
+    return SelectionRequest(
+        campaign_id=message.campaign_id,
+        classifier_id=message.classifier_id or None,
+        budget=message.budget,
+        acquisition=acquisition(message.acquisition),
+        strategy=_strategy(message),
+        seed=message.seed if message.HasField("seed") else None,
+        min_index_version=message.min_index_version,
+    )
+
+
+def acquisition(number: int) -> str:
+    """Name an acquisition function; unspecified is maximum entropy.
+
+    Raises:
+        DowserError: INVALID_ARGUMENT.
+    """
+    if number == acquisition_pb2.ACQUISITION_FUNCTION_UNSPECIFIED:
+        number = acquisition_pb2.ACQUISITION_FUNCTION_MAXIMUM_ENTROPY
+    if number not in _ACQUISITIONS:
+        raise invalid_argument("acquisition", number, "a known AcquisitionFunction")
+    return _ACQUISITIONS[number]
+
+
+def synthesis_options(message: selection_pb2.SynthesisOptions) -> SynthesisOptions:
+    """Read SynthesisOptions, zeros meaning the defaults.
+
+    Raises:
+        DowserError: INVALID_ARGUMENT.
+    """
+    given = {
+        "latents": message.latents,
+        "steps": message.steps,
+        "step_size": message.step_size,
+    }
+    return SynthesisOptions(**{name: value for name, value in given.items() if value})  # type: ignore[arg-type]
+
+
+def _strategy(message: selection_pb2.SelectSamplesRequest) -> Strategy:
+    match message.WhichOneof("strategy"):
+        case None:
+            return DowserStrategy()
+        case "dowser":
+            return DowserStrategy(
+                synthesis=synthesis_options(message.dowser.synthesis), max_scored=message.dowser.max_scored
+            )
+        case "exhaustive":
+            return ExhaustiveStrategy()
+        case "random":
+            return RandomStrategy()
+        case _:
+            return RandomSubsetStrategy(max_scored=message.random_subset.max_scored)
+
+
+def selection_response(
+    selection: Selection, *, return_synthetic: bool
+) -> selection_pb2.SelectSamplesResponse:
+    """Write the answer to SelectSamples."""
+    response = selection_pb2.SelectSamplesResponse(
+        picks=[_pick(pick) for pick in selection.picks],
+        round=selection.round,
+        timings=timings(selection.timings),
+        total_seconds=selection.total_seconds,
+        scored=selection.scored,
+        visited=selection.visited,
+        index_version=selection.index_version,
+        seed=selection.seed,
+        match_gap=selection.match_gap,
+    )
+    if return_synthetic and selection.synthetic_samples is not None:
+        response.synthetic_samples.CopyFrom(tensor(selection.synthetic_samples.x))
+        response.synthetic_scores.extend(selection.synthetic_samples.scores.tolist())
+    return response
+
+
+def timings(values: Sequence[StageTiming]) -> list[selection_pb2.StageTiming]:
+    """Write stage timings."""
+    return [
+        selection_pb2.StageTiming(stage=t.stage, seconds=t.seconds, engine_seconds=t.engine_seconds)
+        for t in values
+    ]
+
+
+def _pick(pick: Pick) -> selection_pb2.Pick:
+    return selection_pb2.Pick(
+        pool_id=pick.pool_id,
+        score=pick.score,
+        source=acquisition_pb2.CandidateSource.Value(f"CANDIDATE_SOURCE_{pick.source.upper()}"),
+        synthetic_index=pick.synthetic_index,
+        synthetic_score=pick.synthetic_score,
+        distance=pick.distance,
+        predicted_class=pick.predicted_class,
+    )
+
+
+def campaign(info: CampaignInfo) -> campaigns_pb2.Campaign:
+    """Write a campaign."""
+    return campaigns_pb2.Campaign(
+        campaign_id=info.id,
+        name=info.name,
+        pool=info.pool,
+        create_time=_timestamp(info.create_time),
+        labeled=info.labeled,
+        leased=info.leased,
+        unlabeled=info.unlabeled,
+        rounds=info.rounds,
+        seed=info.seed,
+    )
+
+
+def classifier(info: ClassifierInfo) -> classifiers_pb2.Classifier:
+    """Write a classifier."""
+    return classifiers_pb2.Classifier(
+        classifier_id=info.id,
+        size_bytes=info.size_bytes,
+        input_shape=info.input_shape,
+        classes=info.classes,
+        passes=info.passes,
+        has_pullback=info.has_pullback,
+        embedding_dim=info.embedding_dim,
+    )
+
+
+def labels(messages: Iterable[campaigns_pb2.Label]) -> list[Label]:
+    """Read labels."""
+    return [Label(pool_id=m.pool_id, label=m.label, annotator=m.annotator) for m in messages]
+
+
+def label(value: Label) -> campaigns_pb2.Label:
+    """Write one label."""
+    return campaigns_pb2.Label(
+        pool_id=value.pool_id,
+        label=value.label,
+        annotator=value.annotator,
+        record_time=_timestamp(value.record_time),
+    )
+
+
+def rows_of_queries(values: NDArray[Any], *, expected: tuple[int, ...], what: str) -> NDArray[np.float32]:
+    """Check a batch of queries against the shape of one.
+
+    Raises:
+        DowserError: SHAPE_MISMATCH.
+    """
+    if values.shape[1:] != expected:
+        raise shape_mismatch(("n", *expected), values.shape, what=what)
+    return np.ascontiguousarray(values, np.float32)
+
+
+def _timestamp(seconds: float) -> timestamp_pb2.Timestamp:
+    stamp = timestamp_pb2.Timestamp()
+    stamp.FromNanoseconds(int(seconds * 1e9))
+    return stamp
+

@@ -1,0 +1,94 @@
+"""SelectionService: the round of an active-learning loop."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from grpc import aio
+
+from dowser.v1 import selection_pb2, selection_pb2_grpc
+from query_server.campaigns import CampaignStore
+from query_server.campaigns.values import Request
+from query_server.errors import invalid_argument, pool_not_found
+from query_server.rpc import convert
+from query_server.rpc.work import Waiting, Workers
+from query_server.selection.service import SelectionService
+from query_server.selection.values import Selection
+
+MAX_LABELS = 100_000
+_Context = aio.ServicerContext[Any, Any]
+
+
+class SelectionServicer(selection_pb2_grpc.SelectionServiceServicer):
+    """Selects samples and takes what the oracle said of them."""
+
+    def __init__(self, *, selection: SelectionService, campaigns: CampaignStore, workers: Workers) -> None:
+        self._selection = selection
+        self._campaigns = campaigns
+        self._workers = workers
+
+    async def SelectSamples(  # noqa: N802 - the method names are the API's
+        self, request: selection_pb2.SelectSamplesRequest, context: _Context
+    ) -> selection_pb2.SelectSamplesResponse:
+        """Pick samples and lease them."""
+        write = convert.write_request(request, "SelectSamples")
+        answer = await self._workers.run(context, lambda waiting: self._select(request, write, waiting))
+        return selection_pb2.SelectSamplesResponse.FromString(answer)
+
+    async def RecordLabels(  # noqa: N802
+        self, request: selection_pb2.RecordLabelsRequest, context: _Context
+    ) -> selection_pb2.RecordLabelsResponse:
+        """Record labels."""
+        if len(request.labels) > MAX_LABELS:
+            raise invalid_argument("labels", f"{len(request.labels)} entries", f"at most {MAX_LABELS} entries")
+        write = convert.write_request(request, "RecordLabels")
+        labels = convert.labels(request.labels)
+        outcome = await self._workers.run(
+            context, lambda _: self._campaigns.record_labels(request.campaign_id, labels, write)
+        )
+        return selection_pb2.RecordLabelsResponse(recorded=outcome.recorded, labeled=outcome.labeled)
+
+    async def ReleaseSamples(  # noqa: N802
+        self, request: selection_pb2.ReleaseSamplesRequest, context: _Context
+    ) -> selection_pb2.ReleaseSamplesResponse:
+        """Release leases."""
+        write = convert.write_request(request, "ReleaseSamples")
+        ids = np.fromiter(request.pool_ids, np.uint64, len(request.pool_ids))
+        released = await self._workers.run(
+            context, lambda _: self._campaigns.release(request.campaign_id, ids, write)
+        )
+        return selection_pb2.ReleaseSamplesResponse(released=released)
+
+    async def SynthesizeSamples(  # noqa: N802
+        self, request: selection_pb2.SynthesizeSamplesRequest, context: _Context
+    ) -> selection_pb2.SynthesizeSamplesResponse:
+        """Synthesize samples."""
+        if request.pool not in ("", self._selection.pool_name):
+            raise pool_not_found(request.pool)
+        options = convert.synthesis_options(request.synthesis)
+        acquisition = convert.acquisition(request.acquisition)
+        made, timings = await self._workers.run(
+            context,
+            lambda waiting: self._selection.synthesize(
+                request.classifier_id, acquisition, options, seed=request.seed, checkpoint=waiting.checkpoint
+            ),
+        )
+        return selection_pb2.SynthesizeSamplesResponse(
+            samples=convert.tensor(made.x),
+            scores=made.scores,
+            initial_scores=made.initial_scores,
+            timings=convert.timings(timings),
+        )
+
+    def _select(
+        self, request: selection_pb2.SelectSamplesRequest, write: Request, waiting: Waiting
+    ) -> bytes:
+        def answer(selection: Selection) -> bytes:
+            return convert.selection_response(
+                selection, return_synthetic=request.return_synthetic
+            ).SerializeToString()
+
+        return self._selection.select(
+            convert.selection_request(request), write, answer=answer, checkpoint=waiting.checkpoint
+        )

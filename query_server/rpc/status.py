@@ -1,0 +1,125 @@
+"""One table from domain errors to gRPC statuses, and the interceptor that alone answers with them.
+
+Details travel as ``google.rpc.Status``: ``ErrorInfo`` always, ``BadRequest`` for a field that is wrong, ``RetryInfo``
+where trying again makes sense.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import grpc
+from google.protobuf import any_pb2, duration_pb2
+from google.rpc import error_details_pb2, status_pb2
+from grpc import aio
+from grpc_status import rpc_status
+
+from query_server.errors import DowserError, Reason
+
+_LOG = logging.getLogger(__name__)
+DOMAIN = "dowser"
+
+CODES: dict[Reason, grpc.StatusCode] = {
+    Reason.UNSPECIFIED: grpc.StatusCode.UNKNOWN,
+    Reason.INVALID_ARGUMENT: grpc.StatusCode.INVALID_ARGUMENT,
+    Reason.POOL_NOT_FOUND: grpc.StatusCode.NOT_FOUND,
+    Reason.CAMPAIGN_NOT_FOUND: grpc.StatusCode.NOT_FOUND,
+    Reason.CLASSIFIER_NOT_FOUND: grpc.StatusCode.NOT_FOUND,
+    Reason.POOL_ID_NOT_FOUND: grpc.StatusCode.NOT_FOUND,
+    Reason.CAMPAIGN_EXISTS: grpc.StatusCode.ALREADY_EXISTS,
+    Reason.BUDGET_EXCEEDS_POOL: grpc.StatusCode.FAILED_PRECONDITION,
+    Reason.SHAPE_MISMATCH: grpc.StatusCode.INVALID_ARGUMENT,
+    Reason.NOT_FINITE: grpc.StatusCode.INVALID_ARGUMENT,
+    Reason.CLASSIFIER_REJECTED: grpc.StatusCode.INVALID_ARGUMENT,
+    Reason.CLASSIFIER_MISMATCH: grpc.StatusCode.INVALID_ARGUMENT,
+    Reason.ACQUISITION_UNSUPPORTED: grpc.StatusCode.INVALID_ARGUMENT,
+    Reason.GRADIENT_REQUIRED: grpc.StatusCode.FAILED_PRECONDITION,
+    Reason.CHECKSUM_MISMATCH: grpc.StatusCode.DATA_LOSS,
+    Reason.TOO_LARGE: grpc.StatusCode.INVALID_ARGUMENT,
+    Reason.REQUEST_ID_REUSED: grpc.StatusCode.ALREADY_EXISTS,
+    Reason.LABEL_CONFLICT: grpc.StatusCode.FAILED_PRECONDITION,
+    Reason.OVERLOADED: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    Reason.UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
+    Reason.INDEX_VERSION_TOO_OLD: grpc.StatusCode.FAILED_PRECONDITION,
+    Reason.DEADLINE_EXCEEDED: grpc.StatusCode.DEADLINE_EXCEEDED,
+    Reason.CANCELLED: grpc.StatusCode.CANCELLED,
+    Reason.CORRUPT_FILE: grpc.StatusCode.DATA_LOSS,
+    Reason.INTERNAL: grpc.StatusCode.INTERNAL,
+}
+
+_Handler = Callable[[Any, aio.ServicerContext[Any, Any]], Awaitable[Any]]
+
+
+def to_status(error: DowserError) -> status_pb2.Status:
+    """Turn a domain error into the status that goes over the wire."""
+    details = [error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.metadata)]
+    packed = [_pack(details[0])]
+    if error.reason is Reason.INVALID_ARGUMENT and "field" in error.metadata:
+        violation = error_details_pb2.BadRequest.FieldViolation(
+            field=error.metadata["field"], description=error.message
+        )
+        packed.append(_pack(error_details_pb2.BadRequest(field_violations=[violation])))
+    if error.retry_after_seconds is not None:
+        delay = duration_pb2.Duration()
+        delay.FromNanoseconds(int(error.retry_after_seconds * 1e9))
+        packed.append(_pack(error_details_pb2.RetryInfo(retry_delay=delay)))
+    return status_pb2.Status(code=CODES[error.reason].value[0], message=error.message, details=packed)
+
+
+class ErrorInterceptor(aio.ServerInterceptor):
+    """Answers for every servicer: domain errors by the table, anything else as INTERNAL without its text."""
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any]]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> grpc.RpcMethodHandler[Any, Any]:
+        """Wrap the handlers with one response; streaming answers (reflection, health watch) are left as they are."""
+        handler = await continuation(handler_call_details)
+        if handler is None or handler.response_streaming:
+            return handler
+        method = str(handler_call_details.method)
+        make, inner = (
+            (grpc.stream_unary_rpc_method_handler, handler.stream_unary)
+            if handler.request_streaming
+            else (grpc.unary_unary_rpc_method_handler, handler.unary_unary)
+        )
+        return make(  # type: ignore[no-any-return,operator]
+            _answering(method, inner),  # type: ignore[arg-type]
+            request_deserializer=handler.request_deserializer,
+            response_serializer=handler.response_serializer,
+        )
+
+
+def _answering(method: str, inner: _Handler) -> _Handler:
+    async def answer(request: Any, context: aio.ServicerContext[Any, Any]) -> Any:
+        try:
+            return await inner(request, context)
+        except DowserError as error:
+            _LOG.info("%s refused: %s: %s", method, error.reason, error.message)
+            status = to_status(error)
+        except aio.AbortError:
+            raise
+        except Exception:
+            incident = secrets.token_hex(8)
+            _LOG.exception("%s failed, incident %s", method, incident)
+            status = to_status(
+                DowserError(
+                    Reason.INTERNAL,
+                    f"the server failed; its log explains incident {incident}",
+                    metadata={"incident": incident},
+                )
+            )
+        await context.abort_with_status(rpc_status.to_status(status))
+        return None
+
+    return answer
+
+
+def _pack(message: Any) -> any_pb2.Any:
+    packed = any_pb2.Any()
+    packed.Pack(message)
+    return packed

@@ -1,0 +1,1 @@
+"""The round's algorithm: propose, exclude, score, pick. Pure of transport, search engine and runtime."""

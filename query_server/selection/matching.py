@@ -1,0 +1,100 @@
+"""From synthetic samples to the real ones nearest to them in feature space (ASAL §4.2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from query_server.selection.ports import Float32, Int64, Mask, Pool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Matches:
+    """Real samples that synthetic ones led to, each once.
+
+    Attributes:
+        rows: int64 [M].
+        synthetic: Index of the synthetic sample int64 [M].
+        distances: Euclidean feature distance to it float32 [M].
+        visited: Index entries returned before filtering.
+    """
+
+    rows: Int64
+    synthetic: Int64
+    distances: Float32
+    visited: int
+
+
+def nearest_unshared(pool: Pool, features: Float32, *, count: int, available: Mask) -> Matches:
+    """Match every synthetic sample with its nearest real sample that no other has taken.
+
+    The synthetic samples take turns in their order; one whose nearest is taken gets its next. With ``count`` above
+    their number they take another turn. This is ASAL's drawing from the pool without replacement.
+
+    Args:
+        pool: The real samples.
+        features: Of the synthetic samples, float32 [S, D], the most informative first.
+        count: Matches wanted.
+        available: Rows that may be taken, bool [N], at least ``count`` of them.
+    """
+    k = min(pool.size, max(8, 2 * -(-count // len(features))))
+    visited = 0
+    while True:
+        distances, rows, seen = pool.search_available(features, k, available)
+        visited += seen
+        taken: dict[int, tuple[int, float]] = {}
+        cursors = [0] * len(features)
+        progressed = True
+        while len(taken) < count and progressed:
+            progressed = False
+            for synthetic in range(len(features)):
+                if len(taken) == count:
+                    break
+                while cursors[synthetic] < rows.shape[1]:
+                    rank = cursors[synthetic]
+                    cursors[synthetic] += 1
+                    row = int(rows[synthetic, rank])
+                    if row >= 0 and row not in taken:
+                        taken[row] = (synthetic, float(distances[synthetic, rank]))
+                        progressed = True
+                        break
+        if len(taken) == count or k >= pool.size:
+            return Matches(
+                rows=np.fromiter(taken, np.int64, len(taken)),
+                synthetic=np.array([synthetic for synthetic, _ in taken.values()], np.int64),
+                distances=np.array([distance for _, distance in taken.values()], np.float32),
+                visited=visited,
+            )
+        k = min(pool.size, 2 * k)
+
+
+def nearest_many(pool: Pool, features: Float32, *, count: int, available: Mask) -> Matches:
+    """Collect up to ``count`` distinct real samples, the nearest of every synthetic sample before their next nearest.
+
+    A row near several synthetic samples is kept once, with the one it is nearest to in rank.
+
+    Args:
+        pool: The real samples.
+        features: Of the synthetic samples, float32 [S, D].
+        count: Matches wanted at most.
+        available: Rows that may be taken, bool [N].
+    """
+    count = min(count, int(np.count_nonzero(available)))
+    k = min(pool.size, -(-count // len(features)))
+    visited = 0
+    while True:
+        distances, rows, seen = pool.search_available(features, k, available)
+        visited += seen
+        by_rank = rows.T.reshape(-1)  # [k * S], every first neighbor, then every second, ...
+        _, first = np.unique(by_rank, return_index=True)
+        first = np.sort(first[by_rank[first] >= 0])[:count]
+        # Synthetic samples lie close together, so their neighbors overlap: look further until enough are distinct.
+        if len(first) >= count or k >= pool.size:
+            return Matches(
+                rows=by_rank[first],
+                synthetic=first % len(features),
+                distances=distances.T.reshape(-1)[first],
+                visited=visited,
+            )
+        k = min(pool.size, max(k + 1, int(1.3 * k * count / max(1, len(first)))))

@@ -1,0 +1,76 @@
+"""What the selection needs of the other rooms, and no more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from query_server.campaigns.values import AnswerBuilder, Request, Snapshot
+
+Float32 = NDArray[np.float32]
+Int64 = NDArray[np.int64]
+UInt64 = NDArray[np.uint64]
+Mask = NDArray[np.bool_]
+
+#: Raises DowserError (CANCELLED or DEADLINE_EXCEEDED) once the caller no longer waits; called between steps.
+Checkpoint = Callable[[str], None]
+
+
+class Classifier(Protocol):
+    """The current classifier with one acquisition function."""
+
+    @property
+    def latent_dim(self) -> int:
+        """Z."""
+
+    def score(self, x: Float32) -> tuple[Float32, Int64]:
+        """Return scores [n] and predicted classes [n] of inputs [n, …]."""
+
+    def step(self, z: Float32) -> tuple[Float32, Float32]:
+        """Return score [S] and its gradient [S, Z] at latents [S, Z]."""
+
+    def render(self, z: Float32) -> tuple[Float32, Float32]:
+        """Return synthetic samples [S, …] and their scores [S] at latents [S, Z]."""
+
+    def encode(self, x: Float32) -> Float32:
+        """Return matching features [n, D] of inputs [n, …]."""
+
+
+class Pool(Protocol):
+    """The real samples."""
+
+    @property
+    def size(self) -> int:
+        """N."""
+
+    @property
+    def index_version(self) -> int:
+        """Grows with every visible change."""
+
+    def search_available(self, features: Float32, k: int, available: Mask) -> tuple[Float32, Int64, int]:
+        """Return distances [Q, k'], rows [Q, k'] (-1 padded, available ones only, nearest first) and visited."""
+
+    def inputs(self, rows: Int64) -> Float32:
+        """Return model inputs [n, …] of rows [n]."""
+
+    def ids_of(self, rows: Int64) -> UInt64:
+        """Return pool ids [n] of rows [n]."""
+
+
+class Campaigns(Protocol):
+    """The durable ledger."""
+
+    def snapshot(self, id_or_name: str) -> Snapshot:
+        """Return a campaign and its free rows, both of one moment."""
+
+    def exclusive(self, request: Request) -> AbstractContextManager[bytes | None]:
+        """Hold a request id while its work is done; yields the stored answer where there is one."""
+
+    def lease(
+        self, id_or_name: str, ranked_pool_ids: UInt64, budget: int, request: Request, answer: AnswerBuilder
+    ) -> bytes:
+        """Lease the first free ids of a ranked list and store the answer, in one transaction."""

@@ -1,0 +1,78 @@
+"""Where a request's time goes: wall time per stage, and the part of each spent inside ONNX Runtime or FAISS.
+
+The adapters around the two engines mark their calls with ``engine()``; whoever runs a request activates a
+``StageClock``. The clock travels in a context variable, so no signature between the two has to carry it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageTiming:
+    """Time of one stage.
+
+    Attributes:
+        stage: For example ``"synthesize"``.
+        seconds: Wall time.
+        engine_seconds: The part of it inside ONNX Runtime or FAISS.
+    """
+
+    stage: str
+    seconds: float
+    engine_seconds: float
+
+
+class StageClock:
+    """Collects the stages of one request; not shared between threads."""
+
+    def __init__(self) -> None:
+        self._started = time.perf_counter()
+        self._stages: dict[str, list[float]] = {}
+        self.engine_seconds = 0.0
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Time one stage; a stage entered again adds up. Stages do not nest."""
+        token = _CLOCK.set(self)
+        started, engine_before = time.perf_counter(), self.engine_seconds
+        try:
+            yield
+        finally:
+            sums = self._stages.setdefault(name, [0.0, 0.0])
+            sums[0] += time.perf_counter() - started
+            sums[1] += self.engine_seconds - engine_before
+            _CLOCK.reset(token)
+
+    def timings(self) -> tuple[StageTiming, ...]:
+        """Return the stages in the order they first ran."""
+        return tuple(
+            StageTiming(stage=name, seconds=seconds, engine_seconds=engine)
+            for name, (seconds, engine) in self._stages.items()
+        )
+
+    def total_seconds(self) -> float:
+        """Return the wall time since the clock was made."""
+        return time.perf_counter() - self._started
+
+
+_CLOCK: ContextVar[StageClock | None] = ContextVar("dowser_stage_clock", default=None)
+
+
+@contextmanager
+def engine() -> Iterator[None]:
+    """Mark a call into ONNX Runtime or FAISS."""
+    clock = _CLOCK.get()
+    if clock is None:
+        yield
+        return
+    started = time.perf_counter()
+    try:
+        yield
+    finally:
+        clock.engine_seconds += time.perf_counter() - started

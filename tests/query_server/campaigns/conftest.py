@@ -1,0 +1,61 @@
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from query_server.campaigns import CampaignStore, Request
+
+POOL_SIZE = 50
+OFFSET = 2**63 + 1000  # ids above int64: what is stored must come back losslessly
+
+UInt64Array = npt.NDArray[np.uint64]
+
+
+def _rows_of(pool_ids: UInt64Array) -> npt.NDArray[np.int64]:
+    rows = (np.asarray(pool_ids, dtype=np.uint64) - np.uint64(OFFSET)).astype(np.int64)
+    return np.where((rows >= 0) & (rows < POOL_SIZE), rows, -1)
+
+
+@pytest.fixture
+def ids() -> Callable[..., UInt64Array]:
+    """Pool ids of rows."""
+    return lambda *rows: np.array(rows, dtype=np.uint64) + np.uint64(OFFSET)
+
+
+@pytest.fixture
+def ledger_path(tmp_path: Path) -> Path:
+    return tmp_path / "ledger.sqlite"
+
+
+@pytest.fixture
+def open_store(ledger_path: Path) -> Iterator[Callable[[], CampaignStore]]:
+    """Opens the ledger; what it had opened before is closed first, as by a restart."""
+    opened: list[CampaignStore] = []
+
+    def reopen() -> CampaignStore:
+        if opened:
+            opened.pop().close()
+        opened.append(CampaignStore.open(ledger_path))
+        opened[-1].register_pool("digits", size=POOL_SIZE, rows_of=_rows_of)
+        return opened[-1]
+
+    yield reopen
+    for store in opened:
+        store.close()
+
+
+@pytest.fixture
+def store(open_store: Callable[[], CampaignStore]) -> CampaignStore:
+    return open_store()
+
+
+@pytest.fixture
+def request_of() -> Callable[..., Request]:
+    count = iter(range(1_000_000))
+
+    def make(id: str = "", method: str = "any", fingerprint: bytes = b"same") -> Request:
+        return Request(id=id or f"request-{next(count)}", method=method, fingerprint=fingerprint)
+
+    return make

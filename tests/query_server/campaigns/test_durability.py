@@ -1,0 +1,121 @@
+import json
+import signal
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from query_server.campaigns import CampaignStore, Request
+from query_server.errors import DowserError, Reason
+
+SIZE = 100_000
+WRITER = Path(__file__).with_name("_writer.py")
+ROOT = Path(__file__).parents[3]
+
+
+def _refused(reason: Reason) -> pytest.RaisesExc[DowserError]:
+    return pytest.RaisesExc(DowserError, check=lambda error: error.reason is reason)
+
+
+def _open(path: Path) -> CampaignStore:
+    store = CampaignStore.open(path)
+    store.register_pool("pool", size=SIZE, rows_of=lambda pool_ids: pool_ids.astype(np.int64))
+    return store
+
+
+def test_kill_9_loses_nothing_acknowledged_and_hands_no_id_out_twice(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    store = _open(path)
+    store.create("c", "pool", 0, Request(id="create", method="create", fingerprint=b""))
+    store.close()
+    leased: list[int] = []
+    labeled: list[int] = []
+    for life in range(5):
+        writer = subprocess.Popen(
+            [sys.executable, str(WRITER), str(path), str(life), str(SIZE)],
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+            env={"PYTHONPATH": f"{ROOT}:{ROOT / 'proto'}"},
+        )
+        assert writer.stdout is not None
+        # Killed at the reply to a lease in even lives and to a label in odd ones, then somewhere in the next
+        # write.
+        for _ in range(20 + life):
+            line = writer.stdout.readline()
+            assert line, "the writer ended by itself"
+            _note(line, leased, labeled)
+        writer.send_signal(signal.SIGKILL)
+        for line in writer.stdout.read().splitlines(keepends=True):
+            if line.endswith("\n"):
+                _note(line, leased, labeled)
+        writer.wait()
+        writer.stdout.close()
+
+    store = _open(path)
+    try:
+        info = store.get("c")
+        taken = np.flatnonzero(~store.available_mask("c"))
+        pool_ids, labels = store.labels("c")
+    finally:
+        store.close()
+    assert len(leased) == len(set(leased)) >= 150
+    assert set(leased) <= set(taken.tolist())
+    assert set(labeled) <= set(pool_ids.tolist())
+    assert labels.tolist() == [pool_id % 10 for pool_id in pool_ids.tolist()]
+    # At most the one unacknowledged write of each life is there beside what was acknowledged.
+    assert len(leased) <= 3 * info.rounds == info.labeled + info.leased <= len(leased) + 3 * 5
+    assert len(labeled) <= info.labeled <= len(labeled) + 5
+
+
+def _note(line: str, leased: list[int], labeled: list[int]) -> None:
+    kind, value = line.split(" ", 1)
+    if kind == "leased":
+        leased += json.loads(value)
+    else:
+        labeled.append(int(value))
+
+
+def test_a_second_process_cannot_open_the_ledger(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    store = _open(path)
+    try:
+        with _refused(Reason.UNAVAILABLE):
+            CampaignStore.open(path)
+    finally:
+        store.close()
+    _open(path).close()
+
+
+def test_a_ledger_of_a_newer_version_is_refused_with_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    _open(path).close()
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    with _refused(Reason.CORRUPT_FILE) as caught:
+        CampaignStore.open(path)
+    assert "99" in str(caught.value)
+    assert "upgrade the server" in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"no database at all, but long enough to be read as a header" * 40])
+def test_a_file_that_is_no_ledger_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "ledger.sqlite"
+    path.write_bytes(content)
+    with _refused(Reason.CORRUPT_FILE) as caught:
+        CampaignStore.open(path)
+    assert caught.value.metadata == {"file": str(path)}
+    assert path.read_bytes() == content
+
+
+def test_a_database_of_another_program_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE mine (x)")
+    connection.close()
+    with _refused(Reason.CORRUPT_FILE):
+        CampaignStore.open(path)

@@ -1,0 +1,155 @@
+"""Every setting of a training run, in one frozen value; the run folder keeps it as config.json."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from trainer.errors import TrainerError
+
+GENERATORS = ("wgan-gp", "dcgan", "mlp", "gaussian")
+FEATURES = ("pixels", "autoencoder", "critic")
+DEVICES = ("auto", "cpu", "cuda")
+PRECISIONS = ("auto", "float32", "bfloat16")
+
+# Settings that may differ between the two halves of an interrupted run without changing its result.
+_FREE_ON_RESUME = frozenset(
+    {"features", "out", "run", "resume", "feature_dim", "autoencoder_iterations", "preview_every", "log_every"}
+    | {"iterations", "checkpoint_every", "threads", "data"}
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """Settings of one run. None means "the default that fits `generator`", filled in by `resolved`.
+
+    Attributes:
+        data: the pool: .npy, .npz, idx or a folder of images.
+        out: the bundle's folder to write; must not exist.
+        generator: "wgan-gp", "dcgan" (images), "mlp" (vectors, also images) or "gaussian" (anything, no training).
+        features: what the encoder measures before its PCA: "pixels", "autoencoder" or "critic".
+        key: array of an .npz; None finds it.
+        image_size: resize a folder of images to this many px; None keeps their size.
+        run: folder of checkpoints, metrics and sample grids; None is `out` with "-run" appended.
+        resume: go on from the last checkpoint in `run`.
+        seed: of every random draw.
+        iterations: generator updates; None is 10000 for wgan-gp, 20000 for dcgan, 5000 for mlp.
+        batch_size: real samples in each critic update.
+        latent_dim: Z; None is 128 for GANs, 33 for gaussian (one draws the component, the rest its coordinates).
+        width: channels (images) or hidden units (mlp) that scale the networks; None is 32 for images, 256 for mlp.
+        learning_rate: of both Adam optimizers; None is 1e-4 for WGAN-GP losses, 2e-4 for dcgan.
+        feature_dim: D of the encoder, cut to what the data allows.
+        components: of the Gaussian mixture, cut to a tenth of the samples.
+        autoencoder_iterations: updates of the auto-encoder, if `features` wants one.
+        preview_every: iterations between sample grids; 0 draws only the last.
+        checkpoint_every: iterations between checkpoints; 0 saves only the last.
+        log_every: iterations a line of metrics.jsonl averages over.
+        threads: CPU threads of torch; None leaves torch's own choice.
+        device: "auto" takes cuda where there is one.
+        precision: of the convolutional GANs' forward and backward passes; weights, losses and optimizer stay
+            float32. "auto" takes bfloat16 where the device multiplies it in hardware (about twice as fast).
+    """
+
+    data: Path
+    out: Path
+    generator: str = "wgan-gp"
+    features: str = "pixels"
+    key: str | None = None
+    image_size: int | None = None
+    run: Path | None = None
+    resume: bool = False
+    seed: int = 0
+    iterations: int | None = None
+    batch_size: int = 64
+    latent_dim: int | None = None
+    width: int | None = None
+    learning_rate: float | None = None
+    feature_dim: int = 50
+    components: int = 60
+    autoencoder_iterations: int = 3000
+    preview_every: int = 500
+    checkpoint_every: int = 500
+    log_every: int = 50
+    threads: int | None = None
+    device: str = "auto"
+    precision: str = "auto"
+
+    def __post_init__(self) -> None:
+        """Validate once, here at the edge."""
+        for name, allowed in (
+            ("generator", GENERATORS),
+            ("features", FEATURES),
+            ("device", DEVICES),
+            ("precision", PRECISIONS),
+        ):
+            if getattr(self, name) not in allowed:
+                raise TrainerError(f"{name} must be one of {', '.join(allowed)}, got {getattr(self, name)!r}")
+        least = {"iterations": 1, "batch_size": 2, "latent_dim": 2, "width": 1, "feature_dim": 1, "components": 1}
+        least |= {"autoencoder_iterations": 1, "preview_every": 0, "checkpoint_every": 0, "log_every": 1, "threads": 1}
+        for name, minimum in least.items():
+            value = getattr(self, name)
+            if value is not None and value < minimum:
+                raise TrainerError(f"{name} must be at least {minimum}, got {value}")
+        if not 0 <= self.seed < 2**63:
+            raise TrainerError(f"seed must lie in [0, 2^63), got {self.seed}")
+        if self.learning_rate is not None and not 0 < self.learning_rate < 1:
+            raise TrainerError(f"learning_rate must lie in (0, 1), got {self.learning_rate}")
+        if self.generator == "gaussian" and self.features == "critic":
+            raise TrainerError("a gaussian generator has no critic; choose features pixels or autoencoder")
+
+    @property
+    def run_folder(self) -> Path:
+        """The run's folder, also where `run` was not given."""
+        return self.run if self.run is not None else self.out.with_name(f"{self.out.name}-run")
+
+    def resolved(self) -> TrainConfig:
+        """Return a copy with every None that has a default filled in."""
+        defaults: dict[str, Any] = {
+            "iterations": {"wgan-gp": 10_000, "dcgan": 20_000, "mlp": 5_000, "gaussian": 1}[self.generator],
+            "latent_dim": 33 if self.generator == "gaussian" else 128,
+            "width": 256 if self.generator == "mlp" else 32,
+            "learning_rate": 2e-4 if self.generator == "dcgan" else 1e-4,
+            "run": self.run_folder,
+        }
+        return replace(self, **{name: value for name, value in defaults.items() if getattr(self, name) is None})
+
+    def flat(self) -> dict[str, str]:
+        """Return the settings as strings, as the bundle's manifest carries them; paths and None are left out."""
+        left_out = {"data", "out", "run", "resume"}
+        return {k: str(v) for k, v in asdict(self).items() if k not in left_out and v is not None}
+
+    def to_json(self) -> str:
+        """Return the settings as JSON."""
+        plain = {k: str(v) if isinstance(v, Path) else v for k, v in asdict(self).items()}
+        return json.dumps(plain, indent=2)
+
+    @classmethod
+    def from_json(cls, text: str) -> TrainConfig:
+        """Read what `to_json` wrote.
+
+        Raises:
+            TrainerError: if the text is not such JSON.
+        """
+        try:
+            plain = json.loads(text)
+            known = {field.name for field in fields(cls)}
+            if not isinstance(plain, dict) or set(plain) - known:
+                raise TrainerError("config.json has fields this version does not know")
+            paths = {k: Path(v) for k, v in plain.items() if k in ("data", "out", "run") and v is not None}
+            return cls(**{**plain, **paths})
+        except (json.JSONDecodeError, TypeError) as error:
+            raise TrainerError(f"config.json is not a training configuration: {error}") from error
+
+    def check_resumes(self, saved: TrainConfig) -> None:
+        """Raise TrainerError unless going on from `saved` gives what one uninterrupted run would have given."""
+        for field in fields(self):
+            if field.name in _FREE_ON_RESUME:
+                continue
+            mine, theirs = getattr(self, field.name), getattr(saved, field.name)
+            if mine != theirs:
+                raise TrainerError(
+                    f"cannot resume: the run was started with {field.name}={theirs}, now {field.name}={mine}; "
+                    "pass the same, or start another run folder"
+                )

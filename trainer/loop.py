@@ -1,0 +1,169 @@
+"""The adversarial training loop: seeded, logged, checkpointed, and exact on resume.
+
+A run that was stopped and resumed makes the very same updates as one that was not: the checkpoint carries weights,
+both optimizers, the random state and the sums of the unfinished line of metrics.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any
+
+import torch
+from torch import nn
+
+from trainer.adversaries import Adversaries, calibrated
+from trainer.config import TrainConfig
+from trainer.data import TrainingData
+from trainer.devices import choose_device, choose_precision
+from trainer.errors import TrainerError
+from trainer.networks import build_networks
+from trainer.networks.build import Destandardize, Standardize
+from trainer.preview import draw_samples, save_grid
+from trainer.runs import RunFolder
+
+
+def build_adversaries(config: TrainConfig, data_shape: tuple[int, ...]) -> Adversaries:
+    """Return the GAN of a resolved configuration, at its first iteration."""
+    device = choose_device(config.device)
+    networks = build_networks(
+        config.generator, data_shape, config.latent_dim or 0, config.width or 0, seed=config.seed
+    )
+    return Adversaries(
+        networks,
+        kind=config.generator,
+        latent_dim=config.latent_dim or 0,
+        learning_rate=config.learning_rate or 0.0,
+        device=device,
+        precision=torch.float32 if config.generator == "mlp" else choose_precision(config.precision, device),
+    )
+
+
+def finished_generator(adversaries: Adversaries, data: TrainingData, kind: str) -> nn.Module:
+    """Return z [B, Z] -> x on the pool's scale: the averaged weights, calibrated, in eval mode on the CPU."""
+    generator = calibrated(adversaries.averaged, adversaries.latent_dim)
+    if kind != "mlp":
+        return generator
+    scale = Destandardize(torch.from_numpy(data.mean), torch.from_numpy(data.std), data.input_min, data.input_max)
+    return nn.Sequential(generator, scale).eval()
+
+
+def finished_critic_features(adversaries: Adversaries, data: TrainingData, kind: str) -> nn.Module:
+    """Return x on the pool's scale -> the critic's last hidden layer [B, hidden_dim], in eval mode on the CPU."""
+    import copy
+
+    hidden: nn.Module = copy.deepcopy(adversaries.critic.hidden).to("cpu").eval().requires_grad_(False)  # type: ignore[operator, arg-type]
+    if kind != "mlp":
+        return hidden
+    return nn.Sequential(Standardize(torch.from_numpy(data.mean), torch.from_numpy(data.std)), hidden).eval()
+
+
+def train_gan(config: TrainConfig, data: TrainingData, run: RunFolder, *, show_progress: bool = True) -> Adversaries:
+    """Train from scratch, or from the run's checkpoint, until `config.iterations`; leave a final checkpoint.
+
+    Args:
+        config: resolved.
+        data: the pool.
+        run: started; gets checkpoints, metrics and sample grids.
+        show_progress: draw a progress bar on stderr.
+
+    Raises:
+        TrainerError: if the losses diverge, or the networks do not fit the samples.
+    """
+    from tqdm import tqdm
+
+    adversaries = build_adversaries(config, data.input_shape)
+    rng = torch.Generator().manual_seed(config.seed)
+    window = _Window()
+    done = 0
+    if run.checkpoint.exists():
+        state = run.load_checkpoint()
+        adversaries.load_state(state["adversaries"])
+        rng.set_state(state["rng"])
+        window.sums, window.count = state["window"], state["window_count"]
+        done = state["iteration"]
+    run.cut_metrics(done)
+
+    def save() -> None:
+        run.save_checkpoint(
+            {
+                "iteration": done,
+                "adversaries": adversaries.state(),
+                "rng": rng.get_state(),
+                "window": window.sums,
+                "window_count": window.count,
+            }
+        )
+
+    def preview(name: str) -> None:
+        x = draw_samples(finished_generator(adversaries, data, config.generator), adversaries.latent_dim)
+        save_grid(run.samples / f"{name}.png", x, data.input_min, data.input_max)
+
+    iterations = config.iterations or 0
+    bar = tqdm(
+        total=iterations, initial=done, desc=config.generator, unit="it", disable=not show_progress, smoothing=0.05
+    )
+    try:
+        while done < iterations:
+            window.add(_iterate(adversaries, data, config, rng))
+            done += 1
+            bar.update()
+            if done % config.log_every == 0 or done == iterations:
+                line = {"iteration": done, **window.close()}
+                if not all(math.isfinite(value) for value in line.values()):
+                    raise TrainerError(
+                        f"the losses diverged before iteration {done}; resume with a smaller --learning-rate "
+                        "or --precision float32 in another run folder"
+                    )
+                run.append_metrics(line)
+                bar.set_postfix({k: f"{v:.3g}" for k, v in line.items() if "loss" in k or k == "wasserstein"})
+            if config.checkpoint_every and done % config.checkpoint_every == 0:
+                save()
+            if config.preview_every and done % config.preview_every == 0:
+                preview(f"{done:06d}")
+    except KeyboardInterrupt:
+        save()
+        raise
+    finally:
+        bar.close()
+    save()
+    preview("final")
+    return adversaries
+
+
+def _iterate(
+    adversaries: Adversaries, data: TrainingData, config: TrainConfig, rng: torch.Generator
+) -> dict[str, torch.Tensor]:
+    """Update the critic `critic_steps` times and the generator once; return the last losses of each."""
+    rows = torch.randint(len(data), (adversaries.critic_steps, config.batch_size), generator=rng).numpy()
+    measured: dict[str, torch.Tensor] = {}
+    for step_rows in rows:
+        real = data.take(step_rows)
+        if config.generator == "mlp":
+            real = (real - data.mean) / data.std
+        measured |= adversaries.update_critic(torch.from_numpy(real).to(adversaries.device), rng)
+    return measured | adversaries.update_generator(config.batch_size, rng)
+
+
+class _Window:
+    """Sums of the losses since the last line of metrics."""
+
+    def __init__(self) -> None:
+        self.sums: dict[str, Any] = {}
+        self.count = 0
+        self._started = time.perf_counter()
+        self._timed = 0
+
+    def add(self, values: dict[str, torch.Tensor]) -> None:
+        for name, value in values.items():
+            self.sums[name] = self.sums[name] + value.double() if name in self.sums else value.double()
+        self.count += 1
+        self._timed += 1
+
+    def close(self) -> dict[str, float]:
+        """Return the means and the rate, and begin anew."""
+        means = {name: float(total) / self.count for name, total in self.sums.items()}
+        rate = self._timed / (time.perf_counter() - self._started)
+        self.__init__()  # type: ignore[misc]
+        return {**means, "iterations_per_second": rate}
