@@ -16,8 +16,8 @@ from typing import Any
 from numpy.typing import NDArray
 
 from client.cli_files import InputError, read_array, read_labels
-from client.cli_output import print_json, print_table, print_value
-from client.errors import DowserError
+from client.cli_output import items, print_json, print_table, print_value
+from client.errors import DowserError, UnavailableError
 from client.sync_client import Client
 from client.transport import DEFAULT_TIMEOUT_SECONDS, TlsConfig
 from client.types import Acquisition, ClassifierInfo, Dowser, Exhaustive, Random, RandomSubset, Strategy
@@ -41,6 +41,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             token=os.environ.get("DOWSER_TOKEN") or None,
         ) as client:
             command(client, arguments)
+    except UnavailableError as error:
+        print(f"dowser: no server answers at {arguments.target}: {error}", file=sys.stderr)
+        return 1
     except (DowserError, InputError) as error:
         print(f"dowser: {error}", file=sys.stderr)
         return 1
@@ -70,9 +73,8 @@ def _campaigns_list(client: Client, arguments: argparse.Namespace) -> None:
 
 
 def _campaigns_create(client: Client, arguments: argparse.Namespace) -> None:
-    print_value(
-        client.create_campaign(arguments.name, pool=arguments.pool, seed=arguments.seed), arguments.json
-    )
+    campaign = client.create_campaign(arguments.name, pool=arguments.pool, seed=arguments.seed)
+    print_value(campaign, arguments.json)
 
 
 def _campaigns_get(client: Client, arguments: argparse.Namespace) -> None:
@@ -106,7 +108,7 @@ def _select(client: Client, arguments: argparse.Namespace) -> None:
         seed=arguments.seed,
     )
     if arguments.json:
-        return print_json(selection)
+        return print_json({"pool_ids": selection.pool_ids} | items(selection))
     columns = (
         "pool_id",
         "score",
@@ -195,8 +197,8 @@ def _parser() -> argparse.ArgumentParser:
 
     parser = argparse.ArgumentParser(
         prog="dowser",
-        description=__doc__.splitlines()[0] if __doc__ else None,
-        epilog="Token: $DOWSER_TOKEN.",
+        description="Ask a Dowser server which samples to label next.",
+        epilog="A bearer token is read from $DOWSER_TOKEN.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 

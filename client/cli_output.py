@@ -20,7 +20,7 @@ def print_value(value: Any, as_json: bool) -> None:
     """Print one value: JSON, or its fields one a line."""
     if as_json:
         return print_json(value)
-    plain = _items(value)
+    plain = items(value)
     width = max(map(len, plain), default=0)
     for name, field in plain.items():
         print(f"{name:<{width}}  {_cell(field)}")
@@ -28,7 +28,7 @@ def print_value(value: Any, as_json: bool) -> None:
 
 def print_table(columns: Sequence[str], rows: Sequence[Any]) -> None:
     """Print rows (dataclasses or mappings) under a header, numbers to the right."""
-    cells = [[_items(row)[column] for column in columns] for row in rows]
+    cells = [[items(row)[column] for column in columns] for row in rows]
     texts = [[_cell(value) for value in row] for row in cells]
     widths = [max(len(name), *(len(row[i]) for row in texts), 0) for i, name in enumerate(columns)]
     numeric = [bool(cells) and all(_is_number(row[i]) for row in cells) for i in range(len(columns))]
@@ -40,7 +40,8 @@ def print_table(columns: Sequence[str], rows: Sequence[Any]) -> None:
         print("  ".join(aligned).rstrip())
 
 
-def _items(value: Any) -> dict[str, Any]:
+def items(value: Any) -> dict[str, Any]:
+    """Return the fields of a dataclass, or the entries of a mapping."""
     if is_dataclass(value):
         return {field.name: getattr(value, field.name) for field in fields(value)}
     return dict(value)
@@ -66,7 +67,7 @@ def _is_number(value: Any) -> bool:
 def _plain(value: Any) -> Any:
     """Turn a value into what JSON knows; NaN and infinity become null."""
     if is_dataclass(value) or isinstance(value, Mapping):
-        return {name: _plain(field) for name, field in _items(value).items()}
+        return {name: _plain(field) for name, field in items(value).items()}
     match value:
         case np.ndarray() | np.generic():
             return _plain(value.tolist())

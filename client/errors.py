@@ -137,8 +137,9 @@ def from_rpc_error(error: grpc.RpcError | grpc.aio.AioRpcError) -> DowserError:
     code, message, trailing = _parts(error)
     info, retry_after_seconds, violations = _details(trailing)
     reason = info.reason if info is not None else ""
-    if violations:
-        message = f"{message} ({'; '.join(violations)})" if message else "; ".join(violations)
+    unsaid = [f"{field}: {why}" for field, why in violations if why not in message]
+    if unsaid:
+        message = f"{message} ({'; '.join(unsaid)})" if message else "; ".join(unsaid)
     kind = _BY_REASON.get(reason) or _BY_CODE.get(code, DowserError)
     return kind(
         message or f"the call ended with {code.name}",
@@ -171,13 +172,13 @@ def _parts(
 
 def _details(
     trailing: Mapping[str, str | bytes],
-) -> tuple[error_details_pb2.ErrorInfo | None, float | None, list[str]]:
+) -> tuple[error_details_pb2.ErrorInfo | None, float | None, list[tuple[str, str]]]:
     """Read ErrorInfo, RetryInfo (in seconds) and BadRequest out of the trailing metadata."""
     raw = trailing.get(_DETAILS_KEY)
     status = status_pb2.Status()
     info: error_details_pb2.ErrorInfo | None = None
     retry_after_seconds: float | None = None
-    violations: list[str] = []
+    violations: list[tuple[str, str]] = []
     if not isinstance(raw, bytes):
         return info, retry_after_seconds, violations
     try:
@@ -195,7 +196,7 @@ def _details(
             elif detail.Is(error_details_pb2.BadRequest.DESCRIPTOR):
                 bad = error_details_pb2.BadRequest()
                 detail.Unpack(bad)
-                violations = [f"{v.field}: {v.description}" for v in bad.field_violations]
+                violations = [(v.field, v.description) for v in bad.field_violations]
     except DecodeError:
         # Broken details must not hide the status they came with.
         pass

@@ -38,9 +38,7 @@ def stale(fresh: Path) -> list[str]:
     """Name the stubs beside the sources that differ from those below ``fresh``, or that nothing makes any more."""
     made = {path.relative_to(fresh) for path in fresh.rglob("*_pb2*.py*")}
     kept = {path.relative_to(ROOT) for path in (ROOT / "dowser").rglob("*_pb2*.py*") if path.suffix != ".pyc"}
-    differing = {
-        name for name in made & kept if not filecmp.cmp(fresh / name, ROOT / name, shallow=False)
-    }
+    differing = {name for name in made & kept if not filecmp.cmp(fresh / name, ROOT / name, shallow=False)}
     return sorted(map(str, (made ^ kept) | differing))
 
 

@@ -28,7 +28,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except ImportError as error:
         print(
-            f'dowser-server: {error}; install the server with: pip install "dowser-al[server]"', file=sys.stderr
+            f'dowser-server: {error}; install the server with: pip install "dowser-al[server]"',
+            file=sys.stderr,
         )
         return 1
 

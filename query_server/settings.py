@@ -1,4 +1,4 @@
-"""The server's settings: by flag, by environment (``DOWSER_…``), or in a TOML file, in this order of precedence."""
+"""The server's settings: by flag, by environment (``DOWSER_…``), or in a TOML file, in this order."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class ServeSettings(BaseSettings):
     max_message_bytes: int = Field(default=64 * 2**20, ge=2**16, description="largest gRPC message")
     max_classifier_bytes: int = Field(default=64 * 2**20, ge=1024, description="largest uploaded classifier")
     grace_seconds: float = Field(default=30, ge=0, description="time for calls under way after SIGTERM")
-    verify: bool = Field(default=False, description="check the index files' sha256 at start (reads them whole)")
+    verify: bool = Field(default=False, description="check the index files' sha256 at start")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="log level")
 
     @classmethod

@@ -36,7 +36,7 @@ def export(run: Path, features: str, out: Path, *, show_progress: bool = True) -
     """Write a bundle of an already trained run with another kind of features.
 
     Args:
-        run: folder of a finished `train`.
+        run: folder of a `train`; its last checkpoint counts.
         features: "pixels", "autoencoder" or "critic".
         out: the bundle's folder to write.
         show_progress: draw progress bars on stderr.
@@ -45,7 +45,7 @@ def export(run: Path, features: str, out: Path, *, show_progress: bool = True) -
         The bundle's folder, `out`.
 
     Raises:
-        TrainerError: if the run is unfinished, cannot give such features, or the export disagrees.
+        TrainerError: if the run has no checkpoint, cannot give such features, or the export disagrees.
     """
     from trainer import pipeline
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from trainer import losses
 from trainer.networks import Networks
+from trainer.networks.convolutional import Critic
 
 EMA_DECAY = 0.999
 
@@ -41,7 +42,7 @@ class Adversaries:
     ) -> None:
         # channels_last is faster for convolutions on CPUs and GPUs alike; Linear weights are left as they are.
         self.generator: nn.Module = networks.generator.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.critic: nn.Module = networks.critic.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.critic: Critic = networks.critic.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.averaged = copy.deepcopy(self.generator).requires_grad_(False)
         self.wasserstein = kind != "dcgan"
         self.critic_steps = losses.CRITIC_STEPS if self.wasserstein else 1
@@ -49,7 +50,9 @@ class Adversaries:
         self.device = device
         self.precision = precision
         betas = losses.WGAN_BETAS if self.wasserstein else losses.DCGAN_BETAS
-        self._generator_optimizer = torch.optim.Adam(self.generator.parameters(), learning_rate, betas, fused=True)
+        self._generator_optimizer = torch.optim.Adam(
+            self.generator.parameters(), learning_rate, betas, fused=True
+        )
         self._critic_optimizer = torch.optim.Adam(self.critic.parameters(), learning_rate, betas, fused=True)
         self._updates = 0
 
@@ -66,7 +69,8 @@ class Adversaries:
         mix = torch.rand(len(real), generator=rng).to(self.device)
         penalty = losses.gradient_penalty(self._scores, real, fake, mix)
         # Real and fake share one pass: the critic has no batch norm, so they do not see each other.
-        fake_scores, real_scores = self._scores(torch.cat([fake, real])).split(len(real))
+        scores = self._scores(torch.cat([fake, real]))
+        fake_scores, real_scores = scores[: len(fake)], scores[len(fake) :]
         distance = losses.wasserstein_distance(real_scores, fake_scores)
         loss = losses.GRADIENT_PENALTY_WEIGHT * penalty - distance
         loss.backward()  # type: ignore[no-untyped-call]
@@ -136,7 +140,9 @@ class Adversaries:
 
 
 @torch.no_grad()
-def calibrated(generator: nn.Module, latent_dim: int, *, batches: int = 20, batch_size: int = 256) -> nn.Module:
+def calibrated(
+    generator: nn.Module, latent_dim: int, *, batches: int = 20, batch_size: int = 256
+) -> nn.Module:
     """Return a float32 CPU copy in eval mode whose batch norms hold the exact statistics of its own weights.
 
     The running statistics of training belong to the unaveraged weights. Draws come from a fixed seed, so that the

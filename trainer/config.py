@@ -16,7 +16,16 @@ PRECISIONS = ("auto", "float32", "bfloat16")
 
 # Settings that may differ between the two halves of an interrupted run without changing its result.
 _FREE_ON_RESUME = frozenset(
-    {"features", "out", "run", "resume", "feature_dim", "autoencoder_iterations", "preview_every", "log_every"}
+    {
+        "features",
+        "out",
+        "run",
+        "resume",
+        "feature_dim",
+        "autoencoder_iterations",
+        "preview_every",
+        "log_every",
+    }
     | {"iterations", "checkpoint_every", "threads", "data"}
 )
 
@@ -86,8 +95,21 @@ class TrainConfig:
         ):
             if getattr(self, name) not in allowed:
                 raise TrainerError(f"{name} must be one of {', '.join(allowed)}, got {getattr(self, name)!r}")
-        least = {"iterations": 1, "batch_size": 2, "latent_dim": 2, "width": 1, "feature_dim": 1, "components": 1}
-        least |= {"autoencoder_iterations": 1, "preview_every": 0, "checkpoint_every": 0, "log_every": 1, "threads": 1}
+        least = {
+            "iterations": 1,
+            "batch_size": 2,
+            "latent_dim": 2,
+            "width": 1,
+            "feature_dim": 1,
+            "components": 1,
+        }
+        least |= {
+            "autoencoder_iterations": 1,
+            "preview_every": 0,
+            "checkpoint_every": 0,
+            "log_every": 1,
+            "threads": 1,
+        }
         for name, minimum in least.items():
             value = getattr(self, name)
             if value is not None and value < minimum:
@@ -113,7 +135,9 @@ class TrainConfig:
             "learning_rate": 2e-4 if self.generator == "dcgan" else 1e-4,
             "run": self.run_folder,
         }
-        return replace(self, **{name: value for name, value in defaults.items() if getattr(self, name) is None})
+        return replace(
+            self, **{name: value for name, value in defaults.items() if getattr(self, name) is None}
+        )
 
     def flat(self) -> dict[str, str]:
         """Return the settings as strings, as the bundle's manifest carries them; paths and None are left out."""

@@ -25,7 +25,9 @@ class _CachedSource(SampleSource):
 
     def __init__(self, source: SampleSource) -> None:
         super().__init__(source.path, source.shape, source.dtype, source.pool_ids, source.labels)
-        self._all = np.concatenate([source.read(i, i + CHUNK_ROWS) for i in range(0, len(source), CHUNK_ROWS)])
+        self._all = np.concatenate(
+            [source.read(i, i + CHUNK_ROWS) for i in range(0, len(source), CHUNK_ROWS)]
+        )
 
     def __len__(self) -> int:
         return len(self._all)

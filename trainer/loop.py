@@ -6,6 +6,7 @@ both optimizers, the random state and the sums of the unfinished line of metrics
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from typing import Any
@@ -45,21 +46,23 @@ def finished_generator(adversaries: Adversaries, data: TrainingData, kind: str) 
     generator = calibrated(adversaries.averaged, adversaries.latent_dim)
     if kind != "mlp":
         return generator
-    scale = Destandardize(torch.from_numpy(data.mean), torch.from_numpy(data.std), data.input_min, data.input_max)
+    scale = Destandardize(
+        torch.from_numpy(data.mean), torch.from_numpy(data.std), data.input_min, data.input_max
+    )
     return nn.Sequential(generator, scale).eval()
 
 
 def finished_critic_features(adversaries: Adversaries, data: TrainingData, kind: str) -> nn.Module:
     """Return x on the pool's scale -> the critic's last hidden layer [B, hidden_dim], in eval mode on the CPU."""
-    import copy
-
-    hidden: nn.Module = copy.deepcopy(adversaries.critic.hidden).to("cpu").eval().requires_grad_(False)  # type: ignore[operator, arg-type]
+    hidden: nn.Module = copy.deepcopy(adversaries.critic.hidden).to("cpu").eval().requires_grad_(False)
     if kind != "mlp":
         return hidden
     return nn.Sequential(Standardize(torch.from_numpy(data.mean), torch.from_numpy(data.std)), hidden).eval()
 
 
-def train_gan(config: TrainConfig, data: TrainingData, run: RunFolder, *, show_progress: bool = True) -> Adversaries:
+def train_gan(
+    config: TrainConfig, data: TrainingData, run: RunFolder, *, show_progress: bool = True
+) -> Adversaries:
     """Train from scratch, or from the run's checkpoint, until `config.iterations`; leave a final checkpoint.
 
     Args:
@@ -102,7 +105,12 @@ def train_gan(config: TrainConfig, data: TrainingData, run: RunFolder, *, show_p
 
     iterations = config.iterations or 0
     bar = tqdm(
-        total=iterations, initial=done, desc=config.generator, unit="it", disable=not show_progress, smoothing=0.05
+        total=iterations,
+        initial=done,
+        desc=config.generator,
+        unit="it",
+        disable=not show_progress,
+        smoothing=0.05,
     )
     try:
         while done < iterations:

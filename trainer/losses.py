@@ -37,7 +37,8 @@ def gradient_penalty(
     mix = mix.view(-1, *[1] * (real.dim() - 1))  # [B] -> [B, 1, ...]
     between = (mix * real + (1 - mix) * fake).requires_grad_(True)
     (gradient,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
-    return ((gradient.flatten(1).norm(dim=1) - 1) ** 2).mean()
+    penalty: Tensor = ((gradient.flatten(1).norm(dim=1) - 1) ** 2).mean()
+    return penalty
 
 
 def wasserstein_generator_loss(fake_scores: Tensor) -> Tensor:

@@ -16,7 +16,9 @@ COLUMNS = 8
 _MIN_PX = 384  # small images are enlarged to at least this grid size
 
 
-def draw_samples(generator: nn.Module, latent_dim: int, count: int = COLUMNS**2, seed: int = 0) -> NDArray[np.float32]:
+def draw_samples(
+    generator: nn.Module, latent_dim: int, count: int = COLUMNS**2, seed: int = 0
+) -> NDArray[np.float32]:
     """Return x [count, ...] of latents from a fixed seed, so that grids of one run show the same latents."""
     z = torch.randn(count, latent_dim, generator=torch.Generator().manual_seed(seed))
     with torch.no_grad():

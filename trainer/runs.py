@@ -39,7 +39,9 @@ class RunFolder:
                 )
             config.check_resumes(self.config())
         elif self.path.exists() and any(self.path.iterdir()):
-            raise TrainerError(f"{self.path}: is not empty and not a training run; choose another --run folder")
+            raise TrainerError(
+                f"{self.path}: is not empty and not a training run; choose another --run folder"
+            )
         self.samples.mkdir(parents=True, exist_ok=True)
         write_atomically(self._config, lambda path: path.write_text(config.to_json()))
         return self.checkpoint.exists()

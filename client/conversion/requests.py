@@ -51,7 +51,7 @@ def get_pool(name: str) -> Call[Pool]:
 
 
 def get_samples(pool_ids: PoolIds, *, pool: str) -> list[Call[NDArray[Any]]]:
-    """PoolService.GetSamples, at least one call, so that no ids give an empty array."""
+    """PoolService.GetSamples, as many calls as the ids need."""
     all_ids = fields.ids(pool_ids)
     pages = [
         all_ids[start : start + SAMPLES_PER_CALL]

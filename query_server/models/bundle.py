@@ -66,7 +66,8 @@ class Bundle:
             raise _corrupt(manifest_path, f"is not a bundle manifest ({error})") from None
         if manifest.format != FORMAT:
             raise _corrupt(
-                manifest_path, f"has format {manifest.format}, this server reads {FORMAT}; export the bundle again"
+                manifest_path,
+                f"has format {manifest.format}, this server reads {FORMAT}; export the bundle again",
             )
         listed = {entry.name for entry in manifest.files}
         for name in (GENERATOR, ENCODER):

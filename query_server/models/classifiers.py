@@ -170,7 +170,7 @@ class ClassifierStore:
             graph = check(model, GraphKind.CLASSIFIER)
         except GraphError as error:
             raise classifier_rejected(str(error.code), str(error), metadata=error.metadata) from None
-        info = _describe(classifier_id, len(data), graph)
+        info = _describe(classifier_id, len(data), graph, model)
         if info.input_shape != self._bundle.input_shape:
             raise classifier_mismatch(info.input_shape, self._bundle.input_shape)
         return model, info
@@ -205,7 +205,10 @@ class ClassifierStore:
                 _LOG.info("dropped classifier %s, the least recently used of %d", file.stem, len(files))
 
 
-def _describe(classifier_id: str, size_bytes: int, graph: GraphInfo) -> ClassifierInfo:
+def _describe(
+    classifier_id: str, size_bytes: int, graph: GraphInfo, model: onnx.ModelProto
+) -> ClassifierInfo:
+    embeddings = [value for value in model.graph.output if value.name == "embedding"]
     return ClassifierInfo(
         id=classifier_id,
         size_bytes=size_bytes,
@@ -213,7 +216,7 @@ def _describe(classifier_id: str, size_bytes: int, graph: GraphInfo) -> Classifi
         classes=int(graph.output_shape[-1]),
         passes=graph.passes or 0,
         has_pullback=graph.has_pullback,
-        embedding_dim=graph.embedding_dim,
+        embedding_dim=embeddings[0].type.tensor_type.shape.dim[1].dim_value if embeddings else 0,
     )
 
 

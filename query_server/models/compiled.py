@@ -105,7 +105,7 @@ class CompiledClassifier:
 def _predicted(logits: NDArray[np.float32]) -> NDArray[np.int64]:
     if logits.shape[1] == 1:
         return (logits[:, 0] > 0).astype(np.int64)
-    return logits.argmax(axis=1)
+    return np.asarray(logits.argmax(axis=1), np.int64)
 
 
 def _require_finite(values: NDArray[np.float32], where: str) -> None:

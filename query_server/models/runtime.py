@@ -6,7 +6,6 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import onnx
 from numpy.typing import NDArray
 
@@ -55,7 +54,9 @@ class Runtime:
                 self.version,
                 ", ".join(available),
             )
-        self._providers = (["CUDAExecutionProvider"] if self.device == "cuda" else []) + ["CPUExecutionProvider"]
+        self._providers = (["CUDAExecutionProvider"] if self.device == "cuda" else []) + [
+            "CPUExecutionProvider"
+        ]
         self._spinning = spinning
 
     def describe(self) -> str:
@@ -74,5 +75,3 @@ class Runtime:
         return Session(
             onnxruntime.InferenceSession(model.SerializeToString(), options, providers=self._providers)
         )
-
-

@@ -1,1 +1,17 @@
 """The real samples: a feature index over them, their raw values, and how both are built."""
+
+from query_server.pool.build import build_index
+from query_server.pool.filtered import AvailableNeighbors
+from query_server.pool.index import Device, Flavour, detect_flavour
+from query_server.pool.manifest import read_manifest
+from query_server.pool.pool import Pool
+
+__all__ = [
+    "AvailableNeighbors",
+    "Device",
+    "Flavour",
+    "Pool",
+    "build_index",
+    "detect_flavour",
+    "read_manifest",
+]

@@ -33,7 +33,7 @@ from query_server.selection.values import (
 )
 from query_server.timing import StageTiming
 
-_DTYPES: dict[int, np.dtype[Any]] = {
+_DTYPES: dict[tensors_pb2.DType, np.dtype[Any]] = {
     tensors_pb2.DTYPE_UINT8: np.dtype("u1"),
     tensors_pb2.DTYPE_FLOAT32: np.dtype("<f4"),
     tensors_pb2.DTYPE_INT64: np.dtype("<i8"),
@@ -59,7 +59,9 @@ def array(tensor: tensors_pb2.Tensor, *, field: str) -> NDArray[Any]:
     shape = tuple(tensor.shape)
     expected = int(np.prod(shape, dtype=object)) * dtype.itemsize if shape else 0
     if not shape or expected != len(tensor.data):
-        raise invalid_argument(f"{field}.data", f"{len(tensor.data)} bytes", f"{expected} bytes for shape {shape}")
+        raise invalid_argument(
+            f"{field}.data", f"{len(tensor.data)} bytes", f"{expected} bytes for shape {shape}"
+        )
     values = np.frombuffer(tensor.data, dtype).reshape(shape)
     if dtype.kind == "f" and not np.isfinite(values).all():
         raise not_finite(field, int(np.argwhere(~np.isfinite(values))[0][0]))
@@ -70,7 +72,9 @@ def tensor(values: NDArray[Any]) -> tensors_pb2.Tensor:
     """Write a tensor."""
     little = values.astype(values.dtype.newbyteorder("<"), copy=False)
     return tensors_pb2.Tensor(
-        shape=values.shape, dtype=_DTYPE_NUMBERS[little.dtype], data=np.ascontiguousarray(little).tobytes()
+        shape=values.shape,
+        dtype=tensors_pb2.DType.Name(_DTYPE_NUMBERS[little.dtype]),
+        data=np.ascontiguousarray(little).tobytes(),
     )
 
 
@@ -179,7 +183,7 @@ def _pick(pick: Pick) -> selection_pb2.Pick:
     return selection_pb2.Pick(
         pool_id=pick.pool_id,
         score=pick.score,
-        source=acquisition_pb2.CandidateSource.Value(f"CANDIDATE_SOURCE_{pick.source.upper()}"),
+        source=f"CANDIDATE_SOURCE_{pick.source.upper()}",
         synthetic_index=pick.synthetic_index,
         synthetic_score=pick.synthetic_score,
         distance=pick.distance,
@@ -245,4 +249,3 @@ def _timestamp(seconds: float) -> timestamp_pb2.Timestamp:
     stamp = timestamp_pb2.Timestamp()
     stamp.FromNanoseconds(int(seconds * 1e9))
     return stamp
-

@@ -41,7 +41,9 @@ class SelectionServicer(selection_pb2_grpc.SelectionServiceServicer):
     ) -> selection_pb2.RecordLabelsResponse:
         """Record labels."""
         if len(request.labels) > MAX_LABELS:
-            raise invalid_argument("labels", f"{len(request.labels)} entries", f"at most {MAX_LABELS} entries")
+            raise invalid_argument(
+                "labels", f"{len(request.labels)} entries", f"at most {MAX_LABELS} entries"
+            )
         write = convert.write_request(request, "RecordLabels")
         labels = convert.labels(request.labels)
         outcome = await self._workers.run(
@@ -81,9 +83,7 @@ class SelectionServicer(selection_pb2_grpc.SelectionServiceServicer):
             timings=convert.timings(timings),
         )
 
-    def _select(
-        self, request: selection_pb2.SelectSamplesRequest, write: Request, waiting: Waiting
-    ) -> bytes:
+    def _select(self, request: selection_pb2.SelectSamplesRequest, write: Request, waiting: Waiting) -> bytes:
         def answer(selection: Selection) -> bytes:
             return convert.selection_response(
                 selection, return_synthetic=request.return_synthetic

@@ -74,9 +74,9 @@ class ErrorInterceptor(aio.ServerInterceptor):
 
     async def intercept_service(
         self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any]]],
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]],
         handler_call_details: grpc.HandlerCallDetails,
-    ) -> grpc.RpcMethodHandler[Any, Any]:
+    ) -> grpc.RpcMethodHandler[Any, Any] | None:
         """Wrap the handlers with one response; streaming answers (reflection, health watch) are left as they are."""
         handler = await continuation(handler_call_details)
         if handler is None or handler.response_streaming:
@@ -87,7 +87,7 @@ class ErrorInterceptor(aio.ServerInterceptor):
             if handler.request_streaming
             else (grpc.unary_unary_rpc_method_handler, handler.unary_unary)
         )
-        return make(  # type: ignore[no-any-return,operator]
+        return make(
             _answering(method, inner),  # type: ignore[arg-type]
             request_deserializer=handler.request_deserializer,
             response_serializer=handler.response_serializer,
@@ -114,7 +114,6 @@ def _answering(method: str, inner: _Handler) -> _Handler:
                 )
             )
         await context.abort_with_status(rpc_status.to_status(status))
-        return None
 
     return answer
 

@@ -1,6 +1,6 @@
-"""Gradient ascent of the acquisition score in latent space.
+r"""Gradient ascent of the acquisition score in latent space.
 
-ASAL (ICLR 2019 submission), equation 3: maximize :math:`H_\\theta(G(z))` over z with Adam, all latents of a request in
+ASAL (ICLR 2019 submission), equation 3: maximize :math:`H_\theta(G(z))` over z with Adam, all latents of a request in
 one batch, from random starts z ~ N(0, I); §5.2 uses 100 steps. One step is one run of the spliced graph
 z → x → logits → score → dlogits → dx → dz.
 """

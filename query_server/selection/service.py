@@ -191,10 +191,16 @@ def _validate(request: SelectionRequest, campaign: CampaignInfo, pool: str, inde
             if isinstance(strategy, DowserStrategy):
                 limit = f"0, or {limit}"
             raise invalid_argument("max_scored", strategy.max_scored, limit)
-    if isinstance(strategy, DowserStrategy) and not strategy.synthesis.latents and request.budget > MAX_LATENTS:
+    if (
+        isinstance(strategy, DowserStrategy)
+        and not strategy.synthesis.latents
+        and request.budget > MAX_LATENTS
+    ):
         raise invalid_argument("latents", 0, f"1 to {MAX_LATENTS} where the budget is above {MAX_LATENTS}")
     if request.classifier_id is None and not isinstance(strategy, RandomStrategy):
-        raise invalid_argument("classifier_id", "", "the id of an uploaded classifier; only random needs none")
+        raise invalid_argument(
+            "classifier_id", "", "the id of an uploaded classifier; only random needs none"
+        )
 
 
 def _run(request: SelectionRequest, round_: strategies.Round, classifier: Classifier | None) -> Candidates:
@@ -227,7 +233,9 @@ def _picks(found: Candidates, lease: Lease) -> tuple[Pick, ...]:
                 score=None if math.isnan(score) else score,
                 predicted_class=None if predicted < 0 else predicted,
                 synthetic_index=led_by if has_synthetic else None,
-                synthetic_score=float(synthetic.scores[led_by]) if synthetic is not None and led_by >= 0 else None,
+                synthetic_score=float(synthetic.scores[led_by])
+                if synthetic is not None and led_by >= 0
+                else None,
                 distance=float(found.distances[position]) if has_synthetic else None,
             )
         )

@@ -24,6 +24,9 @@ class Destandardize(nn.Module):
         low, high: the pool's smallest and largest value.
     """
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, mean: Tensor, std: Tensor, low: float, high: float) -> None:
         super().__init__()
         self.register_buffer("mean", mean)
@@ -38,6 +41,9 @@ class Destandardize(nn.Module):
 
 class Standardize(nn.Module):
     """x -> (x - mean) / std: from the pool's scale to the network's."""
+
+    mean: Tensor
+    inverse_std: Tensor
 
     def __init__(self, mean: Tensor, std: Tensor) -> None:
         super().__init__()
@@ -57,7 +63,9 @@ class Networks:
     critic: Critic
 
 
-def build_networks(kind: str, sample_shape: tuple[int, ...], latent_dim: int, width: int, seed: int) -> Networks:
+def build_networks(
+    kind: str, sample_shape: tuple[int, ...], latent_dim: int, width: int, seed: int
+) -> Networks:
     """Return freshly initialized networks; the global random state of torch is left as it was.
 
     Args:
@@ -78,7 +86,8 @@ def build_networks(kind: str, sample_shape: tuple[int, ...], latent_dim: int, wi
         torch.manual_seed(seed)
         if kind == "mlp":
             return Networks(
-                generator=mlp_generator(latent_dim, sample_shape, width), critic=mlp_critic(sample_shape, width)
+                generator=mlp_generator(latent_dim, sample_shape, width),
+                critic=mlp_critic(sample_shape, width),
             )
         networks = Networks(
             generator=conv_generator(latent_dim, sample_shape, width),

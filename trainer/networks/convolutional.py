@@ -1,7 +1,7 @@
 """Convolutional generator and critic for images of 8 to 64 px (ASAL Table 1; Gulrajani et al. 2017, appendix).
 
-Table 1 with width 64 is this at 64 px, but for the critic, which has 128, 256, 512, 512 channels there and mirrors the
-generator here. DCGAN (Radford et al. 2016) is the same pair with batch norm in the discriminator but in its first layer.
+At 64 px and width 64 the generator is that of Table 1; the critic, with 128, 256, 512, 512 channels there, mirrors the
+generator here. DCGAN (Radford et al. 2016) is the same pair with batch norm in all but the discriminator's first layer.
 """
 
 from __future__ import annotations
@@ -32,7 +32,13 @@ def conv_generator(latent_dim: int, image_shape: tuple[int, ...], width: int) ->
         padding = output_padding(chain[level], chain[level - 1])
         layers.append(
             nn.ConvTranspose2d(
-                outgoing[level], outgoing[level - 1], KERNEL, stride=2, padding=2, output_padding=padding, bias=last
+                outgoing[level],
+                outgoing[level - 1],
+                KERNEL,
+                stride=2,
+                padding=2,
+                output_padding=padding,
+                bias=last,
             )
         )
         layers += [nn.Tanh()] if last else [nn.BatchNorm2d(outgoing[level - 1]), nn.ReLU()]

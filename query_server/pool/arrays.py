@@ -1,0 +1,45 @@
+"""Rows of the .npy files of an index directory: memory-mapped, checked, read in file order."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from query_server import errors
+
+Rows = npt.NDArray[np.int64]
+
+
+def map_array(path: Path, shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+    """Map a .npy file read-only.
+
+    Raises:
+        DowserError: CORRUPT_FILE unless it holds an array of this shape and dtype.
+    """
+    try:
+        array: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise errors.corrupt_file(
+            path, f"not a readable .npy file ({error}); build the index again"
+        ) from error
+    if array.shape != shape or array.dtype != np.dtype(dtype):
+        raise errors.corrupt_file(
+            path,
+            f"holds {array.dtype} {list(array.shape)} where the manifest promises {np.dtype(dtype)} "
+            f"{list(shape)}; build the index again",
+        )
+    return array
+
+
+def take_rows(array: npt.NDArray[Any], rows: Rows) -> npt.NDArray[Any]:
+    """Return rows [n, …] in the order given, as a copy in memory; reads each once and in file order.
+
+    Raises:
+        IndexError: if a row is not in 0…N-1. Negative rows (no neighbor) are never taken for the last ones.
+    """
+    if rows.size and (rows.min() < 0 or rows.max() >= len(array)):
+        raise IndexError(f"rows must be 0 to {len(array) - 1}, got {rows.min()} to {rows.max()}")
+    distinct, inverse = np.unique(rows, return_inverse=True)
+    taken: npt.NDArray[Any] = np.asarray(array[distinct])[inverse]
+    return taken

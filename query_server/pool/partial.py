@@ -1,0 +1,168 @@
+"""The first half of an index build: the pool's samples, features and ids on disk, resumable at any instant.
+
+The files have their full size from the start and are written with plain writes, not through a map: a full
+disk is then an error and not a SIGBUS. `progress.json` moves forward only when a chunk is on disk, so a build
+that was killed goes on after the last durable chunk. It also holds the build's identity: another pool, bundle
+or preprocessing starts over.
+"""
+
+import fcntl
+import hashlib
+import json
+import logging
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from query_server import errors
+from query_server.pool.manifest import FEATURES, POOL_IDS, SAMPLES
+from samples.preprocess import Preprocessing
+from samples.sources import SampleSource
+
+_PROGRESS = "progress.json"
+_LOCK = "lock"
+_PROBED_ROWS = 64
+_log = logging.getLogger(__name__)
+
+
+@contextmanager
+def partial_directory(out: Path) -> Iterator[Path]:
+    """Make OUT.partial and hold it against a second build; the lock ends with the process, however it ends.
+
+    Raises:
+        DowserError: UNAVAILABLE if another build holds it.
+    """
+    partial = out.with_name(out.name + ".partial")
+    partial.mkdir(parents=True, exist_ok=True)
+    with (partial / _LOCK).open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise errors.unavailable(
+                f"{partial}: another build is writing this index; wait for it"
+            ) from error
+        yield partial
+
+
+class PartialPool:
+    """The arrays of an unfinished index.
+
+    Attributes:
+        rows_done: Rows that are durably written.
+        seconds: Spent encoding so far, over all runs.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        source: SampleSource,
+        preprocessing: Preprocessing,
+        feature_dim: int,
+        identity: Mapping[str, object],
+        resume: bool,
+    ) -> None:
+        """Open what an earlier run of the same build left, or start over."""
+        self._directory = directory
+        self._identity = {**identity, "content": _probe(source)}
+        size = len(source)
+        self._shapes: dict[str, tuple[tuple[int, ...], np.dtype[Any]]] = {
+            SAMPLES: ((size, *preprocessing.raw_shape), np.dtype(preprocessing.raw_dtype)),
+            FEATURES: ((size, feature_dim), np.dtype(np.float32)),
+            POOL_IDS: ((size,), np.dtype(np.uint64)),
+        }
+        self.rows_done, self.seconds = 0, 0.0
+        if not (resume and self._load_progress()):
+            self._start_over(source)
+
+    def features(self) -> npt.NDArray[np.float32]:
+        """Map the features, float32 [N, D]."""
+        features: npt.NDArray[np.float32] = np.load(self._directory / FEATURES, mmap_mode="r")
+        return features
+
+    def append(self, raw: npt.NDArray[Any], features: npt.NDArray[np.float32], *, seconds: float) -> None:
+        """Write the next chunk; on disk when this returns."""
+        self._write(SAMPLES, self.rows_done, raw)
+        self._write(FEATURES, self.rows_done, features)
+        self.rows_done += len(raw)
+        self.seconds += seconds
+        self._save_progress()
+
+    def finish(self) -> None:
+        """Remove what belongs to the build only."""
+        (self._directory / _PROGRESS).unlink()
+        (self._directory / _LOCK).unlink()
+
+    def _start_over(self, source: SampleSource) -> None:
+        for path in self._directory.iterdir():
+            if path.name != _LOCK:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        for name, (shape, dtype) in self._shapes.items():
+            # Writes the header and reserves the size; the map itself is dropped at once.
+            np.lib.format.open_memmap(self._directory / name, mode="w+", dtype=dtype, shape=shape)
+        size = len(source)
+        ids = np.arange(size, dtype=np.uint64) if source.pool_ids is None else source.pool_ids
+        self._write(POOL_IDS, 0, ids)
+        self._save_progress()
+
+    def _write(self, name: str, row: int, values: npt.NDArray[Any]) -> None:
+        shape, dtype = self._shapes[name]
+        content = np.ascontiguousarray(values, dtype=dtype)
+        path = self._directory / name
+        row_bytes = dtype.itemsize * int(np.prod(shape[1:], dtype=np.int64))
+        header_bytes = path.stat().st_size - row_bytes * shape[0]
+        with path.open("r+b") as file:
+            file.seek(header_bytes + row * row_bytes)
+            file.write(content.data)
+            file.flush()
+            os.fsync(file.fileno())
+
+    def _load_progress(self) -> bool:
+        path = self._directory / _PROGRESS
+        try:
+            progress = json.loads(path.read_text(encoding="utf-8"))
+            identity, rows, seconds = progress["identity"], int(progress["rows_done"]), progress["seconds"]
+        except FileNotFoundError:
+            return False
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            _log.warning("%s is not readable (%s); starting over", path, error)
+            return False
+        if identity != json.loads(json.dumps(self._identity)):
+            _log.warning("%s is of a build with another pool, bundle or settings; starting over", path)
+            return False
+        self.rows_done, self.seconds = rows, float(seconds)
+        return True
+
+    def _save_progress(self) -> None:
+        progress = {"identity": self._identity, "rows_done": self.rows_done, "seconds": self.seconds}
+        path = self._directory / _PROGRESS
+        new = path.with_suffix(".new")
+        new.write_text(json.dumps(progress), encoding="utf-8")
+        sync(new)
+        new.replace(path)
+        sync(self._directory)
+
+
+def sync(path: Path) -> None:
+    """Wait until a file or a directory's entries are on disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _probe(source: SampleSource) -> str:
+    """Return a hash of the ids and of some samples, which tells two pools of one shape apart."""
+    digest = hashlib.sha256()
+    if source.pool_ids is not None:
+        digest.update(np.ascontiguousarray(source.pool_ids).data)
+    rows = np.unique(np.linspace(0, len(source) - 1, _PROBED_ROWS).astype(np.int64))
+    digest.update(np.ascontiguousarray(source.take(rows)).data)
+    return digest.hexdigest()

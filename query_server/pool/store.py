@@ -1,0 +1,28 @@
+"""The raw samples of a pool and the model inputs made of them."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from query_server.pool.arrays import Rows, take_rows
+from samples.preprocess import Preprocessing
+
+
+class SampleStore:
+    """Raw samples [N, *raw_shape] on disk, mapped into memory."""
+
+    def __init__(self, samples: npt.NDArray[Any], preprocessing: Preprocessing) -> None:
+        self._samples = samples
+        self.preprocessing = preprocessing
+
+    def __len__(self) -> int:
+        return len(self._samples)
+
+    def read(self, rows: Rows) -> npt.NDArray[Any]:
+        """Return raw samples [n, *raw_shape] of rows int64 [n]; IndexError outside 0…N-1."""
+        return take_rows(self._samples, rows)
+
+    def inputs(self, rows: Rows) -> npt.NDArray[np.float32]:
+        """Return model inputs float32 [n, *input_shape] of rows int64 [n]; IndexError outside 0…N-1."""
+        return self.preprocessing.to_input(self.read(rows))

@@ -1,0 +1,217 @@
+"""Writes a bundle: generator.onnx with its pullback, encoder.onnx, preview.png and manifest.json.
+
+Nothing appears under the bundle's name until torch and ONNX Runtime agree on values and gradients within
+`EXPORT_TOLERANCE`; the errors measured are in the manifest's metrics.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from trainer.config import TrainConfig
+from trainer.data import TrainingData
+from trainer.errors import TrainerError
+from trainer.networks.folding import fold_batch_norms
+from trainer.preview import draw_samples, save_grid
+
+FORMAT = 1
+EXPORT_TOLERANCE = 1e-4
+"""Largest difference between torch and ONNX Runtime, relative to the largest absolute value of the tensor."""
+
+# A rounding difference right at a kink (ReLU, clamp) flips one derivative: a mismatch counts if all probes show it.
+_PROBES = 3
+_PROBE_ROWS = 7
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """What a bundle is made of.
+
+    Attributes:
+        generator: z [B, Z] -> x [B, *input_shape], in eval mode on the CPU.
+        encoder: x -> features [B, D], in eval mode on the CPU.
+        latent_dim: Z.
+        metrics: final metrics of training.
+    """
+
+    generator: nn.Module
+    encoder: nn.Module
+    latent_dim: int
+    metrics: Mapping[str, float]
+
+
+def check_free(out: Path) -> None:
+    """Raise TrainerError if `out` is taken."""
+    if out.exists():
+        raise TrainerError(f"{out}: exists already; remove it, or choose another --out folder")
+
+
+def write_bundle(out: Path, trained: Trained, data: TrainingData, config: TrainConfig) -> Path:
+    """Export, verify and write the bundle as a whole; return `out`.
+
+    Raises:
+        TrainerError: if `out` exists, a network cannot be exported, or torch and ONNX Runtime disagree.
+    """
+    check_free(out)
+    temporary = out.with_name(f".{out.name}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    try:
+        errors = _export_graphs(temporary, trained, data)
+        x = draw_samples(trained.generator, trained.latent_dim)
+        save_grid(temporary / "preview.png", x, data.input_min, data.input_max)
+        _write_manifest(temporary, trained, data, config, {**trained.metrics, **errors})
+        temporary.rename(out)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    return out
+
+
+def _export_graphs(folder: Path, trained: Trained, data: TrainingData) -> dict[str, float]:
+    """Write both graphs and return the errors measured against torch."""
+    import graphs
+
+    z = torch.randn(_PROBE_ROWS, trained.latent_dim, generator=torch.Generator().manual_seed(1))
+    x = torch.from_numpy(data.take(np.arange(min(_PROBE_ROWS, len(data)))))
+    try:
+        generator = graphs.export_pullback(
+            fold_batch_norms(trained.generator),
+            z,
+            kind=graphs.GraphKind.GENERATOR,
+            tolerance=EXPORT_TOLERANCE,
+        ).SerializeToString()
+        encoder = graphs.export_forward(
+            fold_batch_norms(trained.encoder), x, kind=graphs.GraphKind.ENCODER, tolerance=EXPORT_TOLERANCE
+        ).SerializeToString()
+    except graphs.GraphError as error:
+        raise TrainerError(f"the export failed: {error}") from error
+    errors = _generator_errors(generator, trained) | _encoder_errors(encoder, trained, data)
+    (folder / "generator.onnx").write_bytes(generator)
+    (folder / "encoder.onnx").write_bytes(encoder)
+    return errors
+
+
+def _generator_errors(graph: bytes, trained: Trained) -> dict[str, float]:
+    """Compare x and dz of the graph with those of the module before its batch norms were folded."""
+    session = _session(graph)
+
+    def probe(rng: torch.Generator) -> dict[str, float]:
+        z = torch.randn(_PROBE_ROWS, trained.latent_dim, generator=rng).requires_grad_(True)
+        x: Tensor = trained.generator(z)
+        dx = torch.randn(x.shape, generator=rng)
+        (dz,) = torch.autograd.grad(x, z, dx)
+        graph_x, graph_dz = session.run(["x", "dz"], {"z": z.detach().numpy(), "dx": dx.numpy()})
+        return {
+            "generator_max_error": _relative_error(graph_x, x.detach().numpy()),
+            "generator_gradient_max_error": _relative_error(graph_dz, dz.numpy()),
+        }
+
+    return _best_probe(probe)
+
+
+def _encoder_errors(graph: bytes, trained: Trained, data: TrainingData) -> dict[str, float]:
+    session = _session(graph)
+
+    def probe(rng: torch.Generator) -> dict[str, float]:
+        rows = torch.randint(len(data), (_PROBE_ROWS,), generator=rng).numpy()
+        x = data.take(rows)
+        with torch.no_grad():
+            features = trained.encoder(torch.from_numpy(x)).numpy()
+        (graph_features,) = session.run(["features"], {"x": x})
+        return {"encoder_max_error": _relative_error(graph_features, features)}
+
+    return _best_probe(probe)
+
+
+def _best_probe(probe: Callable[[torch.Generator], dict[str, float]]) -> dict[str, float]:
+    """Return the errors of the first probe within tolerance.
+
+    Raises:
+        TrainerError: if none is.
+    """
+    errors: dict[str, float] = {}
+    for seed in range(_PROBES):
+        errors = probe(torch.Generator().manual_seed(seed))
+        if max(errors.values()) <= EXPORT_TOLERANCE:
+            return errors
+    name, worst = max(errors.items(), key=lambda item: item[1])
+    raise TrainerError(
+        f"torch and ONNX Runtime disagree: {name} is {worst:.2e}, the limit is {EXPORT_TOLERANCE:g}; no bundle written"
+    )
+
+
+def _relative_error(got: NDArray[np.float32], wanted: NDArray[np.float32]) -> float:
+    if got.shape != wanted.shape or not np.isfinite(got).all():
+        return math.inf
+    return float(np.abs(got - wanted).max() / max(float(np.abs(wanted).max()), 1e-12))
+
+
+def _session(graph: bytes):  # type: ignore[no-untyped-def]  # onnxruntime has no types
+    import onnxruntime as ort
+
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    return ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+
+
+def _write_manifest(
+    folder: Path, trained: Trained, data: TrainingData, config: TrainConfig, metrics: Mapping[str, float]
+) -> None:
+    from google.protobuf import json_format
+
+    from dowser.v1 import bundle_pb2
+
+    with torch.no_grad():
+        feature_dim = trained.encoder(torch.from_numpy(data.take(np.arange(1)))).shape[1]
+    manifest = bundle_pb2.BundleManifest(
+        format=FORMAT,
+        created_unix_seconds=int(time.time()),
+        input_shape=data.input_shape,
+        input_min=data.input_min,
+        input_max=data.input_max,
+        preprocessing=data.preprocessing.to_proto(),
+        latent_dim=trained.latent_dim,
+        feature_dim=feature_dim,
+        generator=config.generator,
+        features=config.features,
+        files=[_file_entry(folder / name) for name in ("generator.onnx", "encoder.onnx", "preview.png")],
+        training=config.flat(),
+        metrics={name: float(value) for name, value in metrics.items()},
+        versions=_versions(),
+    )
+    (folder / "manifest.json").write_text(
+        json_format.MessageToJson(manifest, preserving_proto_field_name=True)
+    )
+
+
+def _file_entry(path: Path):  # type: ignore[no-untyped-def]  # a dowser.v1.bundle_pb2.FileEntry, imported late
+    from dowser.v1 import bundle_pb2
+
+    content = path.read_bytes()
+    digest = hashlib.sha256(content).hexdigest()
+    return bundle_pb2.FileEntry(name=path.name, size_bytes=len(content), sha256=digest)
+
+
+def _versions() -> dict[str, str]:
+    import importlib.metadata
+
+    names = {"dowser": "dowser-al", "torch": "torch", "onnx": "onnx", "onnxruntime": "onnxruntime"}
+    versions = {}
+    for name, distribution in names.items():
+        try:
+            versions[name] = importlib.metadata.version(distribution)
+        except importlib.metadata.PackageNotFoundError:  # the GPU flavor is another distribution
+            versions[name] = "unknown"
+    return versions

@@ -1,0 +1,141 @@
+"""`dowser-trainer train` and `dowser-trainer export`."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from dataclasses import MISSING, fields
+from pathlib import Path
+
+from samples import SampleError
+from trainer.config import DEVICES, FEATURES, GENERATORS, PRECISIONS, TrainConfig
+from trainer.errors import TrainerError
+
+_DEFAULTS = {field.name: field.default for field in fields(TrainConfig) if field.default is not MISSING}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit status: 0, 1 for a user's error, 130 when interrupted."""
+    arguments = _parser().parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    try:
+        path: Path = arguments.run_command(arguments)
+    except (TrainerError, SampleError) as error:
+        print(f"dowser-trainer: error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("dowser-trainer: interrupted; --resume goes on from the last checkpoint", file=sys.stderr)
+        return 130
+    print(path)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="dowser-trainer",
+        description="Train a generator and an encoder on a pool, and bundle them for the server.",
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_train(commands.add_parser("train", help="train on a pool and write a bundle"))
+    _add_export(
+        commands.add_parser("export", help="write another bundle of a trained run, with other features")
+    )
+    return parser
+
+
+def _add_train(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add(
+        "--data", type=Path, required=True, help="the pool: .npy, .npz, idx (also .gz), or a folder of images"
+    )
+    add("--key", help="array of an .npz (default: x, x_train, samples, ... or the only one)")
+    add("--image-size", type=int, metavar="PX", help="resize a folder of images to this many px")
+    add("--generator", choices=GENERATORS, default=_DEFAULTS["generator"], help="default %(default)s")
+    add("--features", choices=FEATURES, default=_DEFAULTS["features"], help="default %(default)s")
+    add("--out", type=Path, required=True, help="folder of the bundle; must not exist")
+    add("--run", type=Path, help="folder of checkpoints, metrics and sample grids (default: OUT-run)")
+    add("--resume", action="store_true", help="go on from the last checkpoint in the run folder")
+    add("--seed", type=int, default=_DEFAULTS["seed"], help="default %(default)s")
+    add("--iterations", type=int, help="generator updates (default: wgan-gp 10000, dcgan 20000, mlp 5000)")
+    add("--batch-size", type=int, default=_DEFAULTS["batch_size"], help="default %(default)s")
+    add("--latent-dim", type=int, help="Z (default: 128, gaussian 33)")
+    add("--width", type=int, help="channels or hidden units (default: 32 for images, 256 for mlp)")
+    add("--learning-rate", type=float, help="of Adam (default: 1e-4, dcgan 2e-4)")
+    add(
+        "--feature-dim",
+        type=int,
+        default=_DEFAULTS["feature_dim"],
+        help="D of the encoder, default %(default)s",
+    )
+    add("--components", type=int, default=_DEFAULTS["components"], help="of gaussian, default %(default)s")
+    add(
+        "--autoencoder-iterations",
+        type=int,
+        default=_DEFAULTS["autoencoder_iterations"],
+        help="updates of the auto-encoder, default %(default)s",
+    )
+    add(
+        "--preview-every",
+        type=int,
+        default=_DEFAULTS["preview_every"],
+        help="iterations between sample grids, default %(default)s; 0: only the last",
+    )
+    add(
+        "--checkpoint-every",
+        type=int,
+        default=_DEFAULTS["checkpoint_every"],
+        help="iterations between checkpoints, default %(default)s; 0: only the last",
+    )
+    add(
+        "--log-every",
+        type=int,
+        default=_DEFAULTS["log_every"],
+        help="iterations a line of metrics, default %(default)s",
+    )
+    add("--threads", type=int, help="CPU threads (default: torch's choice)")
+    add("--device", choices=DEVICES, default=_DEFAULTS["device"], help="default %(default)s")
+    add(
+        "--precision",
+        choices=PRECISIONS,
+        default=_DEFAULTS["precision"],
+        help="of the passes, default %(default)s",
+    )
+    _add_quiet(parser)
+    parser.set_defaults(run_command=_train)
+
+
+def _add_export(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--run", type=Path, required=True, help="folder of a run of `train`")
+    add("--features", choices=FEATURES, required=True)
+    add("--out", type=Path, required=True, help="folder of the bundle; must not exist")
+    add("--data", type=Path, help="the pool, if it was moved since")
+    add("--threads", type=int, help="CPU threads (default: torch's choice)")
+    _add_quiet(parser)
+    parser.set_defaults(run_command=_export)
+
+
+def _add_quiet(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--quiet", action="store_true", help="no progress bars")
+
+
+def _train(arguments: argparse.Namespace) -> Path:
+    from trainer import train
+
+    settings = {k: v for k, v in vars(arguments).items() if k not in ("run_command", "quiet")}
+    return train(TrainConfig(**settings), show_progress=not arguments.quiet)
+
+
+def _export(arguments: argparse.Namespace) -> Path:
+    from trainer import pipeline
+
+    return pipeline.export(
+        arguments.run,
+        arguments.features,
+        arguments.out,
+        data_path=arguments.data,
+        threads=arguments.threads,
+        show_progress=not arguments.quiet,
+    )
