@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.common.errors import BenchmarkError
+from client.errors import DowserError
 
 # Name -> (module with add_arguments(parser) and run(options), default folder, what it shows).
 RECIPES = {
@@ -34,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(given)
     try:
         return int(importlib.import_module(RECIPES[options.name][0]).run(options))
-    except BenchmarkError as error:
+    except (BenchmarkError, DowserError) as error:
         print(f"{options.name}: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -9,11 +9,10 @@ exactly happened.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 
 import grpc
 from google.protobuf.message import DecodeError
-from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]
+from google.rpc import error_details_pb2, status_pb2
 
 DOMAIN = "dowser"
 _DETAILS_KEY = "grpc-status-details-bin"
@@ -42,7 +41,7 @@ class DowserError(Exception):
         super().__init__(message)
         self.message = message
         self.reason = reason
-        self.metadata: Mapping[str, str] = MappingProxyType(dict(metadata or {}))
+        self.metadata: dict[str, str] = dict(metadata or {})
         self.grpc_code = grpc_code
         self.retry_after_seconds = retry_after_seconds
 

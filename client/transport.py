@@ -91,7 +91,7 @@ class Settings:
             # By default a channel waits a second, then up to two minutes, before it dials again, and every
             # retry in between fails at once without having asked anybody.
             ("grpc.initial_reconnect_backoff_ms", 100),
-            ("grpc.min_reconnect_backoff_ms", 100),
+            # (grpc.min_reconnect_backoff_ms stays: in spite of its name it is the time a connection may take.)
             ("grpc.max_reconnect_backoff_ms", 2000),
             # Retries are ours (client.retry); a service config from DNS must not add its own.
             ("grpc.service_config_disable_resolution", 1),

@@ -195,9 +195,10 @@ def _check_shapes(kind: GraphKind, names: Signature, main: str, shapes: dict[str
     for name, rank in ranks.items():
         if name in shapes:
             _rank(name, shapes[name], (rank,))
-    for name, like in ((names.cotangent, main), (names.gradient, names.input)):
-        if name and name in shapes and _numbers(shapes[name]) != _numbers(shapes[like]):
-            raise _wrong(name, shapes[name], f"it must have the shape of {like!r}, {list(shapes[like])}")
+    pairs = ((names.cotangent, main), (names.gradient, names.input))
+    for end, like in pairs:
+        if end and end in shapes and _numbers(shapes[end]) != _numbers(shapes[like]):
+            raise _wrong(end, shapes[end], f"it must have the shape of {like!r}, {list(shapes[like])}")
     return passes
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from query_server.campaigns import CampaignStore
 from query_server.models import Bundle, ClassifierStore, Runtime
-from query_server.pool import Pool, build_index, describe_faiss
+from query_server.pool import Pool, build_index, detect_flavour
 from query_server.rpc.campaigns import CampaignServicer
 from query_server.rpc.classifiers import ClassifierServicer
 from query_server.rpc.pools import PoolServicer
@@ -28,7 +28,6 @@ def serve(settings: ServeSettings) -> None:
         DowserError: CORRUPT_FILE (names the file) or UNAVAILABLE (names the address).
     """
     runtime = Runtime(device=settings.device, threads=settings.threads, spinning=settings.spinning)
-    _LOG.info("%s; %s", runtime.describe(), describe_faiss())
     bundle = Bundle.open(settings.bundle, runtime)
     pool = Pool.open(
         settings.index,
@@ -37,6 +36,9 @@ def serve(settings: ServeSettings) -> None:
         device=settings.device,
         verify=settings.verify,
     )
+    faiss = detect_flavour()
+    build_kind = f"GPU build, {faiss.gpus} GPU(s)" if faiss.gpu_build else "CPU build"
+    _LOG.info("%s; faiss %s (%s) on %s", runtime.describe(), faiss.version, build_kind, pool.device)
     settings.state.mkdir(parents=True, exist_ok=True)
     campaigns = CampaignStore.open(settings.state / "ledger.sqlite")
     campaigns.register_pool(pool.name, size=pool.size, rows_of=pool.rows_of)

@@ -52,6 +52,7 @@ def _serve(arguments: argparse.Namespace) -> int:
     logging.basicConfig(
         level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
     )
+    logging.getLogger("faiss").setLevel(logging.WARNING)
     print("settings " + settings.model_dump_json(), file=sys.stderr, flush=True)
     from query_server.bootstrap import serve
 

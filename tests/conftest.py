@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
-
-REPOSITORY = Path(__file__).resolve().parents[1]
+from processes import RunningServer, run_command, start_server, stop_server
 
 
 @dataclass(frozen=True)
@@ -24,57 +20,6 @@ class Digits:
     test: np.ndarray
     test_labels: np.ndarray
     pool_file: Path
-
-
-@dataclass(frozen=True)
-class RunningServer:
-    """A server process and what it serves."""
-
-    target: str
-    process: subprocess.Popen[str]
-    bundle: Path
-    index: Path
-    state: Path
-
-
-def run_command(module: str, *arguments: object, timeout: float = 300) -> subprocess.CompletedProcess[str]:
-    """Run one of the project's commands as a user would, in its own process."""
-    return subprocess.run(
-        [sys.executable, "-m", module, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        check=False,
-        cwd=REPOSITORY,
-    )
-
-
-def start_server(bundle: Path, index: Path, state: Path, *options: object) -> RunningServer:
-    """Start ``dowser-server serve`` on a free port and wait until it listens."""
-    process = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "query_server.cli", "serve", "--port", "0", "--threads", "2"),
-            *("--bundle", str(bundle), "--index", str(index), "--state", str(state)),
-            *map(str, options),
-        ],
-        stdout=subprocess.PIPE,
-        stderr=(state.parent / f"{state.name}.log").open("w"),
-        text=True,
-        cwd=REPOSITORY,
-        env={**os.environ, "OMP_WAIT_POLICY": "PASSIVE"},
-    )
-    assert process.stdout is not None
-    line = process.stdout.readline()
-    if "listening on" not in line:
-        process.wait(timeout=10)
-        raise RuntimeError((state.parent / f"{state.name}.log").read_text())
-    return RunningServer(line.split()[-1], process, bundle, index, state)
-
-
-def stop_server(server: RunningServer) -> int:
-    """Send SIGTERM and wait for the drain; returns the exit status."""
-    server.process.terminate()
-    return server.process.wait(timeout=60)
 
 
 @pytest.fixture(scope="session")
@@ -94,7 +39,7 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Digits:
 def digits_bundle(digits: Digits, tmp_path_factory: pytest.TempPathFactory) -> Path:
     bundle = tmp_path_factory.mktemp("bundle") / "bundle"
     options = ("--generator", "gaussian", "--features", "pixels", "--feature-dim", 20, "--components", 20)
-    done = run_command("trainer.cli", "train", "--data", digits.pool_file, "--out", bundle, *options)
+    done = run_command("dowser-trainer", "train", "--data", digits.pool_file, "--out", bundle, *options)
     assert done.returncode == 0, done.stderr
     return bundle
 
@@ -103,7 +48,7 @@ def digits_bundle(digits: Digits, tmp_path_factory: pytest.TempPathFactory) -> P
 def digits_index(digits: Digits, digits_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     index = tmp_path_factory.mktemp("index") / "digits"
     options = ("--bundle", digits_bundle, "--pool", digits.pool_file, "--out", index, "--name", "digits")
-    done = run_command("query_server.cli", "index", "build", *options)
+    done = run_command("dowser-server", "index", "build", *options)
     assert done.returncode == 0, done.stderr
     return index
 
@@ -160,6 +105,4 @@ def other_classifier_bytes(digits: Digits) -> bytes:
 
     from client import export_classifier
 
-    return export_classifier(
-        train_digits_classifier(digits, labels=60, seed=7), torch.zeros(2, 1, 8, 8)
-    )
+    return export_classifier(train_digits_classifier(digits, labels=60, seed=7), torch.zeros(2, 1, 8, 8))

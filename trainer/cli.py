@@ -19,7 +19,8 @@ _DEFAULTS = {field.name: field.default for field in fields(TrainConfig) if field
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status: 0, 1 for a user's error, 130 when interrupted."""
     arguments = _parser().parse_args(argv)
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    logging.basicConfig(format="%(message)s", stream=sys.stderr)
+    logging.getLogger("trainer").setLevel(logging.INFO)  # not the libraries' own
     try:
         path: Path = arguments.run_command(arguments)
     except (TrainerError, SampleError) as error:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-from dowser.v1 import acquisition_pb2, selection_pb2
 from google.protobuf.message import Message
 
 from client.errors import invalid_argument
@@ -26,6 +25,7 @@ from client.types import (
     RandomSubset,
     Strategy,
 )
+from dowser.v1 import acquisition_pb2, selection_pb2
 
 M = TypeVar("M", bound=Message)
 

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import numpy as np
-from dowser.v1 import acquisition_pb2, campaigns_pb2, classifiers_pb2, pools_pb2, selection_pb2
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from numpy.typing import NDArray
@@ -26,6 +25,7 @@ from client.types import (
     StageTiming,
     Synthesis,
 )
+from dowser.v1 import acquisition_pb2, campaigns_pb2, classifiers_pb2, pools_pb2, selection_pb2
 
 T = TypeVar("T")
 

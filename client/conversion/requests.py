@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
-from dowser.v1 import campaigns_pb2, classifiers_pb2, pools_pb2, selection_pb2
 from google.protobuf.message import Message
 from numpy.typing import NDArray
 
@@ -31,6 +30,7 @@ from client.types import (
     Strategy,
     Synthesis,
 )
+from dowser.v1 import campaigns_pb2, classifiers_pb2, pools_pb2, selection_pb2
 
 CHUNK_BYTES = 1 << 20  # the server takes at most 2 MiB a chunk
 SAMPLES_PER_CALL = (

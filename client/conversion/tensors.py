@@ -6,10 +6,10 @@ import math
 from typing import Any
 
 import numpy as np
-from dowser.v1 import tensors_pb2
 from numpy.typing import NDArray
 
 from client.errors import InternalError, invalid_argument
+from dowser.v1 import tensors_pb2
 
 # Little-endian on the wire, whatever the machine.
 _DTYPES: dict[int, np.dtype[Any]] = {

@@ -96,6 +96,18 @@ def gather(t: Tape, node: Node, cotangents: Sequence[str | None]) -> Sequence[st
     return _scatter_axis(t, dy, indices.reshape(-1) % size, size, axis, len(dims)), None
 
 
+@rule("GatherND")
+def gather_nd(t: Tape, node: Node, cotangents: Sequence[str | None]) -> Sequence[str | None]:
+    """Add back at constant indices along the first axis, which is how x[:, [2, 0]] is exported."""
+    dy, (x, where) = only(cotangents, node), node.inputs
+    dims, indices = t.shape(x, "GatherND"), t.constant(where, "GatherND")
+    if indices.ndim != 2 or indices.shape[1] != 1 or node.attrs.get("batch_dims", 0):
+        raise unsupported("GatherND", f"indices of shape {list(indices.shape)} are not covered, [N, 1] are")
+    if not isinstance(dims[0], int):
+        raise unsupported("GatherND", "it picks along a dynamic dimension")
+    return _scatter_axis(t, dy, indices[:, 0] % dims[0], dims[0], 0, len(dims)), None
+
+
 def _scatter_axis(t: Tape, dy: str, indices: Array, size: int, axis: int, rank: int) -> str:
     """Add slices of `dy` along `axis` into zeros of length `size` at constant indices."""
     if len(indices) == size and (indices == np.arange(size)).all():

@@ -86,11 +86,10 @@ def trace(
     with _quiet():
         try:
             program = torch.onnx.export(
-                module,
+                _captured(module, probe),
                 (probe,),
                 dynamo=True,
                 opset_version=OPSET,
-                dynamic_shapes=({0: torch.export.Dim("batch")},),
                 input_names=[input_name],
                 output_names=list(output_names),
                 custom_translation_table=dict(TRANSLATIONS),
@@ -104,12 +103,21 @@ def trace(
     return _optimized(program.model, weights_of(module))
 
 
+def _captured(module: nn.Module, probe: Tensor) -> torch.export.ExportedProgram:
+    """Trace the module with a dynamic batch; Python that fixes it (`len(x)`) needs the slower strict tracer."""
+    shapes = ({0: torch.export.Dim("batch")},)
+    try:
+        return torch.export.export(module, (probe,), dynamic_shapes=shapes, strict=False)
+    except Exception:
+        return torch.export.export(module, (probe,), dynamic_shapes=shapes, strict=True)
+
+
 def _unused_size(module: nn.Module, example: Tensor) -> int:
     """Find a batch size equal to no other size, since the trace would tie equal sizes together for good."""
-    sizes: set[int] = set(example.shape[1:]) | {
-        n for tensor in weights_of(module).values() for n in tensor.shape
-    }
-    return next(n for n in (7, 11, 13, 17, 19, 23, 29, 31, *range(37, 10_000)) if n not in sizes)
+    sizes: set[int] = {int(n) for tensor in (example[0], *weights_of(module).values()) for n in tensor.shape}
+    primes = (7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83)
+    free: list[int] = [size for size in (*primes, *range(101, 10_000)) if size not in sizes]
+    return free[0]
 
 
 def _optimized(model: ir.Model, weight_names: Iterable[str]) -> onnx.ModelProto:
@@ -144,6 +152,8 @@ def _normalize(model: onnx.ModelProto, weight_names: set[str]) -> None:
     for node in graph.node:
         del node.metadata_props[:]
         node.doc_string = ""
+        if node.op_type == "ConvTranspose":
+            _tame_output_padding(node)
     for value in (*graph.input, *graph.output, *graph.value_info):
         del value.metadata_props[:]
     for tensor in graph.initializer:
@@ -158,6 +168,22 @@ _OPERATOR_PATTERNS = (
     r"No ONNX function found for <OpOverload\(op='([\w.:]+)'",
     r"(?:No decompositions|dispatch failed|unsupported|not support)[^\n]*?((?:aten|prims|torch)[.:]+\w+)",
 )
+
+
+def _tame_output_padding(node: onnx.NodeProto) -> None:
+    """Turn output padding that reaches the stride, which ONNX Runtime refuses, into less padding at the end.
+
+    Both make the output longer at its end, so where there is enough padding the one replaces the other exactly.
+    """
+    attributes = {a.name: a for a in node.attribute}
+    if not {"output_padding", "pads", "strides"} <= attributes.keys():
+        return
+    extra, pads = attributes["output_padding"].ints, attributes["pads"].ints
+    for axis, stride in enumerate(attributes["strides"].ints):
+        end = len(extra) + axis
+        if stride <= extra[axis] <= pads[end]:
+            pads[end] -= extra[axis]
+            extra[axis] = 0
 
 
 def _explained(error: Exception) -> GraphError:

@@ -28,11 +28,16 @@ class Membership:
     def first_free(self, rows: Rows, count: int) -> Rows:
         """Return the positions of the first `count` distinct free rows of a list, or fewer.
 
-        O(n log n) in the list's length.
+        O(n log n) in the length of the part that is looked at: a longer one only where the shorter was not enough.
         """
-        free = np.flatnonzero(self._state[rows] == FREE)
-        _, first = np.unique(rows[free], return_index=True)
-        return free[np.sort(first)[:count]].astype(np.int64)
+        length = 4 * count
+        while True:
+            part = rows[:length]
+            free = np.flatnonzero(self._state[part] == FREE)
+            _, first = np.unique(part[free], return_index=True)
+            if len(first) >= count or length >= len(rows):
+                return free[np.sort(first)[:count]].astype(np.int64)
+            length *= 4
 
     def are_leased(self, rows: Rows) -> npt.NDArray[np.bool_]:
         """Return bool [n], true where the row is leased."""

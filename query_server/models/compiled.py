@@ -71,6 +71,14 @@ class CompiledClassifier:
         _require_finite(scores, "the classifier's scores of real samples")
         return scores, predicted
 
+    def prepare_ascent(self) -> None:
+        """Build the step session, so that its cost does not count as synthesis.
+
+        Raises:
+            DowserError: GRADIENT_REQUIRED.
+        """
+        self._steps()
+
     def step(self, z: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return score [S] and its gradient dz [S, Z] at latents z float32 [S, Z].
 

@@ -72,6 +72,7 @@ class Runtime:
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
         options.add_session_config_entry("session.intra_op.allow_spinning", "1" if self._spinning else "0")
-        return Session(
-            onnxruntime.InferenceSession(model.SerializeToString(), options, providers=self._providers)
-        )
+        data = model.SerializeToString()
+        with engine():
+            inner = onnxruntime.InferenceSession(data, options, providers=self._providers)
+        return Session(inner)

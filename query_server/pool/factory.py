@@ -43,3 +43,8 @@ def inverted_lists(index: faiss.Index) -> int:
     """Return nlist of an inverted-list index, 0 for others."""
     ivf = faiss.try_extract_index_ivf(index)
     return 0 if ivf is None else int(ivf.nlist)
+
+
+def first_line(error: Exception) -> str:
+    """Return what FAISS says without its C++ signature."""
+    return str(error).splitlines()[0].rsplit("Error: ", 1)[-1]

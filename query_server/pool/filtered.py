@@ -116,7 +116,7 @@ def _widen(
             if nprobe >= index.nlist:
                 break
             nprobe = min(index.nlist, 2 * nprobe)
-        elif fetch < index.size:
+        elif fetch < index.size and fetch * len(pending) < _MAX_FETCHED:
             fetch = min(index.size, 2 * fetch)
         else:
             break

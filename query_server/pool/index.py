@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from query_server import errors
-from query_server.pool.factory import inverted_lists
+from query_server.pool.factory import first_line, inverted_lists
 
 Device = Literal["auto", "cpu", "cuda"]
 Neighbors = tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]
@@ -79,7 +79,7 @@ class FeatureIndex:
             index = faiss.read_index(str(path), flag)
         except RuntimeError as error:
             raise errors.corrupt_file(
-                path, f"FAISS cannot read it ({_first_line(error)}); build the index again"
+                path, f"FAISS cannot read it ({first_line(error)}); build the index again"
             ) from error
         return cls(index, nprobe=nprobe, threads=threads, device=device)
 
@@ -133,7 +133,10 @@ def check_features(features: npt.NDArray[np.float32], feature_dim: int) -> npt.N
 
 def _search(index: faiss.Index, queries: npt.NDArray[np.float32], k: int, probes: int) -> Neighbors:
     # Parameters are passed with the call: setting nprobe on a shared index would race.
-    params = faiss.SearchParametersIVF(nprobe=probes) if probes else None
+    params = None
+    if probes:
+        params = faiss.SearchParametersIVF()
+        params.nprobe = probes
     squared, rows = index.search(queries, k, params=params)
     return squared, rows
 
@@ -156,7 +159,7 @@ class _GpuCopy:
         except RuntimeError as error:
             owner.shutdown()
             _log.warning(
-                "FAISS cannot put the index on the GPU (%s); searching on the CPU", _first_line(error)
+                "FAISS cannot put the index on the GPU (%s); searching on the CPU", first_line(error)
             )
             return None
         return cls(owner, search)
@@ -179,8 +182,3 @@ def _clone_to_gpu(index: faiss.Index) -> Callable[..., Neighbors]:
         return _search(copy, queries, k, probes)
 
     return search
-
-
-def _first_line(error: Exception) -> str:
-    """Return what FAISS says without its C++ signature."""
-    return str(error).splitlines()[0].rsplit("Error: ", 1)[-1]

@@ -6,9 +6,9 @@ A directory without a manifest is not an index: the build writes it when everyth
 import hashlib
 from pathlib import Path
 
-from dowser.v1 import bundle_pb2, index_pb2
 from google.protobuf import json_format
 
+from dowser.v1 import bundle_pb2, index_pb2
 from query_server import errors
 
 FORMAT = 1

@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import shutil
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -86,20 +87,16 @@ class PartialPool:
         features: npt.NDArray[np.float32] = np.load(self._directory / FEATURES, mmap_mode="r")
         return features
 
-    def append(self, raw: npt.NDArray[Any], features: npt.NDArray[np.float32], *, seconds: float) -> None:
-        """Write the next chunk; on disk when this returns."""
+    def append(self, raw: npt.NDArray[Any], features: npt.NDArray[np.float32], *, started: float) -> None:
+        """Write the next chunk, begun at `started` (time.perf_counter); on disk when this returns."""
         self._write(SAMPLES, self.rows_done, raw)
         self._write(FEATURES, self.rows_done, features)
         self.rows_done += len(raw)
-        self.seconds += seconds
+        self.seconds += time.perf_counter() - started
         self._save_progress()
 
-    def finish(self) -> None:
-        """Remove what belongs to the build only."""
-        (self._directory / _PROGRESS).unlink()
-        (self._directory / _LOCK).unlink()
-
     def _start_over(self, source: SampleSource) -> None:
+        (self._directory / _PROGRESS).unlink(missing_ok=True)  # first: it vouches for the rest
         for path in self._directory.iterdir():
             if path.name != _LOCK:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
@@ -136,6 +133,9 @@ class PartialPool:
         if identity != json.loads(json.dumps(self._identity)):
             _log.warning("%s is of a build with another pool, bundle or settings; starting over", path)
             return False
+        if not all((self._directory / name).is_file() for name in self._shapes):
+            _log.warning("%s: files of the interrupted build are missing; starting over", self._directory)
+            return False
         self.rows_done, self.seconds = rows, float(seconds)
         return True
 
@@ -147,6 +147,12 @@ class PartialPool:
         sync(new)
         new.replace(path)
         sync(self._directory)
+
+
+def remove_build_files(directory: Path) -> None:
+    """Remove what belonged to the build only from a finished index."""
+    for name in (_PROGRESS, _LOCK):
+        (directory / name).unlink(missing_ok=True)
 
 
 def sync(path: Path) -> None:

@@ -9,8 +9,8 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-from dowser.v1 import index_pb2
 
+from dowser.v1 import index_pb2
 from query_server import errors
 from query_server.pool.arrays import map_array, take_rows
 from query_server.pool.filtered import AvailableNeighbors, search_available

@@ -30,6 +30,9 @@ class Classifier(Protocol):
     def score(self, x: Float32) -> tuple[Float32, Int64]:
         """Return scores [n] and predicted classes [n] of inputs [n, …]."""
 
+    def prepare_ascent(self) -> None:
+        """Compile what ``step`` needs, once."""
+
     def step(self, z: Float32) -> tuple[Float32, Float32]:
         """Return score [S] and its gradient [S, Z] at latents [S, Z]."""
 

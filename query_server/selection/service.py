@@ -110,6 +110,7 @@ class SelectionService:
         clock = StageClock()
         with clock.stage("prepare"):
             classifier = self.classifier_of(classifier_id, acquisition_function(acquisition))
+            classifier.prepare_ascent()
         with clock.stage("synthesize"):
             made = synthesize(
                 classifier,
@@ -135,6 +136,8 @@ class SelectionService:
             classifier = None
             if request.classifier_id is not None:
                 classifier = self.classifier_of(request.classifier_id, function)
+                if isinstance(request.strategy, DowserStrategy):
+                    classifier.prepare_ascent()
         seed = request.seed
         if seed is None:
             entropy = np.random.SeedSequence([snapshot.info.seed, snapshot.info.rounds])

@@ -61,9 +61,15 @@ def test_every_acquisition_function_has_its_number_on_the_wire(acquisition: Acqu
 
 
 def test_the_client_knows_every_acquisition_function_and_source_of_the_api() -> None:
-    functions = {name.removeprefix("ACQUISITION_FUNCTION_") for name in acquisition_pb2.AcquisitionFunction.keys()}
+    functions = {
+        name.removeprefix("ACQUISITION_FUNCTION_")
+        for name in acquisition_pb2.AcquisitionFunction.DESCRIPTOR.values_by_name
+    }
     assert functions == {each.name for each in Acquisition} | {"UNSPECIFIED"}
-    sources = {name.removeprefix("CANDIDATE_SOURCE_") for name in acquisition_pb2.CandidateSource.keys()}
+    sources = {
+        name.removeprefix("CANDIDATE_SOURCE_")
+        for name in acquisition_pb2.CandidateSource.DESCRIPTOR.values_by_name
+    }
     assert sources == {each.name for each in CandidateSource if each != "unknown"} | {"UNSPECIFIED"}
 
 
@@ -179,7 +185,7 @@ def test_an_upload_announces_its_digest_and_comes_in_chunks() -> None:
 
 
 def test_a_classifier_file_that_is_not_there_is_an_invalid_argument(tmp_path: Path) -> None:
-    with pytest.raises(InvalidArgumentError, match="none.onnx"):
+    with pytest.raises(InvalidArgumentError, match=r"none\.onnx"):
         requests.upload_classifier(tmp_path / "none.onnx", pool="")
 
 

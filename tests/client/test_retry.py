@@ -19,7 +19,7 @@ from client import (
     UnavailableError,
 )
 from client.retry import Attempts
-from tests.client.conftest import Peer, refusal, start_peer
+from tests.client.peer import Peer, refusal, start_peer
 
 BUSY = grpc.StatusCode.RESOURCE_EXHAUSTED
 AWAY = grpc.StatusCode.UNAVAILABLE
@@ -83,9 +83,11 @@ def test_the_last_error_is_raised_when_the_attempts_are_used_up(client: Client, 
 def test_a_wait_beyond_the_deadline_is_not_begun(peer: Peer, quick: RetryPolicy) -> None:
     peer.refusals = [refusal(BUSY, retry_seconds=30)]
     started = time.monotonic()
-    with Client.connect(peer.target, timeout_seconds=2, retry=quick) as client:
-        with pytest.raises(ResourceExhaustedError) as caught:
-            client.get_pool()
+    with (
+        Client.connect(peer.target, timeout_seconds=2, retry=quick) as client,
+        pytest.raises(ResourceExhaustedError) as caught,
+    ):
+        client.get_pool()
     assert caught.value.retry_after_seconds == 30
     assert time.monotonic() - started < 1
 
@@ -126,7 +128,9 @@ def test_a_call_that_is_not_answered_in_time_ends_at_its_deadline() -> None:
 
 
 def test_waits_grow_and_stay_within_their_limit() -> None:
-    attempts = _attempts(RetryPolicy(max_attempts=9, initial_backoff_seconds=1, max_backoff_seconds=5, jitter=0))
+    attempts = _attempts(
+        RetryPolicy(max_attempts=9, initial_backoff_seconds=1, max_backoff_seconds=5, jitter=0)
+    )
     waits = []
     for _ in range(5):
         attempts.start()

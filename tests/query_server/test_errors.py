@@ -1,14 +1,16 @@
 import pickle
 
 import pytest
-from dowser.v1 import errors_pb2
 
+from dowser.v1 import errors_pb2
 from query_server import errors
 from query_server.errors import DowserError, Reason
 
 
 def test_reasons_are_the_names_of_the_proto_enum() -> None:
-    in_proto = [name.removeprefix("ERROR_REASON_") for name in errors_pb2.ErrorReason.DESCRIPTOR.values_by_name]
+    in_proto = [
+        name.removeprefix("ERROR_REASON_") for name in errors_pb2.ErrorReason.DESCRIPTOR.values_by_name
+    ]
     assert [reason.name for reason in Reason] == in_proto
     assert [reason.value for reason in Reason] == in_proto
 

@@ -71,9 +71,7 @@ def test_many_matches_are_distinct_and_the_nearest_come_first(line):
     found = nearest_many(line, queries, count=9, available=everything(line))
     assert len(set(found.rows.tolist())) == 9
     assert found.rows[:2].tolist() == [3, 15]
-    np.testing.assert_allclose(
-        found.distances, np.abs(queries[found.synthetic, 0] - found.rows), atol=1e-5
-    )
+    np.testing.assert_allclose(found.distances, np.abs(queries[found.synthetic, 0] - found.rows), atol=1e-5)
 
 
 def test_overlapping_neighbors_are_made_up_for_by_looking_further(line):

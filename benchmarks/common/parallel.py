@@ -1,0 +1,153 @@
+"""Run campaigns side by side, one process and one torch thread each; finished ones are kept and never run again.
+
+Two campaigns at once use two cores better than one campaign with two threads: at these sizes a training step is too
+small to split.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import wait as wait_for
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from queue import Empty
+from typing import Any
+
+from tqdm import tqdm
+
+from benchmarks.common.campaigns import LabelingTask, run_campaign
+from benchmarks.common.errors import BenchmarkError
+from benchmarks.common.results import UnitStore
+from client import Client, DowserError, Strategy
+
+TIMEOUT_SECONDS = 600.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unit:
+    """One campaign to run.
+
+    Attributes:
+        name: of the unit and its campaign, for example "dowser-1".
+        group: what its results are pooled under, for example "dowser".
+        strategy: under test.
+        seed: of initial labels, classifier and selections.
+        target: the server's "host:port".
+    """
+
+    name: str
+    group: str
+    strategy: Strategy
+    seed: int
+    target: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Protocol:
+    """What all campaigns of a recipe have in common.
+
+    Attributes:
+        load_task: makes the task, once in every process; a top-level function or a partial of one.
+        initial_per_class: labels of each class before the first round.
+        budget: samples a round.
+        max_labels: where a campaign ends.
+    """
+
+    load_task: Callable[[], LabelingTask]
+    initial_per_class: int
+    budget: int
+    max_labels: int
+
+    def rounds(self, classes: int) -> int:
+        """Return how many selections a campaign makes."""
+        return -(-(self.max_labels - self.initial_per_class * classes) // self.budget)
+
+
+def run_units(
+    units: Sequence[Unit], protocol: Protocol, store: UnitStore, *, classes: int, processes: int
+) -> dict[str, list[dict[str, Any]]]:
+    """Run the units that are not finished yet; return all records by group, in the order of the units.
+
+    Raises:
+        BenchmarkError: A campaign failed; what others finished is kept.
+    """
+    records = {unit.name: record for unit in units if (record := store.load(unit.name)) is not None}
+    missing = [unit for unit in units if unit.name not in records]
+    rounds = protocol.rounds(classes)
+    progress = tqdm(total=rounds * len(units), initial=rounds * len(records), desc="campaigns", unit="round")
+    if records:
+        progress.write(f"{len(records)} of {len(units)} campaigns are finished already")
+    with progress:
+        if missing:
+            _run_missing(missing, protocol, store, records, progress, processes)
+    grouped: dict[str, list[dict[str, Any]]] = {}
+    for unit in units:
+        grouped.setdefault(unit.group, []).append(records[unit.name])
+    return grouped
+
+
+def _run_missing(
+    missing: Sequence[Unit],
+    protocol: Protocol,
+    store: UnitStore,
+    records: dict[str, dict[str, Any]],
+    progress: Any,
+    processes: int,
+) -> None:
+    context = multiprocessing.get_context("spawn")  # a fork would share the parent's thread pools and channels
+    ticks = context.Queue()
+    executor = ProcessPoolExecutor(processes, mp_context=context, initializer=_start, initargs=(protocol, ticks))
+    try:
+        waiting: dict[Future[dict[str, Any]], Unit] = {executor.submit(_work, unit): unit for unit in missing}
+        while waiting:
+            done, _ = wait_for(waiting, timeout=0.2, return_when="FIRST_COMPLETED")
+            for future in done:
+                unit = waiting.pop(future)
+                records[unit.name] = _result(future, unit)
+                store.save(unit.name, records[unit.name])
+            try:
+                while True:
+                    progress.set_postfix_str(ticks.get_nowait())
+                    progress.update()
+            except Empty:
+                pass
+    finally:
+        executor.shutdown(wait=True, cancel_futures=True)
+
+
+def _result(future: Future[dict[str, Any]], unit: Unit) -> dict[str, Any]:
+    try:
+        return future.result()
+    except DowserError as error:
+        raise BenchmarkError(f"campaign {unit.name} failed: {error}") from error
+    except BrokenProcessPool as error:
+        raise BenchmarkError(f"campaign {unit.name}: its process died; run again to go on") from error
+
+
+# Of a worker process: set once by _start.
+_worker: dict[str, Any] = {}
+
+
+def _start(protocol: Protocol, ticks: Any) -> None:
+    import torch
+
+    torch.set_num_threads(1)
+    _worker.update(protocol=protocol, ticks=ticks, task=protocol.load_task())
+
+
+def _work(unit: Unit) -> dict[str, Any]:
+    protocol, task = _worker["protocol"], _worker["task"]
+    with Client.connect(unit.target, timeout_seconds=TIMEOUT_SECONDS) as client:
+        return run_campaign(
+            client,
+            task,
+            name=unit.name,
+            strategy=unit.strategy,
+            initial=task.initial_ids(protocol.initial_per_class, unit.seed),
+            budget=protocol.budget,
+            max_labels=protocol.max_labels,
+            seed=unit.seed,
+            on_round=lambda: _worker["ticks"].put(unit.name),
+        )

@@ -1,0 +1,215 @@
+"""What export promises beside right gradients: loud failure, restored modes, metadata, stochastic passes, refresh."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import onnx
+import pytest
+
+from graphs import (
+    GraphError,
+    GraphErrorCode,
+    GraphKind,
+    check,
+    export_forward,
+    export_pullback,
+    fix_dropout,
+    refresh,
+)
+from graphs.export.trace import WEIGHT_KEY
+from graphs.export.verify import verify_graph
+
+torch = pytest.importorskip("torch")
+from torch import nn  # noqa: E402
+
+
+class Returning(nn.Module):
+    """A module around a plain function."""
+
+    def __init__(self, function) -> None:
+        super().__init__()
+        self.inner = nn.Linear(6, 6)
+        self.function = function
+
+    def forward(self, x):
+        return self.function(self.inner(x))
+
+
+@pytest.mark.parametrize(
+    ("function", "operator"),
+    [
+        (lambda x: torch.special.bessel_j0(x), "bessel_j0"),
+        (lambda x: torch.cumsum(x, dim=1), "CumSum"),
+        (lambda x: torch.sort(x, dim=1).values, "TopK"),
+    ],
+    ids=["no translation", "no derivative of CumSum", "no derivative of TopK"],
+)
+def test_an_uncovered_operator_fails_by_its_name(function, operator: str) -> None:
+    with pytest.raises(GraphError, match=operator) as caught:
+        export_pullback(Returning(function), torch.randn(4, 6))
+    assert caught.value.code is GraphErrorCode.UNSUPPORTED_OPERATOR
+    assert operator in caught.value.metadata["operator"]
+
+
+def test_a_wrong_gradient_is_found(lenet_module, lenet_graph) -> None:
+    broken = onnx.ModelProto()
+    broken.CopyFrom(lenet_graph)
+    for node in broken.graph.node:
+        if node.output[0] == "dx":
+            broken.graph.node.add(op_type="Neg", input=[node.input[0]], output=["dx"])
+            broken.graph.node.remove(node)
+            break
+    with pytest.raises(GraphError, match="dx differs") as caught:
+        verify_graph(
+            broken,
+            lenet_module.eval(),
+            torch.randn(4, 1, 28, 28),
+            GraphKind.CLASSIFIER,
+            ["logits", "embedding"],
+            pullback=True,
+        )
+    assert caught.value.code is GraphErrorCode.GRADIENT_MISMATCH
+    assert caught.value.metadata["tensor"] == "dx"
+
+
+def test_export_keeps_each_layers_mode_and_its_weights() -> None:
+    module = nn.Sequential(nn.Linear(6, 6), nn.BatchNorm1d(6), nn.Dropout(), nn.Linear(6, 3))
+    module.train()
+    module[1].eval()
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    export_pullback(module, torch.randn(4, 6))
+    assert [part.training for part in module] == [True, False, True, True]
+    assert all(torch.equal(before[name], value) for name, value in module.state_dict().items())
+
+
+def test_metadata_say_kind_shapes_versions_and_whatever_else() -> None:
+    graph = export_forward(nn.Linear(6, 4), torch.randn(2, 6), kind=GraphKind.ENCODER, metadata={"run": "7"})
+    metadata = check(graph, GraphKind.ENCODER).metadata
+    assert metadata["dowser.kind"] == "encoder" and metadata["dowser.contract"] == "1"
+    assert metadata["dowser.input_shape"] == "[6]" and metadata["dowser.output_shape"] == "[4]"
+    assert metadata["dowser.torch_version"] == torch.__version__
+    assert metadata["dowser.onnx_version"] == onnx.__version__ and metadata["run"] == "7"
+
+
+def test_a_plain_function_exports_too() -> None:
+    weight = torch.randn(6, 3)
+    graph = export_pullback(lambda x: torch.tanh(x) @ weight, torch.randn(2, 6))
+    assert check(graph, GraphKind.CLASSIFIER).has_pullback
+
+
+@pytest.mark.parametrize(
+    ("module", "example", "code"),
+    [
+        (nn.Linear(6, 3), torch.randn(2, 6).double(), GraphErrorCode.WRONG_DTYPE),
+        (nn.Linear(6, 3), torch.randn(6), GraphErrorCode.WRONG_SHAPE),
+        (nn.Conv2d(1, 2, 1), torch.randn(2, 1, 3, 3), GraphErrorCode.WRONG_SHAPE),
+    ],
+    ids=["float64 example", "no batch", "logits with positions"],
+)
+def test_a_wrong_example_or_output_is_refused(module, example, code: GraphErrorCode) -> None:
+    with pytest.raises(GraphError) as caught:
+        export_pullback(module, example)
+    assert caught.value.code is code
+
+
+def test_an_encoder_has_no_pullback() -> None:
+    with pytest.raises(GraphError, match="export_forward"):
+        export_pullback(nn.Linear(6, 3), torch.randn(2, 6), kind=GraphKind.ENCODER)
+
+
+def test_a_classifier_may_give_probabilities_without_a_pullback() -> None:
+    module = nn.Sequential(nn.Linear(6, 3), nn.Softmax(-1))
+    graph = export_forward(module, torch.randn(2, 6), kind=GraphKind.CLASSIFIER, probabilities=True)
+    info = check(graph, GraphKind.CLASSIFIER)
+    assert info.output == "probabilities" and not info.has_pullback
+
+
+def dropout_net() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Dropout2d(0.3), nn.Flatten(), nn.Dropout(0.5), nn.Linear(144, 10)
+    )
+
+
+def test_fixed_masks_make_t_different_passes_that_never_change(run_graph) -> None:
+    module = dropout_net()
+    stochastic = fix_dropout(module, passes=5, seed=3, example=torch.randn(2, 1, 8, 8))
+    graph = export_pullback(stochastic, torch.randn(4, 1, 8, 8), batch_sizes=(1, 3, 5))
+    info = check(graph, GraphKind.CLASSIFIER)
+    assert info.passes == 5 and info.output_shape == (10,) and info.has_pullback
+    x = np.random.default_rng(0).normal(size=(3, 1, 8, 8)).astype(np.float32)
+    cotangent = np.ones((5, 3, 10), np.float32)
+    logits = run_graph(graph, x=x, dlogits=cotangent)["logits"]
+    assert np.abs(logits[0] - logits[1]).max() > 1e-3
+    alone = run_graph(graph, x=x[1:2], dlogits=cotangent[:, :1])["logits"]
+    np.testing.assert_allclose(alone[:, 0], logits[:, 1], rtol=1e-4, atol=1e-5)
+    again = fix_dropout(module, passes=5, seed=3, example=torch.randn(2, 1, 8, 8))(torch.tensor(x))
+    np.testing.assert_allclose(again.detach().numpy(), logits, rtol=1e-4, atol=1e-5)
+
+
+def test_masks_keep_the_mean_of_their_input() -> None:
+    stochastic = fix_dropout(dropout_net(), passes=400, seed=0, example=torch.randn(1, 1, 8, 8))
+    x = torch.randn(2, 1, 8, 8)
+    mean = stochastic(x).mean(0)
+    plain = dropout_net().eval()(x)
+    assert (mean - plain).abs().max() < 0.15 * stochastic(x).std(0).max() + 0.05
+
+
+def test_a_network_without_dropout_has_no_stochastic_passes() -> None:
+    with pytest.raises(ValueError, match="no dropout layer"):
+        fix_dropout(nn.Linear(3, 3), passes=4, seed=0, example=torch.randn(1, 3))
+
+
+def test_every_weight_stays_an_initializer_of_its_own(generator_module, generator_graph) -> None:
+    marked = {
+        p.value for t in generator_graph.graph.initializer for p in t.metadata_props if p.key == WEIGHT_KEY
+    }
+    wanted = {name for name, _ in generator_module.named_parameters()}
+    assert wanted <= marked
+
+
+def test_refresh_gives_the_new_weights_values_quickly(lenet_module, lenet_graph, run_graph) -> None:
+    other = type(lenet_module)()
+    refresh(lenet_graph, other)
+    start = time.perf_counter()
+    renewed = refresh(lenet_graph, other)
+    assert time.perf_counter() - start < 0.5
+    x = torch.randn(3, 1, 28, 28)
+    logits = run_graph(renewed, x=x.numpy(), dlogits=np.zeros((3, 10), np.float32))["logits"]
+    np.testing.assert_allclose(logits, other(x)[0].detach().numpy(), rtol=1e-4, atol=1e-5)
+
+
+def test_refresh_renews_batch_statistics_too(generator_graph, generator_module) -> None:
+    other = type(generator_module)(*[part for part in generator_module])
+    other.train()
+    import copy
+
+    changed = copy.deepcopy(other)
+    changed(torch.randn(32, 16))
+    renewed = refresh(generator_graph, changed)
+    assert renewed.SerializeToString() != generator_graph.SerializeToString()
+    assert changed.training
+
+
+@pytest.mark.parametrize(
+    "other",
+    [nn.Linear(3, 3), nn.Sequential(nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 3))],
+    ids=["other names", "other shapes"],
+)
+def test_refresh_refuses_another_architecture(other: nn.Module) -> None:
+    graph = export_pullback(nn.Sequential(nn.Linear(6, 4), nn.ReLU(), nn.Linear(4, 3)), torch.randn(2, 6))
+    with pytest.raises(GraphError, match="export the module afresh") as caught:
+        refresh(graph, other)
+    assert caught.value.code is GraphErrorCode.REFRESH_MISMATCH
+
+
+def test_refresh_notices_a_changed_computation_with_equal_weights() -> None:
+    def net(activation: nn.Module) -> nn.Module:
+        return nn.Sequential(nn.Linear(6, 4), activation, nn.Linear(4, 3))
+
+    graph = export_pullback(net(nn.ReLU()), torch.randn(2, 6))
+    with pytest.raises(GraphError) as caught:
+        refresh(graph, net(nn.Tanh()))
+    assert caught.value.code is GraphErrorCode.REFRESH_MISMATCH

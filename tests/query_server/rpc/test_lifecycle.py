@@ -1,0 +1,193 @@
+"""Starting, draining, restarting, and refusing to start."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import threading
+import time
+import uuid
+from pathlib import Path
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from processes import run_command, start_server, stop_server
+
+from client import Client, Dowser, DowserError, Exhaustive
+
+
+def test_a_running_server_has_not_loaded_torch(server, classifier_bytes):
+    with Client.connect(server.target) as client:
+        uploaded = client.upload_classifier(classifier_bytes).classifier_id
+        campaign = client.create_campaign(f"light-{uuid.uuid4().hex}").campaign_id
+        client.select_samples(campaign, classifier=uploaded, budget=5)
+    maps = Path(f"/proc/{server.process.pid}/maps")
+    if not maps.exists():
+        pytest.skip("needs /proc to see what a process has loaded")
+    loaded = maps.read_text()
+    assert "onnxruntime" in loaded
+    assert not re.search(r"/torch/|libtorch", loaded)
+    assert "sklearn" not in loaded
+
+
+def test_health_and_reflection_answer(server):
+    with grpc.insecure_channel(server.target) as channel:
+        health = health_pb2_grpc.HealthStub(channel)
+        for service in ("", "dowser.v1.SelectionService"):
+            answer = health.Check(health_pb2.HealthCheckRequest(service=service))
+            assert answer.status == health_pb2.HealthCheckResponse.SERVING
+        stub = reflection_pb2_grpc.ServerReflectionStub(channel)
+        asked = iter([reflection_pb2.ServerReflectionRequest(list_services="")])
+        names = {s.name for s in next(stub.ServerReflectionInfo(asked)).list_services_response.service}
+    assert {f"dowser.v1.{name}Service" for name in ("Pool", "Campaign", "Classifier", "Selection")} <= names
+
+
+def test_a_deadline_stops_the_work_and_leases_nothing(server, classifier_bytes):
+    with Client.connect(server.target) as client:
+        uploaded = client.upload_classifier(classifier_bytes).classifier_id
+        campaign = client.create_campaign(f"late-{uuid.uuid4().hex}").campaign_id
+    slow = Dowser(max_scored=500, latents=500, steps=10_000)
+    with Client.connect(server.target, timeout_seconds=0.7) as hurried:
+        started = time.monotonic()
+        with pytest.raises(DowserError) as late:
+            hurried.select_samples(campaign, classifier=uploaded, budget=10, strategy=slow)
+        assert late.value.grpc_code is grpc.StatusCode.DEADLINE_EXCEEDED
+        assert time.monotonic() - started < 20
+    with Client.connect(server.target) as client:
+        # The worker is free again and nothing was leased.
+        quick = client.select_samples(campaign, classifier=uploaded, budget=10, strategy=Exhaustive())
+        assert quick.round == 1
+        assert client.get_campaign(campaign).leased == 10
+
+
+@pytest.fixture
+def own_server(digits_bundle, digits_index, tmp_path):
+    started = []
+
+    def start(*options, state=None):
+        running = start_server(digits_bundle, digits_index, state or tmp_path / "state", *options)
+        started.append(running)
+        return running
+
+    yield start
+    for running in started:
+        if running.process.poll() is None:
+            stop_server(running)
+
+
+def test_sigterm_lets_a_call_under_way_end(own_server, classifier_bytes):
+    server = own_server()
+    answers = []
+
+    def select():
+        with Client.connect(server.target) as client:
+            uploaded = client.upload_classifier(classifier_bytes).classifier_id
+            campaign = client.create_campaign("draining").campaign_id
+            under_way.set()
+            answers.append(
+                client.select_samples(
+                    campaign, classifier=uploaded, budget=10, strategy=Dowser(max_scored=200, steps=1500)
+                )
+            )
+
+    under_way = threading.Event()
+    thread = threading.Thread(target=select)
+    thread.start()
+    under_way.wait(30)
+    time.sleep(0.2)
+    assert stop_server(server) == 0
+    thread.join(30)
+    assert len(answers) == 1
+    assert len(answers[0].picks) == 10
+
+
+def test_labels_leases_and_answers_survive_a_kill(own_server, classifier_bytes):
+    server = own_server()
+    request_id = uuid.uuid4().hex
+    with Client.connect(server.target) as client:
+        uploaded = client.upload_classifier(classifier_bytes).classifier_id
+        client.create_campaign("durable")
+        first = client.select_samples("durable", classifier=uploaded, budget=10, request_id=request_id)
+        client.record_labels("durable", {int(i): 3 for i in first.pool_ids[:4]})
+    server.process.kill()
+    server.process.wait()
+    again = own_server(state=server.state)
+    with Client.connect(again.target) as client:
+        campaign = client.get_campaign("durable")
+        assert (campaign.labeled, campaign.leased, campaign.rounds) == (4, 6, 1)
+        replay = client.select_samples("durable", classifier=uploaded, budget=10, request_id=request_id)
+        assert replay.pool_ids.tolist() == first.pool_ids.tolist()
+        fresh = client.select_samples("durable", classifier=uploaded, budget=10)
+        assert not set(fresh.pool_ids.tolist()) & set(first.pool_ids.tolist())
+
+
+def test_settings_come_by_flag_over_environment_over_file_and_are_printed(own_server, tmp_path, monkeypatch):
+    config = tmp_path / "server.toml"
+    config.write_text("queue = 7\nconcurrency = 2\ngrace_seconds = 3.5\n")
+    monkeypatch.setenv("DOWSER_CONCURRENCY", "3")
+    server = own_server("--config", config, "--max-message-bytes", 2**20)
+    log = (server.state.parent / f"{server.state.name}.log").read_text()
+    printed = json.loads(next(line for line in log.splitlines() if line.startswith("settings "))[9:])
+    assert printed["queue"] == 7
+    assert printed["concurrency"] == 3
+    assert printed["max_message_bytes"] == 2**20
+    assert re.search(r"onnxruntime [\d.]+ on cpu.*faiss [\d.]+", log)
+
+
+def damaged(source: Path, target: Path, file: str, change) -> Path:
+    shutil.copytree(source, target)
+    path = target / file
+    path.write_bytes(change(path.read_bytes()))
+    return target
+
+
+def flipped(data: bytes) -> bytes:
+    middle = len(data) // 2
+    return data[:middle] + bytes([data[middle] ^ 0xFF]) + data[middle + 1 :]
+
+
+@pytest.mark.parametrize("file", ["generator.onnx", "encoder.onnx", "manifest.json"])
+def test_a_damaged_bundle_is_refused_by_the_name_of_its_file(digits_bundle, digits_index, tmp_path, file):
+    change = flipped if file.endswith("onnx") else (lambda data: data[: len(data) // 2])
+    bundle = damaged(digits_bundle, tmp_path / "bundle", file, change)
+    done = run_command(
+        "dowser-server", "serve", "--bundle", bundle, "--index", digits_index, "--state", tmp_path / "s"
+    )
+    assert done.returncode == 1
+    assert file in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("file", ["index.faiss", "samples.npy", "manifest.json"])
+def test_a_cut_index_is_refused_by_the_name_of_its_file(digits_bundle, digits_index, tmp_path, file):
+    index = damaged(digits_index, tmp_path / "index", file, lambda data: data[: len(data) // 2])
+    done = run_command(
+        "dowser-server", "serve", "--bundle", digits_bundle, "--index", index, "--state", tmp_path / "s"
+    )
+    assert done.returncode == 1
+    assert file in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_index_of_another_bundle_is_refused(digits_bundle, digits_index, tmp_path):
+    def retouched(data: bytes) -> bytes:
+        manifest = json.loads(data)
+        manifest["created_unix_seconds"] = "1"
+        return json.dumps(manifest).encode()
+
+    bundle = damaged(digits_bundle, tmp_path / "bundle", "manifest.json", retouched)
+    done = run_command(
+        "dowser-server", "serve", "--bundle", bundle, "--index", digits_index, "--state", tmp_path / "s"
+    )
+    assert done.returncode == 1
+    assert "bundle" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_missing_setting_is_asked_for(tmp_path):
+    done = run_command("dowser-server", "serve", "--bundle", tmp_path)
+    assert done.returncode == 2
+    assert "--index" in done.stderr
