@@ -101,7 +101,7 @@ def test_each_match_is_explained_by_its_synthetic_sample(client, campaign, class
     # The first in line takes its very nearest.
     first = selection.picks[0]
     nearest = client.search_neighbors(samples=selection.synthetic_samples[[first.synthetic_index]], k=1)
-    assert nearest.pool_ids[0, 0] == first.pool_id
+    assert nearest.pool_ids[0][0] == first.pool_id
 
 
 def test_labeled_samples_are_never_selected(client, campaign, classifier, digits):
