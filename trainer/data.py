@@ -16,8 +16,9 @@ MAX_CACHED_BYTES = 2 << 30
 CHUNK_ROWS = 4096
 MIN_SAMPLES = 16
 
-# Constant values (an image's border) get this share of the mean deviation, so that 1 / std stays tame.
+# Pixels that hardly vary (an image's border) get this share of the mean deviation, so that 1 / std stays tame.
 _MIN_RELATIVE_STD = 1e-2
+_CONSTANT = 1e-5
 
 
 class _CachedSource(SampleSource):
@@ -94,11 +95,14 @@ def open_training_data(path: Path, key: str | None = None, image_size: int | Non
     mean = preprocessing.to_input(mean[None])[0]
     deviation = preprocessing.to_input(np.stack([std, np.zeros_like(std)]))
     std = np.abs(deviation[0] - deviation[1])  # the offset cancels, the scale stays
-    std = np.maximum(std, _MIN_RELATIVE_STD * std.mean()).astype(np.float32)
-    if preprocessing.layout != "vector":
+    if preprocessing.layout == "vector":
+        # Each value has its own unit: only what float32 cannot tell from a constant is held back.
+        std = np.maximum(std, np.maximum(_CONSTANT * np.abs(mean), _CONSTANT * std.mean()))
+    else:
         low, high = -1.0, 1.0
+        std = np.maximum(std, _MIN_RELATIVE_STD * std.mean())
     return TrainingData(
-        source=source, preprocessing=preprocessing, input_min=low, input_max=high, mean=mean, std=std
+        source=source, preprocessing=preprocessing, input_min=low, input_max=high, mean=mean, std=std.astype(np.float32)
     )
 
 

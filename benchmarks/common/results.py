@@ -19,8 +19,16 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Write JSON whole or not at all."""
-    write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
+    """Write JSON whole or not at all: two levels of keys on lines of their own, what is below them compact."""
+    write_text(path, _layout(value, depth=2) + "\n")
+
+
+def _layout(value: Any, depth: int) -> str:
+    if not isinstance(value, Mapping) or not value or depth == 0:
+        return json.dumps(value, allow_nan=False)
+    indent = " " * (3 - depth)
+    lines = [f"{indent}{json.dumps(str(key))}: {_layout(each, depth - 1)}" for key, each in value.items()]
+    return "{\n" + ",\n".join(lines) + "\n" + indent[1:] + "}"
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -145,6 +145,7 @@ def _train(out: Path, parameters: dict[str, Any]) -> None:
         "--autoencoder-iterations": parameters["autoencoder_iterations"],
         "--width": parameters["width"],
         "--learning-rate": parameters["learning_rate"],
+        "--threads": 1,  # 8x8 images are too small to split, and the demo shares its machine with whatever else runs
     }
     given = [str(part) for pair in flags.items() for part in pair]
     run_tool(

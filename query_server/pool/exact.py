@@ -6,6 +6,8 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
+from query_server.timing import engine
+
 Neighbors = tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]
 _BLOCK_ROWS = 65_536
 
@@ -35,7 +37,8 @@ def exact_neighbors(
     rows = np.full((len(queries), k), -1, dtype=np.int64)
     for block_rows in _blocks(len(features), available):
         block = np.ascontiguousarray(features[block_rows])  # [b, D]
-        squared, at = faiss.knn(queries, block, min(k, len(block)))
+        with engine():
+            squared, at = faiss.knn(queries, block, min(k, len(block)))
         # Merge what was best so far with the block's: [Q, k + min(k, b)] -> [Q, k]
         candidates = np.concatenate([best, squared], axis=1)
         candidate_rows = np.concatenate([rows, block_rows[at]], axis=1)

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from query_server import errors
 from query_server.pool.factory import first_line, inverted_lists
+from query_server.timing import engine
 
 Device = Literal["auto", "cpu", "cuda"]
 Neighbors = tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]
@@ -105,11 +106,12 @@ class FeatureIndex:
         if len(queries) == 0:
             return np.empty((0, k), np.float32), np.empty((0, k), np.int64)
         probes = min(max(nprobe or self.nprobe, 1), self.nlist) if self.nlist else 0
-        if self._on_gpu is not None and k <= _GPU_LIMIT and probes <= _GPU_LIMIT:
-            squared, rows = self._on_gpu.search(queries, k, probes)
-        else:
-            faiss.omp_set_num_threads(self._threads)
-            squared, rows = _search(self._index, queries, k, probes)
+        with engine():
+            if self._on_gpu is not None and k <= _GPU_LIMIT and probes <= _GPU_LIMIT:
+                squared, rows = self._on_gpu.search(queries, k, probes)
+            else:
+                faiss.omp_set_num_threads(self._threads)
+                squared, rows = _search(self._index, queries, k, probes)
         # FAISS pads with the largest float and can return tiny negative squares.
         distances = np.sqrt(np.maximum(squared, 0), dtype=np.float32)
         return np.where(rows < 0, np.float32(np.inf), distances), rows

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from query_server.campaigns import CampaignStore, Request
+from query_server.campaigns.schema import open_ledger
 from query_server.errors import DowserError, Reason
 
 SIZE = 100_000
@@ -119,3 +120,13 @@ def test_a_database_of_another_program_is_refused(tmp_path: Path) -> None:
     connection.close()
     with _refused(Reason.CORRUPT_FILE):
         CampaignStore.open(path)
+
+
+def test_a_commit_waits_for_the_disk(tmp_path: Path) -> None:
+    # kill -9 keeps what the system has cached; only fsync at each commit survives a power cut.
+    connection = open_ledger(tmp_path / "ledger.sqlite")
+    try:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        assert connection.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL
+    finally:
+        connection.close()
