@@ -13,9 +13,21 @@ from client.errors import DowserError
 
 # Name -> (module with add_arguments(parser) and run(options), default folder, what it shows).
 RECIPES = {
-    "demo": ("benchmarks.demo", "out/demo", "active learning on scikit-learn's digits, with a report in pictures"),
-    "asal-mnist": ("benchmarks.asal_mnist", "benchmarks/results/asal-mnist", "ASAL §5.5 through the real server"),
-    "latency": ("benchmarks.latency", "benchmarks/results/latency", "one selection, timed, beside plain PyTorch"),
+    "demo": (
+        "benchmarks.demo",
+        "out/demo",
+        "active learning on scikit-learn's digits, with a report in pictures",
+    ),
+    "asal-mnist": (
+        "benchmarks.asal_mnist",
+        "benchmarks/results/asal-mnist",
+        "ASAL §5.5 through the real server",
+    ),
+    "latency": (
+        "benchmarks.latency",
+        "benchmarks/results/latency",
+        "one selection, timed, beside plain PyTorch",
+    ),
     "datasets": ("benchmarks.datasets", "", "fetch MNIST, Fashion-MNIST, USPS and CIFAR-10 from OpenML"),
 }
 
@@ -28,8 +40,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name, (module, out, text) in RECIPES.items():
         command = commands.add_parser(name, help=text, description=text)
         default = Path(out) if out else None
-        command.add_argument("--out", type=Path, default=default, help=f"folder of the results ({out or 'none'})")
-        command.add_argument("--quick", action="store_true", help="the smallest run that goes through every step")
+        command.add_argument(
+            "--out", type=Path, default=default, help=f"folder of the results ({out or 'none'})"
+        )
+        command.add_argument(
+            "--quick", action="store_true", help="the smallest run that goes through every step"
+        )
         if given[:1] == [name]:  # the others' modules need not be loaded to run this one
             importlib.import_module(module).add_arguments(command)
     options = parser.parse_args(given)

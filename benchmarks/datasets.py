@@ -17,6 +17,7 @@ import io
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -45,8 +46,8 @@ def load_dataset(name: str) -> dict[str, NDArray[Any]]:
     path = datasets_folder() / SOURCES[name].file
     if not path.exists():
         raise BenchmarkError(
-            f"{path} is missing. With internet access, `python -m benchmarks datasets {name}` fetches it; otherwise put "
-            f"the file there yourself, or name the folder that has it: DOWSER_DATASETS=/path/to/folder"
+            f"{path} is missing. With internet access, `python -m benchmarks datasets {name}` fetches it; otherwise "
+            f"put the file there yourself, or name the folder that has it: DOWSER_DATASETS=/path/to/folder"
         )
     try:
         with np.load(path) as file:
@@ -60,7 +61,7 @@ def decode_jpegs(data: NDArray[np.uint8], offsets: NDArray[np.integer[Any]]) -> 
     from PIL import Image
 
     raw = data.tobytes()
-    files = [raw[start:stop] for start, stop in zip(offsets[:-1], offsets[1:], strict=True)]
+    files = [raw[start:stop] for start, stop in pairwise(offsets.tolist())]
     return np.stack([np.asarray(Image.open(io.BytesIO(file)).convert("RGB")) for file in files])
 
 
@@ -86,16 +87,22 @@ def convert_cifar10(values: NDArray[Any], target: NDArray[Any]) -> Arrays:
     from PIL import Image
     from tqdm import tqdm
 
-    images = values.astype(np.uint8).reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)  # [n, C, H, W] -> [n, H, W, C]
+    images = (
+        values.astype(np.uint8).reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
+    )  # [n, C, H, W] -> [n, H, W, C]
     arrays: dict[str, NDArray[Any]] = {"classes": np.array(CIFAR10_CLASSES)}
     for part, rows in (("train", slice(0, 50_000)), ("test", slice(50_000, None))):
         files = []
         for image in tqdm(images[rows], desc=f"cifar10 {part}", unit="image"):
             buffer = io.BytesIO()
-            Image.fromarray(np.ascontiguousarray(image)).save(buffer, format="JPEG", quality=JPEG_QUALITY, subsampling=0)
+            Image.fromarray(np.ascontiguousarray(image)).save(
+                buffer, format="JPEG", quality=JPEG_QUALITY, subsampling=0
+            )
             files.append(buffer.getvalue())
         arrays[f"{part}_jpeg"] = np.frombuffer(b"".join(files), dtype=np.uint8)
-        arrays[f"{part}_off"] = np.concatenate([[0], np.cumsum([len(file) for file in files])]).astype(np.int64)
+        arrays[f"{part}_off"] = np.concatenate([[0], np.cumsum([len(file) for file in files])]).astype(
+            np.int64
+        )
         arrays[f"y_{part}"] = target[rows].astype(np.uint8)
     return arrays
 
@@ -124,7 +131,11 @@ SOURCES = {
         file="mnist.npz", data_id=554, rows=70_000, convert=grayscale_split(28, 60_000), zeros=(5923, 980)
     ),
     "fashion_mnist": Source(
-        file="fashion_mnist.npz", data_id=40996, rows=70_000, convert=grayscale_split(28, 60_000), zeros=(6000, 1000)
+        file="fashion_mnist.npz",
+        data_id=40996,
+        rows=70_000,
+        convert=grayscale_split(28, 60_000),
+        zeros=(6000, 1000),
     ),
     "usps": Source(file="usps.npz", data_id=41082, rows=9_298, convert=convert_usps, zeros=(1194, 359)),
     "cifar10": Source(
@@ -143,13 +154,17 @@ def run(options: argparse.Namespace) -> int:
     folder: Path = options.out or datasets_folder()
     wanted = options.datasets or (["mnist"] if options.quick else list(SOURCES))
     if unknown := set(wanted) - set(SOURCES):
-        raise BenchmarkError(f"no such data set: {', '.join(sorted(unknown))}; there are {', '.join(SOURCES)}")
+        raise BenchmarkError(
+            f"no such data set: {', '.join(sorted(unknown))}; there are {', '.join(SOURCES)}"
+        )
     for name in wanted:
         path = folder / SOURCES[name].file
         if path.exists():
             print(f"{name}: {path} is there already")
             continue
-        print(f"{name}: fetching OpenML data set {SOURCES[name].data_id} (https://www.openml.org)", flush=True)
+        print(
+            f"{name}: fetching OpenML data set {SOURCES[name].data_id} (https://www.openml.org)", flush=True
+        )
         save_dataset(path, to_arrays(name, *_fetch(name)))
         print(f"{name}: wrote {path}")
     print(f"datasets fetched={len(wanted)} folder={folder}")
@@ -169,8 +184,8 @@ def to_arrays(name: str, values: NDArray[Any], target: NDArray[Any]) -> Arrays:
     zeros = tuple(int((arrays[part] == 0).sum()) for part in ("y_train", "y_test"))
     if zeros != source.zeros:
         raise BenchmarkError(
-            f"{name}: {zeros} images of class 0 in training and test, expected {source.zeros}; OpenML's rows are not in "
-            "the original order any more, so no file was written. Get the original files instead"
+            f"{name}: {zeros} images of class 0 in training and test, expected {source.zeros}; OpenML's rows are not "
+            "in the original order any more, so no file was written. Get the original files instead"
         )
     return arrays
 

@@ -102,7 +102,12 @@ def open_training_data(path: Path, key: str | None = None, image_size: int | Non
         low, high = -1.0, 1.0
         std = np.maximum(std, _MIN_RELATIVE_STD * std.mean())
     return TrainingData(
-        source=source, preprocessing=preprocessing, input_min=low, input_max=high, mean=mean, std=std.astype(np.float32)
+        source=source,
+        preprocessing=preprocessing,
+        input_min=low,
+        input_max=high,
+        mean=mean,
+        std=std.astype(np.float32),
     )
 
 

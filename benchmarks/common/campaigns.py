@@ -40,7 +40,10 @@ class LabelingTask:
     def initial_ids(self, per_class: int, seed: int) -> Ids:
         """Draw the labeled samples a campaign starts from: `per_class` of each class, the same for every strategy."""
         rng = np.random.default_rng(seed)
-        drawn = [rng.choice(np.flatnonzero(self.pool_y == c), per_class, replace=False) for c in range(self.classes)]
+        drawn = [
+            rng.choice(np.flatnonzero(self.pool_y == c), per_class, replace=False)
+            for c in range(self.classes)
+        ]
         return np.concatenate(drawn).astype(np.uint64)
 
 
@@ -78,7 +81,9 @@ def run_campaign(
     test_x = pool.to_inputs(task.test_raw)
 
     def train(ids: Ids, labels: NDArray[np.int64]) -> Any:
-        return train_classifier(task.plan, pool.to_inputs(task.pool_raw[ids.astype(np.int64)]), labels, seed=seed)
+        return train_classifier(
+            task.plan, pool.to_inputs(task.pool_raw[ids.astype(np.int64)]), labels, seed=seed
+        )
 
     learner = ActiveLearner(
         client,
@@ -113,7 +118,9 @@ def _describe_round(
         "round": report.round,
         "trained_on": report.trained_on,
         "pool_ids": selection.pool_ids.tolist(),
-        "entropy": np.round(entropy, 5).tolist(),  # nats, by this round's classifier, for every strategy alike
+        "entropy": np.round(
+            entropy, 5
+        ).tolist(),  # nats, by this round's classifier, for every strategy alike
         "label_counts": np.bincount(report.labels, minlength=classes).tolist(),
         "scored": selection.scored,
         "visited": selection.visited,

@@ -50,7 +50,9 @@ def pick_entropies(records: Sequence[Mapping[str, Any]]) -> NDArray[np.float64]:
 
 def label_shares(records: Sequence[Mapping[str, Any]]) -> NDArray[np.float64]:
     """Return the share of each class among everything picked, mean over the seeds [C]."""
-    counts = np.array([[each["label_counts"] for each in record["rounds"]] for record in records]).sum(1)  # [S, C]
+    counts = np.array([[each["label_counts"] for each in record["rounds"]] for record in records]).sum(
+        1
+    )  # [S, C]
     return (counts / counts.sum(1, keepdims=True)).mean(0)
 
 
@@ -69,7 +71,10 @@ def mean_stages(records: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     """Return the mean seconds of each stage of a selection, as the server reported them."""
     rounds = [each["stages"] for record in records for each in record["rounds"]]
     names = dict.fromkeys(name for each in rounds for name in each)
-    return {name: float(np.mean([each[name]["seconds"] if name in each else 0.0 for each in rounds])) for name in names}
+    return {
+        name: float(np.mean([each[name]["seconds"] if name in each else 0.0 for each in rounds]))
+        for name in names
+    }
 
 
 def mean_of(records: Sequence[Mapping[str, Any]], what: str) -> float | None:
@@ -85,7 +90,9 @@ def summarize(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {
         "labels": labels_of(records),
         "accuracy_mean": accuracies(records).mean(0).round(5).tolist(),
-        "accuracy_std": (accuracies(records).std(0, ddof=1) if len(records) > 1 else accuracies(records)[0] * 0)
+        "accuracy_std": (
+            accuracies(records).std(0, ddof=1) if len(records) > 1 else accuracies(records)[0] * 0
+        )
         .round(5)
         .tolist(),
         "mean_accuracy_over_rounds": [round(mean, 5), round(spread, 5)],

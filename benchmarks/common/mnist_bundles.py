@@ -41,7 +41,10 @@ class Served:
     def provenance(self) -> dict[str, Any]:
         """Return what of the manifest belongs into a result."""
         kept = ("generator", "features", "latent_dim", "feature_dim", "training", "metrics", "versions")
-        return {"digest": self.digest, **{name: self.manifest[name] for name in kept if name in self.manifest}}
+        return {
+            "digest": self.digest,
+            **{name: self.manifest[name] for name in kept if name in self.manifest},
+        }
 
 
 def prepare(
@@ -66,7 +69,9 @@ def prepare(
     for kind in features:
         bundle = bundles / f"bundle_{kind}"
         if not (bundle / "manifest.json").exists():
-            raise BenchmarkError(f"{bundle} is not a bundle (no manifest.json); --bundles wants a bundle_{kind} in it")
+            raise BenchmarkError(
+                f"{bundle} is not a bundle (no manifest.json); --bundles wants a bundle_{kind} in it"
+            )
         served[kind] = _serve_with_index(bundle, pool, work / f"index_{kind}", work)
     return served
 
@@ -75,7 +80,9 @@ def _train(pool: Path, bundles: Path, features: Sequence[str], training: dict[st
     """Train one generator and bundle it with each kind of features; goes on where it was interrupted."""
     run = bundles / "run"
     bundles.mkdir(parents=True, exist_ok=True)
-    options = [part for name, value in training.items() for part in (f"--{name.replace('_', '-')}", str(value))]
+    options = [
+        part for name, value in training.items() for part in (f"--{name.replace('_', '-')}", str(value))
+    ]
     for kind in features:
         bundle = bundles / f"bundle_{kind}"
         if bundle.exists():
@@ -95,7 +102,17 @@ def _serve_with_index(bundle: Path, pool: Path, index: Path, work: Path) -> Serv
     if not index.exists() or store.load(index.name) is None:
         shutil.rmtree(index, ignore_errors=True)
         seconds = run_tool(
-            "dowser-server", "index", "build", "--bundle", bundle, "--pool", pool, "--name", "mnist", "--out", index
+            "dowser-server",
+            "index",
+            "build",
+            "--bundle",
+            bundle,
+            "--pool",
+            pool,
+            "--name",
+            "mnist",
+            "--out",
+            index,
         )
         store.save(index.name, {"seconds": seconds})
     return Served(bundle=bundle, index=index, digest=digest, manifest=manifest)

@@ -96,9 +96,13 @@ def _run_missing(
     progress: Any,
     processes: int,
 ) -> None:
-    context = multiprocessing.get_context("spawn")  # a fork would share the parent's thread pools and channels
+    context = multiprocessing.get_context(
+        "spawn"
+    )  # a fork would share the parent's thread pools and channels
     ticks = context.Queue()
-    executor = ProcessPoolExecutor(processes, mp_context=context, initializer=_start, initargs=(protocol, ticks))
+    executor = ProcessPoolExecutor(
+        processes, mp_context=context, initializer=_start, initargs=(protocol, ticks)
+    )
     try:
         waiting: dict[Future[dict[str, Any]], Unit] = {executor.submit(_work, unit): unit for unit in missing}
         while waiting:

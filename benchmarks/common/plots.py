@@ -57,7 +57,17 @@ def curve(ax: Any, x: Sequence[float], runs: NDArray[Any], *, name: str, color: 
 def stacked_bars(ax: Any, parts: Mapping[str, Mapping[str, float]]) -> None:
     """Draw a horizontal bar for each row, {row: {part: length}}, its parts one after the other."""
     names = list(dict.fromkeys(part for row in parts.values() for part in row))
-    shades = ["#0f766e", "#1d4ed8", "#d97706", "#be185d", "#7c3aed", "#0891b2", "#65a30d", "#9ca3af", "#475569"]
+    shades = [
+        "#0f766e",
+        "#1d4ed8",
+        "#d97706",
+        "#be185d",
+        "#7c3aed",
+        "#0891b2",
+        "#65a30d",
+        "#9ca3af",
+        "#475569",
+    ]
     rows = list(parts)
     left = np.zeros(len(rows))
     for position, name in enumerate(names):

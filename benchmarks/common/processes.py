@@ -29,12 +29,16 @@ def run_tool(name: str, *arguments: str | Path) -> float:
     started = time.perf_counter()
     code = subprocess.run(command, check=False).returncode
     if code != 0:
-        raise BenchmarkError(f"`{name} {' '.join(command[1:])}` failed with exit code {code}; its message is above")
+        raise BenchmarkError(
+            f"`{name} {' '.join(command[1:])}` failed with exit code {code}; its message is above"
+        )
     return time.perf_counter() - started
 
 
 @contextmanager
-def serving(*, bundle: Path, index: Path, state: Path, threads: int, options: Sequence[str] = ()) -> Iterator[str]:
+def serving(
+    *, bundle: Path, index: Path, state: Path, threads: int, options: Sequence[str] = ()
+) -> Iterator[str]:
     """Run a server in its own process on a free port; yield its "host:port"; drain and end it afterwards.
 
     Args:
@@ -50,7 +54,17 @@ def serving(*, bundle: Path, index: Path, state: Path, threads: int, options: Se
     log_path = state.with_name(f"{state.name}.log")
     log_path.parent.mkdir(parents=True, exist_ok=True)
     command = [_script("dowser-server"), "serve", "--bundle", str(bundle), "--index", str(index)]
-    command += ["--state", str(state), "--host", "127.0.0.1", "--port", "0", "--threads", str(threads), *options]
+    command += [
+        "--state",
+        str(state),
+        "--host",
+        "127.0.0.1",
+        "--port",
+        "0",
+        "--threads",
+        str(threads),
+        *options,
+    ]
     with log_path.open("w") as log:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
         try:
@@ -80,13 +94,17 @@ def _await_address(process: subprocess.Popen[str], log_path: Path) -> str:
         try:
             line = lines.get(timeout=max(0.0, deadline - time.monotonic()))
         except Empty:
-            raise BenchmarkError(f"the server was not ready in {START_SECONDS:.0f} s; see {log_path}") from None
+            raise BenchmarkError(
+                f"the server was not ready in {START_SECONDS:.0f} s; see {log_path}"
+            ) from None
         if line.startswith(LISTENING):
             return line.removeprefix(LISTENING).strip()
         if not line:
             process.wait()
             tail = "".join(log_path.read_text().splitlines(keepends=True)[-5:])
-            raise BenchmarkError(f"the server ended with exit code {process.returncode}; its log ends with\n{tail}")
+            raise BenchmarkError(
+                f"the server ended with exit code {process.returncode}; its log ends with\n{tail}"
+            )
 
 
 def _script(name: str) -> str:

@@ -77,5 +77,8 @@ class UnitStore:
 
 def last_line(name: str, values: Mapping[str, float | str]) -> str:
     """Return the line a recipe ends with: ``NAME key=value key=value``."""
-    parts = [f"{key}={value:.4g}" if isinstance(value, float) else f"{key}={value}" for key, value in values.items()]
+    parts = [
+        f"{key}={value:.4g}" if isinstance(value, float) else f"{key}={value}"
+        for key, value in values.items()
+    ]
     return " ".join([name, *parts])

@@ -21,5 +21,10 @@ def load_digits_task() -> LabelingTask:
     order = np.random.default_rng(0).permutation(len(raw))
     test, pool = order[:TEST_SIZE], order[TEST_SIZE:]
     return LabelingTask(
-        pool_raw=raw[pool], pool_y=labels[pool], test_raw=raw[test], test_y=labels[test], plan=PLAN, classes=10
+        pool_raw=raw[pool],
+        pool_y=labels[pool],
+        test_raw=raw[test],
+        test_y=labels[test],
+        plan=PLAN,
+        classes=10,
     )

@@ -74,7 +74,10 @@ def run(options: argparse.Namespace) -> int:
     out.mkdir(parents=True, exist_ok=True)
     np.save(out / "pool.npy", task.pool_raw)
 
-    _say(1, f"train a generator and an auto-encoder on {len(task.pool_y):,} unlabeled digits (dowser-trainer train)")
+    _say(
+        1,
+        f"train a generator and an auto-encoder on {len(task.pool_y):,} unlabeled digits (dowser-trainer train)",
+    )
     seconds = {"train": _step(store, "train", [out / "bundle", out / "run"], lambda: _train(out, parameters))}
     _say(2, "encode the pool and build its index (dowser-server index build)")
     # The index belongs to the bundle: where one is new, so must the other be.
@@ -85,7 +88,9 @@ def run(options: argparse.Namespace) -> int:
 
     _say(3, "start the server in its own process (dowser-server serve)")
     serve_started = time.perf_counter()
-    with serving(bundle=out / "bundle", index=out / "index", state=out / "work" / "state", threads=1) as target:
+    with serving(
+        bundle=out / "bundle", index=out / "index", state=out / "work" / "state", threads=1
+    ) as target:
         serve_seconds = time.perf_counter() - serve_started
         print(f"      listening on {target}", flush=True)
         named = strategies(parameters)
@@ -149,7 +154,15 @@ def _train(out: Path, parameters: dict[str, Any]) -> None:
     }
     given = [str(part) for pair in flags.items() for part in pair]
     run_tool(
-        "dowser-trainer", "train", "--data", out / "pool.npy", "--out", out / "bundle", "--run", out / "run", *given
+        "dowser-trainer",
+        "train",
+        "--data",
+        out / "pool.npy",
+        "--out",
+        out / "bundle",
+        "--run",
+        out / "run",
+        *given,
     )
 
 
@@ -202,7 +215,11 @@ def _print_table(records: dict[str, list[dict[str, Any]]], parameters: dict[str,
     shown = [labels for labels in TABLE_LABELS if labels <= parameters["max_labels"]]
     heads = [f"{labels} labels" for labels in shown]
     print(f"\ntest accuracy in %, mean ± std of {parameters['seeds']} seeds")
-    print(f"{'strategy':<12}" + "".join(f"{head:>15}" for head in heads) + f"{'scored/round':>14}{'s/selection':>13}")
+    print(
+        f"{'strategy':<12}"
+        + "".join(f"{head:>15}" for head in heads)
+        + f"{'scored/round':>14}{'s/selection':>13}"
+    )
     for name, each in records.items():
         cells = []
         for labels in shown:

@@ -120,7 +120,9 @@ def _why(gallery: Mapping[str, Any]) -> str:
         synthetic = _picture(row["image"], "synthetic", [f"<b>{row['score']:.2f}</b> nats"])
         kind = "pick" if match["pool_id"] in picked else "unpicked"
         nearest = _picture(
-            match["image"], kind, [f"<b>{match['score']:.2f}</b> nats", f"d {match['distance']:.1f}", f"a {match['label']}"]
+            match["image"],
+            kind,
+            [f"<b>{match['score']:.2f}</b> nats", f"d {match['distance']:.1f}", f"a {match['label']}"],
         )
         picks = "".join(
             _picture(
@@ -163,10 +165,12 @@ def _first_round(records: curves.Records, task: LabelingTask) -> str:
         first = records[name][0]["rounds"][0]
         shown = sorted(zip(first["entropy"], first["pool_ids"], strict=True), reverse=True)[:10]
         pictures = "".join(
-            _picture(task.pool_raw[i], "", [f"<b>{entropy:.2f}</b> nats", f"a {task.pool_y[i]}"]) for entropy, i in shown
+            _picture(task.pool_raw[i], "", [f"<b>{entropy:.2f}</b> nats", f"a {task.pool_y[i]}"])
+            for entropy, i in shown
         )
         strips.append(
-            f"<div class='row'><div class='strip-name'>{_dot(name)}{title}</div><div class='group'>{pictures}</div></div>"
+            f"<div class='row'><div class='strip-name'>{_dot(name)}{title}</div>"
+            f"<div class='group'>{pictures}</div></div>"
         )
     text = (
         "<p>In the first round of the first seed all four strategies had the very same classifier. These are the "

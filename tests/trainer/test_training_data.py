@@ -30,7 +30,11 @@ def test_statistics_are_those_of_the_inputs(digits: Path, vectors: Path) -> None
 
 
 def test_a_constant_value_beside_large_ones_is_harmless(tmp_path: Path) -> None:
-    features = np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32) * [1e3, 1e-2, 0] + [0, 0, 123.456]
+    features = np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32) * [1e3, 1e-2, 0] + [
+        0,
+        0,
+        123.456,
+    ]
     np.save(tmp_path / "pool.npy", features.astype(np.float32))
     data = open_training_data(tmp_path / "pool.npy")
     u = (data.take(np.arange(50)) - data.mean) / data.std

@@ -16,7 +16,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from processes import run_command, start_server, stop_server
 
-from client import Client, Dowser, DowserError, Exhaustive
+from client import Client, Dowser, DowserError, Exhaustive, RetryPolicy
+from dowser.v1 import selection_pb2, selection_pb2_grpc
 
 
 def test_a_running_server_has_not_loaded_torch(server, classifier_bytes):
@@ -45,24 +46,6 @@ def test_health_and_reflection_answer(server):
     assert {f"dowser.v1.{name}Service" for name in ("Pool", "Campaign", "Classifier", "Selection")} <= names
 
 
-def test_a_deadline_stops_the_work_and_leases_nothing(server, classifier_bytes):
-    with Client.connect(server.target) as client:
-        uploaded = client.upload_classifier(classifier_bytes).classifier_id
-        campaign = client.create_campaign(f"late-{uuid.uuid4().hex}").campaign_id
-    slow = Dowser(max_scored=500, latents=500, steps=10_000)
-    with Client.connect(server.target, timeout_seconds=0.7) as hurried:
-        started = time.monotonic()
-        with pytest.raises(DowserError) as late:
-            hurried.select_samples(campaign, classifier=uploaded, budget=10, strategy=slow)
-        assert late.value.grpc_code is grpc.StatusCode.DEADLINE_EXCEEDED
-        assert time.monotonic() - started < 20
-    with Client.connect(server.target) as client:
-        # The worker is free again and nothing was leased.
-        quick = client.select_samples(campaign, classifier=uploaded, budget=10, strategy=Exhaustive())
-        assert quick.round == 1
-        assert client.get_campaign(campaign).leased == 10
-
-
 @pytest.fixture
 def own_server(digits_bundle, digits_index, tmp_path):
     started = []
@@ -76,6 +59,67 @@ def own_server(digits_bundle, digits_index, tmp_path):
     for running in started:
         if running.process.poll() is None:
             stop_server(running)
+
+
+SLOW = Dowser(max_scored=500, latents=500, steps=10_000)  # minutes of work, were it not stopped
+
+
+def prove_the_only_worker_is_free_and_nothing_was_leased(server, classifier):
+    with Client.connect(server.target, timeout_seconds=20) as client:
+        quick = client.select_samples("late", classifier=classifier, budget=10, strategy=Exhaustive())
+        assert quick.round == 1
+        assert client.get_campaign("late").leased == 10
+
+
+def test_a_deadline_stops_the_work_and_leases_nothing(own_server, classifier_bytes):
+    server = own_server("--concurrency", 1)
+    with Client.connect(server.target) as client:
+        uploaded = client.upload_classifier(classifier_bytes).classifier_id
+        client.create_campaign("late")
+    with Client.connect(server.target, timeout_seconds=0.7) as hurried:
+        with pytest.raises(DowserError) as late:
+            hurried.select_samples("late", classifier=uploaded, budget=10, strategy=SLOW)
+        assert late.value.grpc_code is grpc.StatusCode.DEADLINE_EXCEEDED
+    prove_the_only_worker_is_free_and_nothing_was_leased(server, uploaded)
+
+
+def test_a_cancelled_call_stops_the_work_and_leases_nothing(own_server, classifier_bytes):
+    server = own_server("--concurrency", 1)
+    with Client.connect(server.target) as client:
+        uploaded = client.upload_classifier(classifier_bytes).classifier_id
+        client.create_campaign("late")
+    with grpc.insecure_channel(server.target) as channel:
+        request = selection_pb2.SelectSamplesRequest(
+            request_id="cancelled", campaign_id="late", classifier_id=uploaded, budget=10
+        )
+        request.dowser.max_scored = 500
+        request.dowser.synthesis.latents = 500
+        request.dowser.synthesis.steps = 10_000
+        call = selection_pb2_grpc.SelectionServiceStub(channel).SelectSamples.future(request)
+        time.sleep(0.5)
+        assert not call.done()
+        call.cancel()
+    prove_the_only_worker_is_free_and_nothing_was_leased(server, uploaded)
+
+
+def test_calls_beyond_the_queue_are_refused_with_when_to_retry(own_server, classifier_bytes):
+    server = own_server("--concurrency", 1, "--queue", 0)
+    with Client.connect(server.target, retry=RetryPolicy(max_attempts=1)) as client:
+        uploaded = client.upload_classifier(classifier_bytes).classifier_id
+        client.create_campaign("late")
+        with grpc.insecure_channel(server.target) as channel:
+            request = selection_pb2.SelectSamplesRequest(
+                request_id="occupies", campaign_id="late", classifier_id=uploaded, budget=10
+            )
+            request.dowser.max_scored = 500
+            request.dowser.synthesis.steps = 10_000
+            occupying = selection_pb2_grpc.SelectionServiceStub(channel).SelectSamples.future(request)
+            time.sleep(0.5)
+            with pytest.raises(DowserError) as refused:
+                client.select_samples("late", classifier=uploaded, budget=10)
+            occupying.cancel()
+    assert refused.value.grpc_code is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert refused.value.retry_after_seconds > 0
 
 
 def test_sigterm_lets_a_call_under_way_end(own_server, classifier_bytes):

@@ -1,0 +1,106 @@
+"""Uploaded classifiers on disk and in memory, with a real bundle and real exports."""
+
+import hashlib
+import os
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from query_server.acquisition import acquisition_function
+from query_server.errors import DowserError, Reason
+from query_server.models import Bundle, ClassifierStore, Runtime
+
+
+@pytest.fixture(scope="module")
+def runtime():
+    return Runtime(device="cpu", threads=2)
+
+
+@pytest.fixture(scope="module")
+def bundle(digits_bundle, runtime):
+    return Bundle.open(digits_bundle, runtime)
+
+
+@pytest.fixture
+def store(bundle, runtime, tmp_path):
+    return ClassifierStore(tmp_path / "classifiers", bundle=bundle, runtime=runtime, max_files=2)
+
+
+def with_note(data: bytes, note: str) -> bytes:
+    """The same graph under another digest."""
+    model = onnx.load_from_string(data)
+    model.doc_string = note
+    return model.SerializeToString()
+
+
+def test_a_classifier_is_named_by_its_content_and_on_disk(store, classifier_bytes, tmp_path):
+    info = store.add(classifier_bytes)
+    digest = hashlib.sha256(classifier_bytes).hexdigest()
+    assert info.id == f"sha256:{digest}"
+    assert (tmp_path / "classifiers" / f"{digest}.onnx").read_bytes() == classifier_bytes
+    assert (info.classes, info.passes, info.input_shape) == (10, 0, (1, 8, 8))
+    assert store.add(classifier_bytes) == info
+
+
+def test_a_new_store_finds_what_an_old_one_kept(store, bundle, runtime, classifier_bytes, tmp_path):
+    info = store.add(classifier_bytes)
+    reopened = ClassifierStore(tmp_path / "classifiers", bundle=bundle, runtime=runtime)
+    assert reopened.info(info.id) == info
+
+
+def test_the_least_recently_used_file_makes_room(store, classifier_bytes, tmp_path):
+    ids = []
+    for age, note in enumerate(("one", "two", "three")):
+        ids.append(store.add(with_note(classifier_bytes, note)).id)
+        os.utime(tmp_path / "classifiers" / f"{ids[-1].removeprefix('sha256:')}.onnx", (age, age))
+    kept = {path.stem for path in (tmp_path / "classifiers").glob("*.onnx")}
+    assert kept == {name.removeprefix("sha256:") for name in ids[1:]}
+
+
+def test_scores_and_gradients_are_torchs(store, bundle, digits, digits_classifier, classifier_bytes):
+    compiled = store.compiled(store.add(classifier_bytes).id, acquisition_function("maximum_entropy"))
+    x = bundle.preprocessing.to_input(digits.pool[:300])
+    with torch.no_grad():
+        p = digits_classifier(torch.from_numpy(x)).softmax(1)
+    scores, predicted = compiled.score(x)
+    np.testing.assert_allclose(scores, -(p * p.log()).sum(1).numpy(), atol=1e-5)
+    np.testing.assert_array_equal(predicted, p.argmax(1).numpy())
+
+    z = np.random.default_rng(0).standard_normal((6, bundle.latent_dim), dtype=np.float32)
+    made, rendered = compiled.render(z)
+    score, dz = compiled.step(z)
+    np.testing.assert_allclose(score, compiled.score(made)[0], atol=1e-5)
+    np.testing.assert_allclose(score, rendered, atol=1e-6)
+    # The gradient predicts a small step's gain.
+    direction = dz / np.linalg.norm(dz, axis=1, keepdims=True)
+    gain = compiled.step(z + 1e-3 * direction)[0] - compiled.step(z - 1e-3 * direction)[0]
+    np.testing.assert_allclose(gain / 2e-3, (dz * direction).sum(1), rtol=0.1, atol=2e-3)
+
+
+def test_a_compiled_classifier_is_reused(store, classifier_bytes):
+    uploaded = store.add(classifier_bytes).id
+    function = acquisition_function("margin")
+    assert store.compiled(uploaded, function) is store.compiled(uploaded, function)
+    assert store.compiled(uploaded, function) is not store.compiled(
+        uploaded, acquisition_function("maximum_entropy")
+    )
+
+
+def test_a_graph_with_a_loop_is_refused_before_it_runs(store, classifier_bytes):
+    model = onnx.load_from_string(classifier_bytes)
+    body = onnx.parser.parse_graph("body (int64 i, bool go) => (bool again) { again = Identity (go) }")
+    model.graph.node.append(onnx.helper.make_node("Loop", ["", ""], [], body=body))
+    with pytest.raises(DowserError) as refused:
+        store.add(model.SerializeToString())
+    assert refused.value.reason is Reason.CLASSIFIER_REJECTED
+    assert not list(store._folder.glob("*.onnx"))
+
+
+def test_an_upload_above_the_limit_is_refused(bundle, runtime, classifier_bytes, tmp_path):
+    small = ClassifierStore(tmp_path / "small", bundle=bundle, runtime=runtime, max_bytes=1024)
+    with pytest.raises(DowserError) as refused:
+        small.add(classifier_bytes)
+    assert refused.value.reason is Reason.CLASSIFIER_REJECTED
+    assert "1024" in str(refused.value)
