@@ -18,6 +18,7 @@ from graphs.contract import (
     GraphInfo,
     GraphKind,
 )
+from graphs.lowering import lower_for_cpu
 from graphs.policy import Limits, load_untrusted
 from graphs.splice import forward, forward_only, generator_forward, splice
 
@@ -42,6 +43,7 @@ __all__ = [
     "forward_only",
     "generator_forward",
     "load_untrusted",
+    "lower_for_cpu",
     "refresh",
     "splice",
 ]

@@ -1,12 +1,15 @@
 """Rewrite a spliced graph into operators that ONNX Runtime's CPU provider runs fast; values stay the same.
 
-Its ConvTranspose multiplies one image at a time and then scatters on one thread, while its convolution is blocked and
-parallel. A transposed convolution with stride s is s^n ordinary convolutions of stride 1 (n spatial axes), one for
-each position of the output modulo s: its phases. Their kernels are the taps of the original one that meet the phase,
-so no product is wasted, and their outputs are interleaved. A batch norm and a ReLU that follow move into the phases,
-where ONNX Runtime fuses them with the convolution.
+Its ConvTranspose multiplies one image at a time and then scatters on one thread, while its convolution is
+blocked and parallel. A transposed convolution with stride s is s^n ordinary convolutions of stride 1 (n
+spatial axes), one for each position of the output modulo s: its phases. Their kernels are the taps of the
+original one that meet the phase, so no product is wasted, and their outputs are interleaved. A batch norm and
+a ReLU that follow move into the phases, where ONNX Runtime fuses them with the convolution.
 
-cuDNN's own transposed convolution needs none of this: leave graphs for the GPU as they are.
+Where the maps are small, and in the backward pass also strided convolutions are, both become matrix products
+over gathered inputs instead (`graphs.gathered`).
+
+cuDNN's own convolutions need none of this: leave graphs for the GPU as they are.
 """
 
 from __future__ import annotations
@@ -21,10 +24,21 @@ import numpy.typing as npt
 import onnx
 from onnx import helper, numpy_helper, shape_inference
 
-from graphs.surgery import dims_of
+from graphs.gathered import axis_groups, gathered_convolution, used_share
+from graphs.nodes import NodeBuilder
+from graphs.surgery import Dim, dims_of
 
 MIN_CHANNELS = 16
-"""Fewest output channels that pay: blocked convolutions work on 8 or 16 channels at once."""
+"""Fewest channels that pay: blocked convolutions work on 8 or 16 channels at once."""
+
+MAX_GATHERED_POSITIONS = 64
+"""Largest output map made by gathered products."""
+
+MAX_USED_SHARE = 0.9
+"""Gathered products pay where at least a tenth of the products meet padding."""
+
+MIN_GATHERED_TAPS = 16
+"""Smallest kernel, as a number of taps, for gathered products."""
 
 Array = npt.NDArray[Any]
 
@@ -49,8 +63,8 @@ class Phase:
 def phase_of(offset: int, size_in: int, size_out: int, kernel: int, stride: int, pad: int) -> Phase | None:
     """Find the ordinary convolution that gives every stride-th output from `offset` on.
 
-    Input i meets output o through tap a = o + pad - stride · i. With o = stride · q + offset and i = q - t, the taps
-    are a = offset + pad + stride · t for all t that keep a inside the kernel.
+    Input i meets output o through tap a = o + pad - stride · i. With o = stride · q + offset and i = q - t,
+    the taps are a = offset + pad + stride · t for all t that keep a inside the kernel.
 
     Returns:
         The phase, or None where it has no taps or would need negative padding.
@@ -65,8 +79,35 @@ def phase_of(offset: int, size_in: int, size_out: int, kernel: int, stride: int,
     return Phase(taps=taps, before=highest, after=after, size=size)
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Convolution:
+    """A (transposed) convolution with what follows it folded in.
+
+    Attributes:
+        value: Name of the input.
+        weight: float32 [k, k, C_in, C_out].
+        bias: float32 [C_out], or None.
+        stride: The same along both axes.
+        pads: Padding before rows and before columns.
+        size_in: Height and width of the input.
+        size_out: Height and width of the output.
+        transposed: Whether it is a transposed one.
+        relu: Whether a ReLU follows.
+    """
+
+    value: str
+    weight: Array
+    bias: Array | None
+    stride: int
+    pads: Sequence[int]
+    size_in: Sequence[int]
+    size_out: Sequence[int]
+    transposed: bool
+    relu: bool
+
+
 def lower_for_cpu(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Replace the transposed convolutions that pay by interleaved ordinary ones.
+    """Replace the transposed and strided convolutions that pay.
 
     Args:
         model: A graph whose weights are constants; not changed.
@@ -90,14 +131,16 @@ def lower_for_cpu(model: onnx.ModelProto) -> onnx.ModelProto:
     replaced: dict[str, list[onnx.NodeProto]] = {}
     gone: set[str] = set()
     for node in graph.node:
-        if node.op_type != "ConvTranspose":
+        if node.op_type not in ("Conv", "ConvTranspose"):
             continue
         chain = _chain(node, readers, outputs)
-        shape_in, shape_out = shapes.get(node.input[0]), shapes.get(node.output[0])
-        nodes = _interleaved(chain, stored, shape_in, shape_out, graph) if shape_in and shape_out else None
-        if nodes:
+        found = _understood(chain, stored, shapes)
+        build = NodeBuilder(f"{chain[-1].output[0]}/fast")
+        if found is not None and _rewritten(build, found) is not None:
+            build.nodes[-1].output[0] = chain[-1].output[0]
             gone |= {part.output[0] for part in chain}
-            replaced[chain[0].output[0]] = nodes
+            replaced[node.output[0]] = build.nodes
+            graph.initializer.extend(build.tensors)
     kept: list[onnx.NodeProto] = []
     for node in graph.node:
         kept.extend(replaced.get(node.output[0], []))
@@ -114,7 +157,7 @@ def lower_for_cpu(model: onnx.ModelProto) -> onnx.ModelProto:
 def _chain(
     node: onnx.NodeProto, readers: dict[str, list[onnx.NodeProto]], outputs: set[str]
 ) -> list[onnx.NodeProto]:
-    """Return a transposed convolution with the batch norm and the ReLU that alone read what comes before them."""
+    """Return a convolution and the batch norm and ReLU that alone read its output."""
     chain = [node]
     for operator in ("BatchNormalization", "Relu"):
         name = chain[-1].output[0]
@@ -124,105 +167,127 @@ def _chain(
     return chain
 
 
-def _interleaved(
+def _understood(
     chain: Sequence[onnx.NodeProto],
     stored: dict[str, onnx.TensorProto],
-    shape_in: Sequence[object],
-    shape_out: Sequence[object],
-    graph: onnx.GraphProto,
-) -> list[onnx.NodeProto] | None:
-    """Build the phases of a chain, or return None where it is not worth it or not covered."""
-    node, name = chain[0], chain[-1].output[0]
+    shapes: dict[str, tuple[Dim, ...] | None],
+) -> _Convolution | None:
+    """Read a chain, or return None where it has another form than the rewrites cover."""
+    node = chain[0]
     attrs = {a.name: helper.get_attribute_value(a) for a in node.attribute}
     folded = _folded(chain, stored)
+    strides, dilations = attrs.get("strides") or [1, 1], attrs.get("dilations") or [1, 1]
     if folded is None or attrs.get("group", 1) != 1 or attrs.get("auto_pad", b"NOTSET") != b"NOTSET":
         return None
-    weight, bias = folded  # [Cin, Cout, k, k], [Cout]
-    rank = weight.ndim - 2
-    strides = list(attrs.get("strides") or [1] * rank)
-    pads = attrs.get("pads") or [0] * (2 * rank)
-    sizes_in, sizes_out = ([d for d in dims[2:] if isinstance(d, int)] for dims in (shape_in, shape_out))
-    known = len(sizes_in) == len(sizes_out) == rank == 2
-    square = len(set(strides)) == 1 and strides[0] > 1 and set(attrs.get("dilations") or [1]) == {1}
-    if not known or not square or weight.shape[1] < MIN_CHANNELS:
+    if len(set(strides)) != 1 or strides[0] < 2 or set(dilations) != {1}:
         return None
-    stride = strides[0]
-    axes = [
-        [phase_of(r, sizes_in[i], sizes_out[i], weight.shape[2 + i], stride, pads[i]) for r in range(stride)]
-        for i in range(rank)
-    ]
-    if any(phase is None for axis in axes for phase in axis):
+    size_in, size_out = (
+        [d for d in (shapes.get(name) or ())[2:] if isinstance(d, int)]
+        for name in (node.input[0], node.output[0])
+    )
+    if len(size_in) != 2 or len(size_out) != 2:
         return None
-    block = [-(-size // stride) for size in sizes_out]
-    build = _Builder(graph, f"{name}/phase")
-    bias_name = build.tensor("bias", bias)
-    relu = chain[-1].op_type == "Relu"
-    parts = []
-    for rows, columns in itertools.product(axes[0], axes[1]):
-        if rows is None or columns is None:
-            return None
-        taps = weight[:, :, list(rows.taps)][:, :, :, list(columns.taps)].transpose(1, 0, 2, 3)
-        part = build.node(
-            "Conv",
-            node.input[0],
-            build.tensor("weight", taps),
-            bias_name,
-            kernel_shape=taps.shape[2:],
-            pads=[rows.before, columns.before, rows.after, columns.after],
-        )
-        part = build.node("Relu", part) if relu else part
-        missing = [0, 0, 0, 0, 0, 0, block[0] - rows.size, block[1] - columns.size]
-        parts.append(build.node("Pad", part, build.tensor("pads", np.array(missing))) if any(missing) else part)
-    joined = build.node("Concat", *parts, axis=1)  # [B, s * s * Cout, H / s, W / s]
-    whole = build.node("DepthToSpace", joined, blocksize=stride)  # [B, Cout, H, W], rounded up to s
-    if [stride * size for size in block] != sizes_out:
-        ends = (build.tensor(hint, np.array(v)) for hint, v in (("start", [0, 0]), ("end", sizes_out), ("axes", [2, 3])))
-        build.node("Slice", whole, *ends)
-    build.nodes[-1].output[0] = name
-    return build.nodes
+    return _Convolution(
+        value=node.input[0],
+        weight=folded[0],
+        bias=folded[1],
+        stride=strides[0],
+        pads=list(attrs.get("pads") or [0, 0])[:2],
+        size_in=size_in,
+        size_out=size_out,
+        transposed=node.op_type == "ConvTranspose",
+        relu=chain[-1].op_type == "Relu",
+    )
 
 
 def _folded(
     chain: Sequence[onnx.NodeProto], stored: dict[str, onnx.TensorProto]
-) -> tuple[Array, Array] | None:
-    """Return kernel and bias of a transposed convolution with the batch norm that follows folded into them."""
-    names = [*chain[0].input[1:], *(chain[1].input[1:] if chain[1:] and chain[1].op_type != "Relu" else [])]
+) -> tuple[Array, Array | None] | None:
+    """Return kernel [k, k, C_in, C_out] and bias [C_out] with the batch norm that follows folded in."""
+    norm = next((node for node in chain if node.op_type == "BatchNormalization"), None)
+    names = [*chain[0].input[1:], *(norm.input[1:5] if norm else [])]
     if not all(name in stored for name in names):
         return None
-    weight = numpy_helper.to_array(stored[chain[0].input[1]]).astype(np.float32)
-    bias = np.zeros(weight.shape[1], np.float32)
-    if len(chain[0].input) > 2:
-        bias = numpy_helper.to_array(stored[chain[0].input[2]]).astype(np.float32)
-    if chain[1:] and chain[1].op_type == "BatchNormalization":
-        scale, shift, mean, var = (
-            numpy_helper.to_array(stored[name]).astype(np.float64) for name in chain[1].input[1:5]
-        )
-        epsilon = next((a.f for a in chain[1].attribute if a.name == "epsilon"), 1e-5)
+    weight, *rest = (numpy_helper.to_array(stored[name]).astype(np.float64) for name in names)
+    if weight.ndim != 4:
+        return None
+    weight = (
+        weight.transpose(2, 3, 0, 1) if chain[0].op_type == "ConvTranspose" else weight.transpose(2, 3, 1, 0)
+    )
+    bias = rest.pop(0) if len(chain[0].input) > 2 else None
+    if norm is not None:
+        scale, shift, mean, var = rest
+        epsilon = next((a.f for a in norm.attribute if a.name == "epsilon"), 1e-5)
         factor = scale / np.sqrt(var + epsilon)
-        weight = (weight * factor[None, :, None, None]).astype(np.float32) if weight.ndim == 4 else weight
-        bias = ((bias - mean) * factor + shift).astype(np.float32)
-    return weight, bias
+        weight = weight * factor
+        bias = ((0.0 if bias is None else bias) - mean) * factor + shift
+    return weight.astype(np.float32), None if bias is None else bias.astype(np.float32)
 
 
-class _Builder:
-    """Collects nodes and adds their constants to a graph, all under one name prefix."""
+def _rewritten(build: NodeBuilder, found: _Convolution) -> str | None:
+    """Build the faster form; None where there is none. Only a successful rewrite's nodes are used."""
+    kernel = found.weight.shape[:2]
+    if min(found.weight.shape[2:]) < MIN_CHANNELS:
+        return None
+    axes = [
+        axis_groups(
+            found.size_in[i],
+            found.size_out[i],
+            kernel[i],
+            found.stride,
+            found.pads[i],
+            transposed=found.transposed,
+        )
+        for i in range(2)
+    ]
+    share = used_share(axes, kernel, found.stride, transposed=found.transposed)
+    if kernel[0] * kernel[1] >= MIN_GATHERED_TAPS and share <= MAX_USED_SHARE:
+        if found.size_out[0] * found.size_out[1] <= MAX_GATHERED_POSITIONS:
+            return gathered_convolution(
+                build,
+                found.value,
+                found.weight,
+                found.bias,
+                axes,
+                found.size_in,
+                found.size_out,
+                relu=found.relu,
+            )
+    return _interleaved(build, found) if found.transposed else None
 
-    def __init__(self, graph: onnx.GraphProto, prefix: str) -> None:
-        self.graph = graph
-        self.prefix = prefix
-        self.nodes: list[onnx.NodeProto] = []
-        self._count = 0
 
-    def tensor(self, hint: str, array: Array) -> str:
-        """Store a constant and return its name."""
-        self._count += 1
-        name = f"{self.prefix}/{hint}{self._count}"
-        self.graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
-        return name
-
-    def node(self, operator: str, *inputs: str, **attrs: Any) -> str:
-        """Append a node and return its output's name."""
-        self._count += 1
-        name = f"{self.prefix}/{operator.lower()}{self._count}"
-        self.nodes.append(helper.make_node(operator, list(inputs), [name], **attrs))
-        return name
+def _interleaved(build: NodeBuilder, found: _Convolution) -> str | None:
+    """Build the phases of a transposed convolution and interleave them."""
+    stride = found.stride
+    axes = [
+        [
+            phase_of(r, found.size_in[i], found.size_out[i], found.weight.shape[i], stride, found.pads[i])
+            for r in range(stride)
+        ]
+        for i in range(2)
+    ]
+    block = [-(-size // stride) for size in found.size_out]
+    bias = [build.tensor("bias", found.bias)] if found.bias is not None else []
+    parts = []
+    for rows, columns in itertools.product(axes[0], axes[1]):
+        if rows is None or columns is None:
+            return None
+        taps = found.weight[list(rows.taps)][:, list(columns.taps)].transpose(3, 2, 0, 1)
+        part = build.node(
+            "Conv",
+            found.value,
+            build.tensor("weight", taps),
+            *bias,
+            kernel_shape=taps.shape[2:],
+            pads=[rows.before, columns.before, rows.after, columns.after],
+        )
+        part = build.node("Relu", part) if found.relu else part
+        missing = [block[0] - rows.size, block[1] - columns.size]
+        if any(missing):
+            part = build.node("Pad", part, build.ints(0, 0, 0, 0, 0, 0, *missing))
+        parts.append(part)
+    joined = build.node("Concat", *parts, axis=1)  # [B, s * s * C_out, H / s, W / s]
+    whole = build.node("DepthToSpace", joined, blocksize=stride)  # [B, C_out, H, W], rounded up to s
+    if [stride * size for size in block] != list(found.size_out):
+        whole = build.node("Slice", whole, build.ints(0, 0), build.ints(*found.size_out), build.ints(2, 3))
+    return whole

@@ -13,6 +13,7 @@ from onnx import helper, version_converter
 
 from graphs.check import check
 from graphs.contract import KEY_KIND, OPSET, GraphError, GraphErrorCode, GraphInfo, GraphKind
+from graphs.lowering import lower_for_cpu
 from graphs.surgery import (
     batched,
     make_model,
@@ -28,8 +29,16 @@ KEY_STEP = "dowser.step"
 """Metadata key of spliced graphs; they are of no kind themselves."""
 
 
-def splice(generator: onnx.ModelProto, classifier: onnx.ModelProto, head: onnx.ModelProto) -> onnx.ModelProto:
+def splice(
+    generator: onnx.ModelProto, classifier: onnx.ModelProto, head: onnx.ModelProto, *, for_cpu: bool = True
+) -> onnx.ModelProto:
     """Join generator, classifier and acquisition head into the graph of one optimizer step.
+
+    Args:
+        generator: With pullback.
+        classifier: With pullback, for the generator's samples.
+        head: For the classifier's logits.
+        for_cpu: Rewrite what ONNX Runtime's CPU provider runs slowly (`lower_for_cpu`); False for the GPU.
 
     Returns:
         A graph z [B, Z] -> score [B], dz [B, Z] (the gradient of the sum of scores, each sample's own), x [B,
@@ -55,7 +64,7 @@ def splice(generator: onnx.ModelProto, classifier: onnx.ModelProto, head: onnx.M
             )
     _match_samples(made, classified)
     _match_logits(classified, scored)
-    joined = _join(
+    step = _join(
         {"generator": generator, "classifier": classifier, "head": head},
         {
             "generator": {"z": "z", "x": "x", "dx": "dx", "dz": "dz"},
@@ -70,7 +79,7 @@ def splice(generator: onnx.ModelProto, classifier: onnx.ModelProto, head: onnx.M
             batched("logits", classified.output_shape, classified.passes),
         ],
     )
-    return joined
+    return lower_for_cpu(step) if for_cpu else step
 
 
 def forward(
@@ -113,9 +122,10 @@ def forward(
     )
 
 
-def generator_forward(generator: onnx.ModelProto) -> onnx.ModelProto:
-    """Return the generator's forward part alone, z -> x."""
-    return forward_only(generator, ["x"])
+def generator_forward(generator: onnx.ModelProto, *, for_cpu: bool = True) -> onnx.ModelProto:
+    """Return the generator's forward part alone, z -> x, rewritten for speed on the CPU by default."""
+    plain = forward_only(generator, ["x"])
+    return lower_for_cpu(plain) if for_cpu else plain
 
 
 def forward_only(model: onnx.ModelProto, outputs: Sequence[str]) -> onnx.ModelProto:

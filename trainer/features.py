@@ -24,7 +24,7 @@ from trainer.runs import RunFolder, load_state
 _PCA_ROWS = 50_000
 _PCA_VALUES = 200_000_000  # float32 values of the fitted subset: 0.8 GB
 _BATCH = 1024
-_CONSTANT = 1e-10  # less variance than this share of the mean square is rounding
+_CONSTANT = 1e-6  # a spread below this share of the largest value is rounding
 _AUTOENCODER_BATCH = 100
 _AUTOENCODER_LEARNING_RATE = 1e-3
 
@@ -51,12 +51,12 @@ def fit_encoder(
     x = data.subset(min(_PCA_ROWS, max(1000, _PCA_VALUES // wide)), rng)
     outputs = _outputs(base, x)  # [n, E]
     del x
+    if not np.ptp(outputs, axis=0).max() > _CONSTANT * np.abs(outputs).max():
+        raise TrainerError("the features do not vary over the pool; choose another kind of features")
     dims = min(feature_dim, width, len(outputs) - 1)
     pca = PCA(dims, svd_solver="covariance_eigh" if width <= 1024 else "randomized", random_state=seed)
     pca.fit(outputs)
     share = float(pca.explained_variance_ratio_.sum())
-    if not float(outputs.var(axis=0).sum()) > _CONSTANT * float(np.square(outputs).sum(axis=1).mean()):
-        raise TrainerError("the features do not vary over the pool; choose another kind of features")
     projection = nn.Linear(width, dims)
     with torch.no_grad():
         projection.weight.copy_(torch.from_numpy(pca.components_))  # [D, E]

@@ -19,6 +19,7 @@ from trainer.config import TrainConfig
 from trainer.data import TrainingData
 from trainer.devices import choose_device, choose_precision
 from trainer.errors import TrainerError
+from trainer.interrupts import DeferredInterrupt
 from trainer.networks import build_networks
 from trainer.networks.build import Destandardize, Standardize
 from trainer.preview import draw_samples, save_grid
@@ -73,6 +74,7 @@ def train_gan(
 
     Raises:
         TrainerError: if the losses diverge, or the networks do not fit the samples.
+        KeyboardInterrupt: on SIGINT or SIGTERM, after the iteration and with a checkpoint.
     """
     from tqdm import tqdm
 
@@ -112,32 +114,35 @@ def train_gan(
         disable=not show_progress,
         smoothing=0.05,
     )
-    try:
+    with bar, DeferredInterrupt() as interrupt:
         while done < iterations:
             window.add(_iterate(adversaries, data, config, rng))
             done += 1
             bar.update()
             if done % config.log_every == 0 or done == iterations:
-                line = {"iteration": done, **window.close()}
-                if not all(math.isfinite(value) for value in line.values()):
-                    raise TrainerError(
-                        f"the losses diverged before iteration {done}; resume with a smaller --learning-rate "
-                        "or --precision float32 in another run folder"
-                    )
+                line = _checked({"iteration": done, **window.close()})
                 run.append_metrics(line)
                 bar.set_postfix({k: f"{v:.3g}" for k, v in line.items() if "loss" in k or k == "wasserstein"})
             if config.checkpoint_every and done % config.checkpoint_every == 0:
                 save()
             if config.preview_every and done % config.preview_every == 0:
                 preview(f"{done:06d}")
-    except KeyboardInterrupt:
-        save()
-        raise
-    finally:
-        bar.close()
+            if interrupt.pending:
+                save()
+                raise KeyboardInterrupt
     save()
     preview("final")
     return adversaries
+
+
+def _checked(line: dict[str, float]) -> dict[str, float]:
+    """Return the line of metrics, or raise TrainerError where the training has diverged."""
+    if all(math.isfinite(value) for value in line.values()):
+        return line
+    raise TrainerError(
+        f"the losses diverged before iteration {line['iteration']:.0f}; start again in another run folder "
+        "with a smaller --learning-rate or --precision float32"
+    )
 
 
 def _iterate(

@@ -102,7 +102,9 @@ def _finish(
         save_grid(run.samples / "final.png", grid, data.input_min, data.input_max)
     else:
         generator = finished_generator(adversaries, data, config.generator)
-        metrics = run.read_metrics()[-1] if run.read_metrics() else {}
+        # A run that was killed may have logged more than its checkpoint holds.
+        lines = [line for line in run.read_metrics() if line["iteration"] <= (config.iterations or 0)]
+        metrics = lines[-1] if lines else {}
     base, feature_metrics = _feature_base(config, data, run, adversaries, show_progress=show_progress)
     encoder, encoder_metrics = fit_encoder(base, data, feature_dim=config.feature_dim, seed=config.seed)
     trained = Trained(

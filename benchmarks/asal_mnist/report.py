@@ -25,9 +25,10 @@ def render_report(result: Mapping[str, Any], records: curves.Records, labels: Se
     )
     made = (
         f"Generator: {result['bundles'][FEATURES[0]].get('generator')}, {training.get('iterations')} iterations, "
-        f"width {training.get('width')}. {hardware['cpu']}, {hardware['cores']} cores, {parameters['processes']} campaigns "
-        f"at a time, {result['seconds'] / 60:.0f} minutes for the last run of the recipe (finished campaigns are kept), "
-        f"{result['time']}. Deviations from the paper are listed in `benchmarks/asal_mnist/__init__.py`."
+        f"width {training.get('width')}. {hardware['cpu']}, {hardware['cores']} cores, "
+        f"{parameters['processes']} campaigns at a time, {result['seconds'] / 60:.0f} minutes for the last run of the "
+        f"recipe (finished campaigns are kept), {result['time']}. Deviations from the paper are listed in "
+        "`benchmarks/asal_mnist/__init__.py`."
     )
     return (
         "\n\n".join(
@@ -49,8 +50,8 @@ def render_report(result: Mapping[str, Any], records: curves.Records, labels: Se
                 "## How to read this",
                 f"Means of {seeds} seed(s), ± one standard deviation. Comparisons are paired by seed and averaged over "
                 "the rounds after the shared start. The best kind of features is chosen on the same test accuracies "
-                "it is then reported with, which flatters it; all three are in the table. Times are of campaigns that shared the "
-                "cores; `python -m benchmarks latency` measures a selection alone.",
+                "it is then reported with, which flatters it; all three are in the table. Times are of campaigns that "
+                "shared the cores; `python -m benchmarks latency` measures a selection alone.",
             ]
         )
         + "\n"

@@ -57,6 +57,7 @@ def run_campaign(
     budget: int,
     max_labels: int,
     seed: int,
+    export: Callable[[Any], bytes],
     on_round: Callable[[], None] = lambda: None,
 ) -> dict[str, Any]:
     """Run one campaign through the server and return its record as plain JSON values.
@@ -73,6 +74,7 @@ def run_campaign(
         budget: Samples a round.
         max_labels: Where the campaign ends.
         seed: Of the campaign and the classifier's first weights.
+        export: Turns a classifier into ONNX; best one `ClassifierExporter` for many campaigns.
         on_round: Called after every round, for progress.
     """
     with contextlib.suppress(NotFoundError):
@@ -92,6 +94,7 @@ def run_campaign(
         oracle=lambda ids: task.pool_y[ids.astype(np.int64)],
         budget=budget,
         strategy=strategy,
+        export=export,
         max_labels=max_labels,
         seed=seed,
     )

@@ -20,7 +20,7 @@ from tqdm import tqdm
 from benchmarks.common.campaigns import LabelingTask, run_campaign
 from benchmarks.common.errors import BenchmarkError
 from benchmarks.common.results import UnitStore
-from client import Client, DowserError, Strategy
+from client import ClassifierExporter, Client, DowserError, Strategy
 
 TIMEOUT_SECONDS = 600.0
 
@@ -144,6 +144,9 @@ def _start(protocol: Protocol, ticks: Any) -> None:
 def _work(unit: Unit) -> dict[str, Any]:
     protocol, task = _worker["protocol"], _worker["task"]
     with Client.connect(unit.target, timeout_seconds=TIMEOUT_SECONDS) as client:
+        # A full export takes seconds: one a process is enough, all its campaigns train the same architecture.
+        if "exporter" not in _worker:
+            _worker["exporter"] = ClassifierExporter(client.get_pool().input_shape)
         return run_campaign(
             client,
             task,
@@ -153,5 +156,6 @@ def _work(unit: Unit) -> dict[str, Any]:
             budget=protocol.budget,
             max_labels=protocol.max_labels,
             seed=unit.seed,
+            export=_worker["exporter"],
             on_round=lambda: _worker["ticks"].put(unit.name),
         )

@@ -76,7 +76,9 @@ def stacked_bars(ax: Any, parts: Mapping[str, Mapping[str, float]]) -> None:
         left += lengths
     ax.invert_yaxis()
     ax.grid(visible=False, axis="y")
-    ax.legend(frameon=False, fontsize=8, ncols=min(len(names), 5), loc="lower left", bbox_to_anchor=(0, 1))
+    ax.legend(
+        frameon=False, fontsize=8, ncols=4, columnspacing=1.2, loc="lower left", bbox_to_anchor=(-0.3, 1)
+    )
 
 
 def save(made: Any, path: Path) -> None:

@@ -14,7 +14,7 @@ from benchmarks.common import curves, plots
 from benchmarks.common.campaigns import LabelingTask
 from benchmarks.demo import figures
 
-SUBSETS = (20, 30, 40, 50, 70, 100, 150)
+SHOWN_LABELS = (20, 50, 70, 100, 120, 150)
 
 
 def render_report(
@@ -30,7 +30,7 @@ def render_report(
     """
     parts = [
         _header(summary),
-        _cards(summary, records),
+        _cards(records),
         _accuracy(summary, records),
         _why(gallery),
         _first_round(records, task),
@@ -62,21 +62,24 @@ def _header(summary: Mapping[str, Any]) -> str:
     )
 
 
-def _cards(summary: Mapping[str, Any], records: curves.Records) -> str:
+def _cards(records: curves.Records) -> str:
     last = curves.labels_of(records["dowser"])[-1]
     at = next((labels for labels in (100, 50) if labels < last), last)
     cards = []
     for name in ("dowser", "subset", "exhaustive", "random"):
         mean, _ = curves.accuracy_at(records[name], at) or (float("nan"), 0.0)
-        scored = curves.mean_of(records[name], "scored") or 0
-        note = f"{figures.NAMES[name]}, {at} labels; scored {scored:,.0f} samples a round"
-        cards.append(f"<div class='card'><b>{100 * mean:.1f} %</b><span>{note}</span></div>")
+        scored = f"{curves.mean_of(records[name], 'scored') or 0:,.0f}"
+        note = f"{figures.NAMES[name]}, {at} labels; scored {scored} samples a round"
+        cards.append(
+            f"<div class='card'><b style='color:{plots.COLORS[name]}'>{100 * mean:.1f} %</b>"
+            f"<span>{note}</span></div>"
+        )
     return f"<div class='cards'>{''.join(cards)}</div>"
 
 
 def _accuracy(summary: Mapping[str, Any], records: curves.Records) -> str:
     labels = curves.labels_of(records["dowser"])
-    shown = [at for at in SUBSETS if at in labels]
+    shown = [at for at in SHOWN_LABELS if at in labels]
     head = "".join(f"<th>{at}</th>" for at in shown)
     rows = []
     for name, title in figures.NAMES.items():
@@ -132,7 +135,7 @@ def _why(gallery: Mapping[str, Any]) -> str:
             )
             for pick in row["picks"]
         )
-        picks = picks or "<small style='align-self:center'>none of its neighbors scored high enough</small>"
+        picks = picks or "<small style='padding-top:22px'>none of its neighbors scored high enough</small>"
         rows.append(
             f"<div class='row'>{synthetic}<div class='arrow'>→</div>{nearest}<div class='arrow'>→</div>"
             f"<div class='group'>{picks}</div></div>"

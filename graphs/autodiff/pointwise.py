@@ -48,8 +48,8 @@ def neg(t: Tape, node: Node, x: str, y: str, dy: str) -> str:
 def relu(t: Tape, node: Node, x: str, y: str, dy: str) -> str:
     """max(x, 0), with derivative 0 at 0 as in torch.
 
-    The mask y > 0 comes from a very steep HardSigmoid, clip(3e38 y, 0, 1): on the CPU it runs in half the time of
-    Sign, or of Greater and Where.
+    The mask y > 0 comes from a very steep HardSigmoid, clip(3e38 y, 0, 1): on the CPU it runs in half the
+    time of Sign, or of Greater and Where.
     """
     return t.op("Mul", dy, t.op("HardSigmoid", y, alpha=3e38, beta=0.0))
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from graphs import GraphKind, check, export_pullback
+from graphs import GraphKind, check, export_pullback, load_untrusted
 
 torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
@@ -102,6 +102,7 @@ def test_the_gradient_of_a_classifier_equals_torchs(name: str) -> None:
     graph = export_pullback(model, torch.randn(4, *shape), batch_sizes=(1, 2, 7))
     assert check(graph, GraphKind.CLASSIFIER).input_shape == shape
     assert model.training, "export leaves the mode as it was"
+    assert check(load_untrusted(graph.SerializeToString()), GraphKind.CLASSIFIER).has_pullback
 
 
 def test_lenet_gives_its_embedding_too(lenet_graph) -> None:

@@ -50,10 +50,13 @@ def test_one_step_equals_torch(step, generator_module, lenet_module, run_graph, 
         assert error_of(got[name], want.detach().numpy()) < 1e-4, name
 
 
-def test_the_step_has_one_forward_and_one_backward_pass(step, generator_graph, lenet_graph) -> None:
+def test_the_step_has_one_forward_and_one_backward_pass(
+    generator_graph, lenet_graph, make_entropy_head
+) -> None:
     def products(model: onnx.ModelProto) -> int:
         return sum(node.op_type in ("Conv", "ConvTranspose", "Gemm", "MatMul") for node in model.graph.node)
 
+    step = splice(generator_graph, lenet_graph, make_entropy_head(), for_cpu=False)
     assert [value.name for value in step.graph.input] == ["z"]
     assert products(step) == products(generator_graph) + products(lenet_graph)
 
@@ -174,3 +177,14 @@ def test_a_classifier_without_pullback_cannot_be_climbed(
 def test_joining_graphs_imports_no_torch() -> None:
     code = "import sys, graphs; graphs.check, graphs.splice; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_without_torch_the_export_says_what_to_install() -> None:
+    code = (
+        "import sys; sys.modules['torch'] = None\n"
+        "import graphs\n"
+        "try: graphs.export_pullback\n"
+        "except ImportError as error: print(error)"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert 'install "dowser-al[trainer]"' in result.stdout and "torch" in result.stdout

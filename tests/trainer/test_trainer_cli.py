@@ -67,6 +67,19 @@ def test_a_users_error_is_one_line_and_status_1(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_missing_cuda_device_is_said(
+    digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a CUDA device")
+    assert (
+        main(["train", "--data", str(digits), "--out", str(tmp_path / "b"), *SMALL, "--device", "cuda"]) == 1
+    )
+    assert "finds no CUDA device" in capsys.readouterr().err
+
+
 def test_convolutions_on_vectors_are_refused_before_training(
     vectors: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,7 @@ from torch import nn
 
 from trainer import TrainConfig, TrainerError
 from trainer.adversaries import calibrated
-from trainer.data import open_training_data
+from trainer.data import TrainingData, open_training_data
 from trainer.loop import finished_generator, train_gan
 from trainer.networks import build_networks
 from trainer.runs import RunFolder, load_state
@@ -46,6 +48,36 @@ def assert_same_state(first: object, second: object) -> None:
         assert torch.equal(first, second)
     else:
         assert first == second
+
+
+class InterruptedData(TrainingData):
+    """A pool whose seventh batch is read just as Ctrl-C is pressed."""
+
+    def take(self, rows: np.ndarray) -> np.ndarray:
+        reads.append(1)
+        if len(reads) == 7:
+            os.kill(os.getpid(), signal.SIGINT)
+        return super().take(rows)
+
+
+reads: list[int] = []
+
+
+def test_ctrl_c_finishes_the_iteration_and_loses_nothing(digits: Path, tiny: Tiny) -> None:
+    whole = run_to(tiny(digits), 5)
+    config = tiny(digits).resolved()
+    run = RunFolder(config.run_folder)
+    run.start(config)
+    pool = open_training_data(digits)
+    data = InterruptedData(**{field.name: getattr(pool, field.name) for field in fields(pool)})
+    reads.clear()
+    handler = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        train_gan(config, data, run, show_progress=False)
+    assert signal.getsignal(signal.SIGINT) is handler
+    assert run.load_checkpoint()["iteration"] == 2  # five batches an iteration
+    run_to(replace(config, resume=True), 5)
+    assert_same_state(run.load_checkpoint(), whole.load_checkpoint())
 
 
 @pytest.mark.parametrize("generator", ["wgan-gp", "dcgan", "mlp"])

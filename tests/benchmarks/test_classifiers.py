@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from benchmarks.common.classifiers import (
+    TrainingPlan,
+    accuracy,
+    digits_net,
+    entropies,
+    lenet,
+    train_classifier,
+)
+
+PLAN = TrainingPlan(build=digits_net, epochs=8, batch_size=20, learning_rate=2e-3)
+
+
+@pytest.fixture(scope="module")
+def digits() -> tuple[np.ndarray, np.ndarray]:
+    from sklearn.datasets import load_digits
+
+    loaded = load_digits()
+    x = (loaded.images[:, None] / 8 - 1).astype(np.float32)
+    return x, loaded.target.astype(np.int64)
+
+
+def test_training_learns_digits(digits: tuple[np.ndarray, np.ndarray]) -> None:
+    x, y = digits
+    module = train_classifier(PLAN, x[:300], y[:300], seed=0)
+    assert accuracy(module, x[1000:], y[1000:]) > 0.8
+
+
+def test_the_same_seed_trains_the_same_classifier(digits: tuple[np.ndarray, np.ndarray]) -> None:
+    x, y = digits
+    first, second, other = (train_classifier(PLAN, x[:60], y[:60], seed=seed) for seed in (1, 1, 2))
+    assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
+    assert not torch.equal(next(first.parameters()), next(other.parameters()))
+
+
+def test_training_leaves_the_global_random_state_alone(digits: tuple[np.ndarray, np.ndarray]) -> None:
+    x, y = digits
+    before = torch.get_rng_state()
+    train_classifier(PLAN, x[:20], y[:20], seed=5)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_entropy_is_that_of_the_softmax() -> None:
+    module = nn.Flatten()
+    x = np.log(np.array([[0.5, 0.5, 1e-9], [1.0, 1e-9, 1e-9]], np.float32))
+    assert entropies(module, x) == pytest.approx([np.log(2), 0.0], abs=1e-5)
+
+
+def test_lenet_has_the_sizes_of_lenet_5() -> None:
+    module = lenet()
+    assert module(torch.zeros(2, 1, 28, 28)).shape == (2, 10)
+    assert sum(weights.numel() for weights in module.parameters()) == 61_706
