@@ -60,9 +60,9 @@ def check(model: onnx.ModelProto | bytes | Path, kind: GraphKind) -> GraphInfo:
     ):
         raise GraphError(
             GraphErrorCode.PULLBACK_LEAK,
-            f"an output other than {names.gradient!r} depends on {names.cotangent!r}: forward and backward "
-            "pass "
-            "cannot be separated; export the value and its vector-Jacobian product as two ends of one graph",
+            f"an output other than {names.gradient!r} depends on {names.cotangent!r}: "
+            "forward and backward pass cannot be separated; export value and vector-Jacobian product as two "
+            "ends of one graph",
             cotangent=names.cotangent,
         )
     _check_onnx(parsed)
@@ -88,8 +88,8 @@ def _check_declared(model: onnx.ModelProto, metadata: dict[str, str], kind: Grap
     if not MIN_OPSET <= opset <= MAX_OPSET:
         raise GraphError(
             GraphErrorCode.UNSUPPORTED_OPSET,
-            f"the graph uses opset {opset}; {MIN_OPSET} to {MAX_OPSET} are supported: export it with another "
-            "opset",
+            f"the graph uses opset {opset}; {MIN_OPSET} to {MAX_OPSET} are supported: export "
+            "it with another opset",
             opset=opset,
         )
     declared = metadata.get(KEY_KIND, kind.value)
@@ -177,8 +177,8 @@ def _check_shapes(kind: GraphKind, names: Signature, main: str, shapes: dict[str
         if isinstance(batch, int):
             raise GraphError(
                 GraphErrorCode.NOT_DYNAMIC_BATCH,
-                f"{name!r} has shape {list(shape)}: its batch dimension is fixed at {batch}, it must be "
-                "dynamic",
+                f"{name!r} has shape {list(shape)}: its batch dimension is fixed at {batch}, "
+                "it must be dynamic",
                 tensor=name,
                 shape=list(shape),
             )

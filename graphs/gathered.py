@@ -1,5 +1,4 @@
-"""Convolutions over small maps as matrix products over gathered inputs, without the products that meet
-padding.
+"""Convolutions over small maps as products of gathered inputs, without the products that meet padding.
 
 On a 4 x 4 map a third of the taps of a 5 x 5 kernel with stride 2 fall on padding, and blocked convolutions
 are at their worst there. Output positions that use the same taps form a group; each group is one product of

@@ -241,18 +241,13 @@ def _rewritten(build: NodeBuilder, found: _Convolution) -> str | None:
         for i in range(2)
     ]
     share = used_share(axes, kernel, found.stride, transposed=found.transposed)
-    if kernel[0] * kernel[1] >= MIN_GATHERED_TAPS and share <= MAX_USED_SHARE:
-        if found.size_out[0] * found.size_out[1] <= MAX_GATHERED_POSITIONS:
-            return gathered_convolution(
-                build,
-                found.value,
-                found.weight,
-                found.bias,
-                axes,
-                found.size_in,
-                found.size_out,
-                relu=found.relu,
-            )
+    large_kernel = kernel[0] * kernel[1] >= MIN_GATHERED_TAPS
+    small_map = found.size_out[0] * found.size_out[1] <= MAX_GATHERED_POSITIONS
+    if large_kernel and small_map and share <= MAX_USED_SHARE:
+        sizes = (found.size_in, found.size_out)
+        return gathered_convolution(
+            build, found.value, found.weight, found.bias, axes, *sizes, relu=found.relu
+        )
     return _interleaved(build, found) if found.transposed else None
 
 

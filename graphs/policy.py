@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
 
+import numpy as np
 import onnx
 from onnx import numpy_helper, shape_inference
 
@@ -24,27 +25,20 @@ ALLOWED_OPERATORS = frozenset(
     (  # noqa: SIM905
         # elementwise
         "Abs Add And Cast CastLike Ceil Celu Clip Cos Div Elu Equal Erf Exp Floor Gelu Greater "
-        "GreaterOrEqual "
-        "HardSigmoid HardSwish Identity IsInf IsNaN LeakyRelu Less LessOrEqual Log Max Mean Min Mish Mod Mul "
-        "Neg Not "
-        "Or PRelu Pow Reciprocal Relu Round Selu Sigmoid Sign Sin Softplus Softsign Sqrt Sub Sum Tan Tanh "
-        "ThresholdedRelu Where Xor "
+        "GreaterOrEqual HardSigmoid HardSwish Identity IsInf IsNaN LeakyRelu Less LessOrEqual Log Max "
+        "Mean Min Mish Mod Mul Neg Not Or PRelu Pow Reciprocal Relu Round Selu Sigmoid Sign Sin Softplus "
+        "Softsign Sqrt Sub Sum Tan Tanh ThresholdedRelu Where Xor "
         # products, convolutions, pooling, normalization, attention-free sequence models
         "AveragePool BatchNormalization Conv ConvTranspose Dropout Einsum Gemm GlobalAveragePool "
-        "GlobalMaxPool "
-        "GroupNormalization InstanceNormalization LRN LayerNormalization LogSoftmax LpNormalization MatMul "
-        "MaxPool "
-        "MeanVarianceNormalization RMSNormalization Softmax GRU LSTM RNN "
+        "GlobalMaxPool GroupNormalization InstanceNormalization LRN LayerNormalization LogSoftmax "
+        "LpNormalization MatMul MaxPool MeanVarianceNormalization RMSNormalization Softmax GRU LSTM RNN "
         # reductions and selections
-        "ArgMax ArgMin CumSum ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin "
-        "ReduceProd "
-        "ReduceSum ReduceSumSquare TopK "
+        "ArgMax ArgMin CumSum ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean "
+        "ReduceMin ReduceProd ReduceSum ReduceSumSquare TopK "
         # shapes and data movement
-        "Concat Constant ConstantOfShape DepthToSpace Expand Flatten Gather GatherElements GatherND OneHot "
-        "Pad Range "
-        "Reshape Resize ScatterElements ScatterND Shape Size Slice SpaceToDepth Split Squeeze Tile Transpose "
-        "Trilu "
-        "Unsqueeze"
+        "Concat Constant ConstantOfShape DepthToSpace Expand Flatten Gather GatherElements GatherND "
+        "OneHot Pad Range Reshape Resize ScatterElements ScatterND Shape Size Slice SpaceToDepth Split "
+        "Squeeze Tile Transpose Trilu Unsqueeze"
     ).split()
 )
 """Operators of the default domain that may occur: no control flow, randomness, sequences, strings or
@@ -83,6 +77,9 @@ SIZE_ARGUMENTS = {
     "OneHot": (1,),
 }
 """Inputs that decide how large an operator's output is."""
+
+MAX_SIZE_NUMBERS = 1024
+"""Longest constant a size may be taken from."""
 
 _SHAPE_CHAIN = frozenset(
     [
@@ -132,7 +129,7 @@ def load_untrusted(data: bytes, limits: Limits | None = None) -> onnx.ModelProto
         limits: Size limits.
 
     Returns:
-        The model, without documentation, debug texts and imports of operator domains it does not use.
+        The model, without its documentation and imports of operator domains it does not use.
 
     Raises:
         GraphError: NOT_ONNX, TOO_LARGE, EXTERNAL_DATA, LOCAL_FUNCTIONS, SPARSE_INITIALIZER, SUBGRAPH,
@@ -217,8 +214,7 @@ def _check_node(node: onnx.NodeProto, limits: Limits) -> None:
         if attribute.HasField("g") or attribute.graphs:
             raise GraphError(
                 GraphErrorCode.SUBGRAPH,
-                f"operator {node.op_type} contains a subgraph; If, Loop and Scan are not accepted: unroll "
-                "them",
+                f"operator {node.op_type} contains a subgraph, which is not accepted: unroll If, Loop and Scan",
                 operator=node.op_type,
             )
         if attribute.HasField("sparse_tensor") or attribute.sparse_tensors:
@@ -242,8 +238,7 @@ def _check_node(node: onnx.NodeProto, limits: Limits) -> None:
     if node.op_type not in allowed:
         raise GraphError(
             GraphErrorCode.UNKNOWN_OPERATOR,
-            f"operator {node.op_type} is not on the list of accepted operators; export the classifier "
-            "without it",
+            f"operator {node.op_type} is not among the accepted ones; export the classifier without it",
             operator=node.op_type,
             domain=node.domain,
         )
@@ -291,19 +286,18 @@ def _check_sizes_are_plain(graph: onnx.GraphProto, limits: Limits) -> None:
                 )
             elif source.op_type == "Constant":
                 for attribute in source.attribute:
-                    if attribute.HasField("t"):
-                        _check_size_constant(node, attribute.t, limits)
-                    elif (
-                        max(map(abs, [*attribute.ints, attribute.i, *attribute.floats, attribute.f]))
-                        > limits.max_dimension
-                    ):
-                        raise _too_large(
-                            f"a size of operator {node.op_type}", "", "constant", limits.max_dimension
-                        )
+                    _check_size_constant(node, _as_tensor(attribute), limits)
             elif source.op_type not in ("Shape", "Size"):
-                # A position picked from a shape (Gather's index, Slice's bounds) does not itself become a
-                # size.
+                # A position picked from a shape (Gather's index, Slice's bounds) never becomes a size.
                 todo.extend(source.input if source.op_type == "Concat" else source.input[:1])
+
+
+def _as_tensor(attribute: onnx.AttributeProto) -> onnx.TensorProto:
+    """Return what a Constant node holds, in whichever of its forms."""
+    if attribute.HasField("t"):
+        return attribute.t
+    numbers = [*attribute.ints, *attribute.floats, attribute.i, attribute.f]
+    return numpy_helper.from_array(np.array(numbers, np.float64), attribute.name)
 
 
 def _size_arguments(graph: onnx.GraphProto) -> Iterator[tuple[onnx.NodeProto, str]]:
@@ -322,12 +316,16 @@ def _check_size_constant(node: onnx.NodeProto, tensor: onnx.TensorProto, limits:
         raise GraphError(
             GraphErrorCode.NOT_ONNX, f"tensor {tensor.name!r} cannot be read: {error}"
         ) from error
-    numbers = [abs(float(n)) for n in array.reshape(-1)[:1024]]
+    if array.size > MAX_SIZE_NUMBERS:
+        raise _too_large(f"a size of operator {node.op_type}", "numbers", array.size, MAX_SIZE_NUMBERS)
+    numbers = [abs(float(n)) for n in array.reshape(-1)]
     if not all(n <= limits.max_dimension for n in numbers):
         raise _too_large(f"a size of operator {node.op_type}", "", max(numbers), limits.max_dimension)
     is_shape = node.op_type in ("ConstantOfShape", "Expand", "Tile", "Resize")
     if is_shape and prod(max(n, 1.0) for n in numbers) > limits.max_elements:
         raise _too_large(f"operator {node.op_type}", "elements", prod(numbers), limits.max_elements)
+    if node.op_type == "Range" and any(0 < n < 1 for n in numbers):
+        raise _too_large("operator Range", "as a fraction, which makes its length", min(numbers), 1)
 
 
 def _check_inferred(model: onnx.ModelProto, limits: Limits) -> None:

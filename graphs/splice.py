@@ -173,8 +173,7 @@ def _match_logits(classified: GraphInfo, scored: GraphInfo) -> None:
         raise GraphError(
             GraphErrorCode.SHAPE_MISMATCH,
             f"the classifier gives logits {_logits(given)}, the acquisition head takes {_logits(taken)}: "
-            "choose a head "
-            "for this number of passes and classes",
+            "choose a head for this number of passes and classes",
             classifier=_logits(given),
             head=_logits(taken),
         )
@@ -193,16 +192,14 @@ def _as_logits(classifier: onnx.ModelProto, info: GraphInfo) -> onnx.ModelProto:
         return classifier
     plain = onnx.ModelProto()
     plain.CopyFrom(classifier)
-    graph = rename_values(plain.graph, lambda name: "p" if name == output.name else f"raw/{name}")
-    for value in graph.input:
-        value.name = value.name.removeprefix("raw/")
-    for node in graph.node:
-        node.input[:] = ["x" if name == "raw/x" else name for name in node.input]
+    kept = {"x": "x", "embedding": "embedding", output.name: "p"}
+    graph = rename_values(plain.graph, lambda name: kept.get(name, f"raw/{name}"))
     graph.initializer.append(helper.make_tensor("tiny", onnx.TensorProto.FLOAT, [], [1e-30]))
     graph.node.append(helper.make_node("Max", ["p", "tiny"], ["clipped"]))
     graph.node.append(helper.make_node("Log", ["clipped"], ["logits"]))
+    others = [value for value in graph.output if value.name == "embedding"]
     del graph.output[:]
-    graph.output.append(batched("logits", info.output_shape, info.passes))
+    graph.output.extend([batched("logits", info.output_shape, info.passes), *others])
     plain.graph.CopyFrom(graph)
     return plain
 

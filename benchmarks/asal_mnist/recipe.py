@@ -114,7 +114,7 @@ def make_result(
         "parameters": {
             **parameters,
             "pool_size": 50_000,
-            "classifier": "LeNet-5",
+            "classifier": "LeNet, 20 and 50 filters, 500 hidden units",
             "epochs": PLAN.epochs,
             "batch_size": PLAN.batch_size,
             "learning_rate": PLAN.learning_rate,

@@ -15,21 +15,28 @@ _EVALUATION_BATCH = 250  # fastest of 100 to 1000 for LeNet on one core
 
 
 def lenet(classes: int = 10) -> nn.Sequential:
-    """LeNet-5 for x [B, 1, 28, 28] (LeCun et al. 1998), with ReLU and max pooling as it is used today."""
-    return nn.Sequential(
-        nn.Conv2d(1, 6, 5, padding=2),
+    """LeNet for x [B, 1, 28, 28] as Caffe made it common: 20 and 50 filters, 500 hidden units, ReLU, Glorot start.
+
+    LeNet-5 (LeCun et al. 1998) has 6 and 16 filters. In ten epochs of two batches, which is what 100 labels come to,
+    it stays untrained under PyTorch's own initialization (35 % of the digits right), and this one does not (77 %).
+    """
+    module = nn.Sequential(
+        nn.Conv2d(1, 20, 5),
         nn.MaxPool2d(2),  # pooling before ReLU gives the same and computes less
         nn.ReLU(),
-        nn.Conv2d(6, 16, 5),
+        nn.Conv2d(20, 50, 5),
         nn.MaxPool2d(2),
         nn.ReLU(),
-        nn.Flatten(),  # [B, 400]
-        nn.Linear(400, 120),
+        nn.Flatten(),  # [B, 800]
+        nn.Linear(800, 500),
         nn.ReLU(),
-        nn.Linear(120, 84),
-        nn.ReLU(),
-        nn.Linear(84, classes),
+        nn.Linear(500, classes),
     )
+    for layer in module:
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            nn.init.xavier_uniform_(layer.weight)
+            nn.init.zeros_(layer.bias)
+    return module
 
 
 def digits_net(classes: int = 10) -> nn.Sequential:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -59,6 +60,7 @@ def run(options: argparse.Namespace) -> int:
     """Run the recipe; see the package."""
     out: Path = options.out
     requests = options.requests or (4 if options.quick else 24)
+    _warn_if_busy()
     task = load_mnist_task()
     work = out / "work"
     kinds = (options.features,)
@@ -117,6 +119,16 @@ def run(options: argparse.Namespace) -> int:
     }
     print(last_line("latency", values))
     return 0
+
+
+def _warn_if_busy() -> None:
+    """Threads that wait for each other suffer out of proportion on a busy machine, torch's most of all."""
+    load = os.getloadavg()[0]
+    if load > available_cores() / 2:
+        print(
+            f"WARNING: the load average is {load:.1f} on {available_cores()} cores; times, and the ratio to PyTorch, "
+            "mean little unless the machine is idle. With --threads 1 the ratio suffers least"
+        )
 
 
 def _find_run(bundles: Path) -> Path:

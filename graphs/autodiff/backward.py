@@ -69,8 +69,8 @@ def add_pullback(
     if target not in active:
         raise GraphError(
             GraphErrorCode.EXPORT_FAILED,
-            f"{target!r} does not depend on {source!r} in a differentiable way: there is nothing to pull "
-            "back",
+            f"{target!r} does not depend on {source!r} in a differentiable way: there is "
+            "nothing to pull back",
         )
     grads: dict[str, list[str]] = {target: [cotangent]}
     tape.shapes[cotangent] = tape.shape(target, "the output")

@@ -26,8 +26,8 @@ def unsupported(operator: str, why: str) -> GraphError:
     """Build the error for an operator that has no derivative here."""
     return GraphError(
         GraphErrorCode.UNSUPPORTED_OPERATOR,
-        f"cannot differentiate {operator}: {why}; replace it by a covered operator, or export without a "
-        "pullback",
+        f"cannot differentiate {operator}: {why}; replace it by a covered operator, or "
+        "export without a pullback",
         operator=operator,
     )
 

@@ -91,8 +91,7 @@ def fix_dropout(module: nn.Module, passes: int, seed: int, example: Tensor) -> S
     if count == 0:
         raise ValueError(
             "the module has no dropout layer with p > 0, so its stochastic passes would all be equal; add "
-            "nn.Dropout "
-            "or export it as a deterministic classifier"
+            "nn.Dropout or export it as a deterministic classifier"
         )
     stochastic = StochasticClassifier(network, passes).eval()
     with torch.no_grad():

@@ -205,8 +205,8 @@ def _explained(error: Exception) -> GraphError:
     first = next((line for line in messages[-1].splitlines() if line.strip()), type(error).__name__)
     return GraphError(
         GraphErrorCode.EXPORT_FAILED,
-        f"torch could not export the module: {first}; Python control flow on tensor values is the usual "
-        "cause",
+        f"torch could not export the module: {first}; Python control flow on tensor values "
+        "is the usual cause",
         cause=type(error).__name__,
     )
 

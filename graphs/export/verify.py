@@ -109,8 +109,7 @@ def verify_graph(
             raise GraphError(
                 code,
                 f"the graph's {worst[1]} differs from torch by {worst[0]:.2e} of its largest value at batch "
-                "size "
-                f"{batch}; the limit is {tolerance:.0e}",
+                f"size {batch}; the limit is {tolerance:.0e}",
                 tensor=worst[1],
                 batch=batch,
                 error=f"{worst[0]:.3e}",

@@ -105,7 +105,8 @@ class CompiledClassifier:
             raise gradient_required(self.classifier_id)
         with self._lock:
             if self._step_session is None:
-                spliced = splice(self._bundle.generator, self._classifier, self._head)
+                on_cpu = self._runtime.device == "cpu"
+                spliced = splice(self._bundle.generator, self._classifier, self._head, for_cpu=on_cpu)
                 self._step_session = self._runtime.session(spliced)
             return self._step_session
 

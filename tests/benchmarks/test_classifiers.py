@@ -52,7 +52,7 @@ def test_entropy_is_that_of_the_softmax() -> None:
     assert entropies(module, x) == pytest.approx([np.log(2), 0.0], abs=1e-5)
 
 
-def test_lenet_has_the_sizes_of_lenet_5() -> None:
+def test_lenet_has_the_sizes_of_lenet() -> None:
     module = lenet()
     assert module(torch.zeros(2, 1, 28, 28)).shape == (2, 10)
-    assert sum(weights.numel() for weights in module.parameters()) == 61_706
+    assert sum(weights.numel() for weights in module.parameters()) == 431_080

@@ -84,6 +84,19 @@ def test_growth_by_tiling_and_by_broadcasting_is_refused() -> None:
     assert _refused(_classifier(outer, tensors)).code is CODE.TOO_LARGE
 
 
+def test_a_range_of_tiny_steps_and_an_outer_product_are_refused() -> None:
+    steps = [helper.make_node("Range", ["from", "to", "by"], ["big"]), _total("big")]
+    numbers = [numpy_helper.from_array(np.float32(v), n) for n, v in (("from", 0), ("to", 1e4), ("by", 1e-9))]
+    assert _refused(_classifier(steps, numbers)).code is CODE.TOO_LARGE
+    outer = [helper.make_node("Einsum", ["v", "v", "v"], ["big"], equation="i,j,k->ijk"), _total("big")]
+    vector = numpy_helper.from_array(np.zeros(4000, np.float32), "v")
+    assert _refused(_classifier(outer, [vector])).code is CODE.TOO_LARGE
+
+
+def _total(name: str) -> onnx.NodeProto:
+    return helper.make_node("ReduceSum", [name], ["logits"])
+
+
 def test_a_huge_padding_is_refused() -> None:
     node = helper.make_node("Pad", ["x", "pads"], ["logits"])
     assert _refused(_classifier([node], [_ints("pads", 0, 0, 0, 2**40)])).code is CODE.TOO_LARGE

@@ -108,6 +108,24 @@ def test_probabilities_score_as_the_logits_they_came_from(make_entropy_head, run
     np.testing.assert_allclose(got["score"], want, rtol=1e-4, atol=1e-5)
 
 
+def test_a_classifier_of_probabilities_can_give_its_embedding(make_entropy_head, run_graph) -> None:
+    class Soft(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body, self.head = nn.Linear(6, 5), nn.Linear(5, 10)
+
+        def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            embedding = torch.tanh(self.body(x))
+            return self.head(embedding).softmax(-1), embedding
+
+    module, x = Soft(), torch.randn(3, 6)
+    graph = export_forward(module, x, kind=GraphKind.CLASSIFIER, probabilities=True)
+    got = run_graph(forward(graph, make_entropy_head(), embedding=True), x=x.numpy())
+    probabilities, embedding = (value.detach().numpy() for value in module(x))
+    np.testing.assert_allclose(got["embedding"], embedding, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(got["logits"], np.log(probabilities), rtol=1e-4, atol=1e-5)
+
+
 def test_a_stochastic_classifier_splices_with_its_head(make_stochastic_head, run_graph, error_of) -> None:
     torch.manual_seed(0)
     made = nn.Sequential(nn.Linear(4, 6), nn.Tanh())
