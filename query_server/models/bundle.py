@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import onnx
-from google.protobuf import json_format
 from numpy.typing import NDArray
 
 from dowser.v1 import bundle_pb2
 from graphs import GraphError, GraphInfo, GraphKind, check
 from query_server.errors import DowserError, corrupt_file
+from query_server.files import check_entries, read_manifest, sha256_of
 from query_server.models.runtime import Runtime, Session
 from samples.errors import SampleError
 from samples.preprocess import Preprocessing
@@ -22,6 +21,7 @@ MANIFEST = "manifest.json"
 GENERATOR = "generator.onnx"
 ENCODER = "encoder.onnx"
 FORMAT = 1
+_REMEDY = "restore the bundle or export it again with dowser-trainer"
 _ENCODE_BATCH = 256
 
 
@@ -59,22 +59,12 @@ class Bundle:
             DowserError: CORRUPT_FILE, naming the file.
         """
         manifest_path = path / MANIFEST
-        raw = _read(manifest_path)
-        try:
-            manifest = json_format.Parse(raw, bundle_pb2.BundleManifest())
-        except (json_format.ParseError, UnicodeDecodeError) as error:
-            raise _corrupt(manifest_path, f"is not a bundle manifest ({error})") from None
-        if manifest.format != FORMAT:
-            raise _corrupt(
-                manifest_path,
-                f"has format {manifest.format}, this server reads {FORMAT}; export the bundle again",
-            )
-        listed = {entry.name for entry in manifest.files}
-        for name in (GENERATOR, ENCODER):
-            if name not in listed:
-                raise _corrupt(manifest_path, f"does not list {name}")
-        for entry in manifest.files:
-            _verify(path, entry)
+        manifest = read_manifest(
+            manifest_path, bundle_pb2.BundleManifest(), known_format=FORMAT, remedy=_REMEDY
+        )
+        check_entries(
+            manifest_path, manifest.files, required=(GENERATOR, ENCODER), verify=True, remedy=_REMEDY
+        )
         try:
             preprocessing = Preprocessing.from_proto(manifest.preprocessing)
         except SampleError as error:
@@ -94,7 +84,7 @@ class Bundle:
                 raise _corrupt(file, f"{what} of shape {list(got)}, the manifest says {list(wanted)}")
         return cls(
             path=path,
-            digest=hashlib.sha256(raw).hexdigest(),
+            digest=sha256_of(manifest_path),
             manifest=manifest,
             preprocessing=preprocessing,
             input_shape=input_shape,
@@ -115,7 +105,7 @@ class Bundle:
 
 def _graph(path: Path, kind: GraphKind) -> tuple[onnx.ModelProto, GraphInfo]:
     try:
-        model = onnx.load_from_string(_read(path))
+        model = onnx.load_from_string(path.read_bytes())
         return model, check(model, kind)
     except GraphError as error:
         raise _corrupt(path, f"breaks its contract: {error}") from None
@@ -123,23 +113,5 @@ def _graph(path: Path, kind: GraphKind) -> tuple[onnx.ModelProto, GraphInfo]:
         raise _corrupt(path, f"is not an ONNX graph ({type(error).__name__})") from None
 
 
-def _verify(folder: Path, entry: bundle_pb2.FileEntry) -> None:
-    path = folder / entry.name
-    if Path(entry.name).name != entry.name:
-        raise _corrupt(folder / MANIFEST, f"lists {entry.name!r}, which is no plain file name")
-    content = _read(path)
-    if len(content) != entry.size_bytes:
-        raise _corrupt(path, f"has {len(content)} bytes, the manifest says {entry.size_bytes}")
-    if hashlib.sha256(content).hexdigest() != entry.sha256:
-        raise _corrupt(path, "does not have the manifest's sha256")
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise _corrupt(path, f"cannot be read ({error.strerror})") from None
-
-
 def _corrupt(path: Path, what: str) -> DowserError:
-    return corrupt_file(path, f"{what}. Restore the file or export the bundle again with dowser-trainer.")
+    return corrupt_file(path, f"{what}; {_REMEDY}")

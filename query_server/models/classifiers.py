@@ -10,7 +10,6 @@ import hashlib
 import logging
 import os
 import re
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -26,6 +25,7 @@ from query_server.errors import (
     classifier_not_found,
     classifier_rejected,
 )
+from query_server.files import write_durably
 from query_server.models.bundle import Bundle
 from query_server.models.cache import Cache
 from query_server.models.compiled import CompiledClassifier
@@ -112,7 +112,7 @@ class ClassifierStore:
             return self.info(classifier_id)
         model, info = self._read(classifier_id, data)
         self._probe(model, info)
-        _write_durably(path, data)
+        write_durably(path, data)
         self._loaded.put(classifier_id, (model, info))
         self._evict(keep=path)
         return info
@@ -218,17 +218,3 @@ def _describe(
         has_pullback=graph.has_pullback,
         embedding_dim=embeddings[0].type.tensor_type.shape.dim[1].dim_value if embeddings else 0,
     )
-
-
-def _write_durably(path: Path, data: bytes) -> None:
-    """Write a file so that it is whole and on disk, or not there."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".upload-", delete=False) as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    Path(file.name).replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

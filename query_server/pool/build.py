@@ -18,9 +18,10 @@ import numpy.typing as npt
 
 from dowser.v1 import index_pb2
 from query_server import errors
+from query_server.files import sync
 from query_server.pool.factory import choose_factory, first_line, inverted_lists, make_index
 from query_server.pool.manifest import FILES, FORMAT, INDEX, MANIFEST, file_entry, write_manifest
-from query_server.pool.partial import PartialPool, partial_directory, remove_build_files, sync
+from query_server.pool.partial import PartialPool, partial_directory, remove_build_files
 from query_server.pool.tuning import Tuning, tune
 from samples.preprocess import Preprocessing
 from samples.sources import SampleSource

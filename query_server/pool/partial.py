@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from query_server import errors
+from query_server.files import write_durably
 from query_server.pool.manifest import FEATURES, POOL_IDS, SAMPLES
 from samples.preprocess import Preprocessing
 from samples.sources import SampleSource
@@ -141,27 +142,13 @@ class PartialPool:
 
     def _save_progress(self) -> None:
         progress = {"identity": self._identity, "rows_done": self.rows_done, "seconds": self.seconds}
-        path = self._directory / _PROGRESS
-        new = path.with_suffix(".new")
-        new.write_text(json.dumps(progress), encoding="utf-8")
-        sync(new)
-        new.replace(path)
-        sync(self._directory)
+        write_durably(self._directory / _PROGRESS, json.dumps(progress).encode())
 
 
 def remove_build_files(directory: Path) -> None:
     """Remove what belonged to the build only from a finished index."""
     for name in (_PROGRESS, _LOCK):
         (directory / name).unlink(missing_ok=True)
-
-
-def sync(path: Path) -> None:
-    """Wait until a file or a directory's entries are on disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _probe(source: SampleSource) -> str:

@@ -11,25 +11,8 @@ import onnx
 import onnx.parser
 import pytest
 
-from client import Client, Dowser, DowserError, Exhaustive, Random, RandomSubset
+from client import Dowser, DowserError, Exhaustive, Random, RandomSubset
 from dowser.v1 import classifiers_pb2, classifiers_pb2_grpc, pools_pb2, pools_pb2_grpc, tensors_pb2
-
-
-@pytest.fixture
-def client(server):
-    with Client.connect(server.target) as connected:
-        yield connected
-
-
-@pytest.fixture
-def campaign(client):
-    return client.create_campaign(f"refused-{uuid.uuid4().hex}").campaign_id
-
-
-@pytest.fixture(scope="module")
-def classifier(server, classifier_bytes):
-    with Client.connect(server.target) as connected:
-        return connected.upload_classifier(classifier_bytes).classifier_id
 
 
 def refusal(call):

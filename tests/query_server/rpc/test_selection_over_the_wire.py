@@ -20,23 +20,6 @@ STRATEGIES = {
 }
 
 
-@pytest.fixture
-def client(server):
-    with Client.connect(server.target) as connected:
-        yield connected
-
-
-@pytest.fixture
-def campaign(client):
-    return client.create_campaign(f"test-{uuid.uuid4().hex}").campaign_id
-
-
-@pytest.fixture(scope="module")
-def classifier(server, classifier_bytes):
-    with Client.connect(server.target) as connected:
-        return connected.upload_classifier(classifier_bytes).classifier_id
-
-
 @pytest.fixture(scope="module")
 def entropies(digits, classifier_bytes):
     """The entropy of every pool sample, from the exported graph and a formula written here."""

@@ -1,0 +1,95 @@
+"""Files the server relies on: written so that they are whole or not there, and checked against their manifests."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TypeVar
+
+from google.protobuf import json_format
+
+from dowser.v1 import bundle_pb2, index_pb2
+from query_server.errors import corrupt_file
+
+_Manifest = TypeVar("_Manifest", bundle_pb2.BundleManifest, index_pb2.IndexManifest)
+
+
+def read_manifest(path: Path, message: _Manifest, *, known_format: int, remedy: str) -> _Manifest:
+    """Parse a manifest into ``message``; fields of newer versions are ignored.
+
+    Args:
+        path: The JSON file.
+        message: Filled and returned.
+        known_format: The format number this server reads.
+        remedy: What to do when the file is no use, for the error.
+
+    Raises:
+        DowserError: CORRUPT_FILE if it is missing, damaged or of another format.
+    """
+    try:
+        json_format.Parse(path.read_text(encoding="utf-8"), message, ignore_unknown_fields=True)
+    except FileNotFoundError as error:
+        raise corrupt_file(path, f"missing, so nothing finished is here; {remedy}") from error
+    except (OSError, UnicodeDecodeError, json_format.ParseError) as error:
+        raise corrupt_file(path, f"not a readable manifest ({error}); {remedy}") from error
+    if message.format != known_format:
+        what = f"format {message.format}, this server knows {known_format}"
+        raise corrupt_file(path, f"{what}; {remedy}, or upgrade the server")
+    return message
+
+
+def check_entries(
+    manifest: Path,
+    entries: Iterable[bundle_pb2.FileEntry],
+    *,
+    required: Iterable[str],
+    verify: bool,
+    remedy: str,
+) -> None:
+    """Compare the files beside a manifest with its list: sizes always, contents where ``verify``.
+
+    Raises:
+        DowserError: CORRUPT_FILE naming the file.
+    """
+    listed = {entry.name: entry for entry in entries}
+    if missing := sorted(set(required) - set(listed)):
+        raise corrupt_file(manifest, f"lists no {', '.join(missing)}; {remedy}")
+    for name, entry in listed.items():
+        if Path(name).name != name:
+            raise corrupt_file(manifest, f"lists the file {name!r} outside its directory; {remedy}")
+        path = manifest.parent / name
+        if not path.is_file():
+            raise corrupt_file(path, f"missing; {remedy}")
+        if path.stat().st_size != entry.size_bytes:
+            sizes = f"{path.stat().st_size} bytes, the manifest says {entry.size_bytes}"
+            raise corrupt_file(path, f"{sizes}; {remedy}")
+        if verify and sha256_of(path) != entry.sha256:
+            raise corrupt_file(path, f"its sha256 is not the manifest's; {remedy}")
+
+
+def sha256_of(path: Path) -> str:
+    """Return the hexadecimal sha256 of a file; reads it once."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_durably(path: Path, data: bytes) -> None:
+    """Write a file so that after a crash it is whole and on disk, or not there."""
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".writing-", delete=False) as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    Path(file.name).replace(path)
+    sync(path.parent)
+
+
+def sync(path: Path) -> None:
+    """Wait until a file or a directory's entries are on disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
