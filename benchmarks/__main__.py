@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -59,5 +60,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
+def _exit_on_sigterm(*_: object) -> None:
+    sys.exit(143)  # as an exception, so that servers and workers are ended on the way out
+
+
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, _exit_on_sigterm)
     sys.exit(main())

@@ -27,7 +27,7 @@ def serve(settings: ServeSettings) -> None:
     Raises:
         DowserError: CORRUPT_FILE (names the file) or UNAVAILABLE (names the address).
     """
-    runtime = Runtime(device=settings.device, threads=settings.threads, spinning=settings.spinning)
+    runtime = Runtime(device=settings.device, threads=settings.threads)
     bundle = Bundle.open(settings.bundle, runtime)
     pool = Pool.open(
         settings.index,
@@ -76,6 +76,7 @@ def serve(settings: ServeSettings) -> None:
         asyncio.run(run())
     finally:
         workers.close()
+        runtime.close()
         campaigns.close()
         pool.close()
         _LOG.info("stopped")

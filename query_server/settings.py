@@ -33,9 +33,6 @@ class ServeSettings(BaseSettings):
     )
     concurrency: int = Field(default=4, ge=1, le=1024, description="calls worked on at the same time")
     queue: int = Field(default=64, ge=0, description="calls that may wait; one more is refused")
-    spinning: bool = Field(
-        default=False, description="let idle model threads spin: faster alone, wasteful in company"
-    )
     max_message_bytes: int = Field(default=64 * 2**20, ge=2**16, description="largest gRPC message")
     max_classifier_bytes: int = Field(default=64 * 2**20, ge=1024, description="largest uploaded classifier")
     grace_seconds: float = Field(default=30, ge=0, description="time for calls under way after SIGTERM")

@@ -7,10 +7,13 @@ The adapters around the two engines mark their calls with ``engine()``; whoever 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import TypeVar
+
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,3 +79,20 @@ def engine() -> Iterator[None]:
         yield
     finally:
         clock.engine_seconds += time.perf_counter() - started
+
+
+def measured(work: Callable[[], _Result]) -> tuple[_Result, float]:
+    """Run work that has a thread of its own; return its result and its engine seconds, to be credited."""
+    clock = StageClock()
+    token = _CLOCK.set(clock)
+    try:
+        return work(), clock.engine_seconds
+    finally:
+        _CLOCK.reset(token)
+
+
+def credit(engine_seconds: float) -> None:
+    """Add engine time spent on other threads while this one waited."""
+    clock = _CLOCK.get()
+    if clock is not None:
+        clock.engine_seconds += engine_seconds

@@ -16,7 +16,7 @@ from benchmarks.common.environment import available_cores, describe_environment
 from benchmarks.common.parallel import Protocol, Unit, run_units
 from benchmarks.common.processes import run_tool, serving
 from benchmarks.common.results import UnitStore, last_line, write_json, write_text
-from benchmarks.demo.digits import load_digits_task
+from benchmarks.demo.digits import PLAN, load_digits_task
 from benchmarks.demo.gallery import make_gallery
 from benchmarks.demo.report import render_report
 from client import Client, Dowser, Exhaustive, Random, RandomSubset, Strategy
@@ -107,7 +107,7 @@ def run(options: argparse.Namespace) -> int:
         )
         _say(4, f"{len(units)} campaigns over gRPC: {', '.join(named)}, {parameters['seeds']} seeds each")
         campaigns_started = time.perf_counter()
-        campaign_store = UnitStore(out / "work" / "campaigns", parameters)
+        campaign_store = UnitStore(out / "work" / "campaigns", {**parameters, "epochs": PLAN.epochs})
         records = run_units(
             units, protocol, campaign_store, classes=task.classes, processes=min(2, available_cores())
         )

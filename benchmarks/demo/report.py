@@ -14,7 +14,7 @@ from benchmarks.common import curves, plots
 from benchmarks.common.campaigns import LabelingTask
 from benchmarks.demo import figures
 
-SHOWN_LABELS = (20, 50, 70, 100, 120, 150)
+SHOWN_LABELS = (20, 50, 70, 100, 150)
 
 
 def render_report(

@@ -53,7 +53,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--threads", type=int, default=available_cores(), help="of server and torch (the cores)"
     )
-    parser.add_argument("--spinning", action="store_true", help="pass --spinning to the server")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -70,14 +69,12 @@ def run(options: argparse.Namespace) -> int:
     run_folder = options.run or _find_run(served.bundle.parent)
     torch.set_num_threads(options.threads)
     networks = load_networks(run_folder, served.bundle, kinds[0], work / "pool.npy")
-    flags = ["--spinning"] if options.spinning else []
     with (
         serving(
             bundle=served.bundle,
             index=served.index,
             state=work / "state",
             threads=options.threads,
-            options=flags,
         ) as target,
         Client.connect(target, timeout_seconds=600) as client,
     ):
@@ -94,7 +91,6 @@ def run(options: argparse.Namespace) -> int:
             "step_size": STEP_SIZE,
             "max_scored": MAX_SCORED,
             "threads": options.threads,
-            "spinning": options.spinning,
             "requests": requests,
             "features": kinds[0],
         },

@@ -22,7 +22,6 @@ GENERATOR = "generator.onnx"
 ENCODER = "encoder.onnx"
 FORMAT = 1
 _REMEDY = "restore the bundle or export it again with dowser-trainer"
-_ENCODE_BATCH = 256
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +38,7 @@ class Bundle:
         feature_dim: D.
         generator: z [B, Z], dx [B, …] -> x [B, …], dz [B, Z].
         encoder: x [B, …] -> features [B, D].
+        runtime: Runs the encoder.
     """
 
     path: Path
@@ -50,6 +50,7 @@ class Bundle:
     feature_dim: int
     generator: onnx.ModelProto
     encoder: Session
+    runtime: Runtime
 
     @classmethod
     def open(cls, path: Path, runtime: Runtime) -> Bundle:
@@ -92,14 +93,12 @@ class Bundle:
             feature_dim=manifest.feature_dim,
             generator=generator,
             encoder=runtime.session(encoder),
+            runtime=runtime,
         )
 
     def encode(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return features float32 [n, D] of model inputs float32 [n, *input_shape]."""
-        features = np.empty((len(x), self.feature_dim), np.float32)
-        for start in range(0, len(x), _ENCODE_BATCH):
-            batch = x[start : start + _ENCODE_BATCH]
-            (features[start : start + len(batch)],) = self.encoder.run(("features",), {"x": batch})
+        (features,) = self.runtime.run_spread(self.encoder, ("features",), "x", x)
         return features
 
 

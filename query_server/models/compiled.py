@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from typing import TypeVar
 
 import numpy as np
 import onnx
@@ -13,7 +15,7 @@ from query_server.errors import gradient_required, not_finite
 from query_server.models.bundle import Bundle
 from query_server.models.runtime import Runtime, Session
 
-_SCORE_BATCH = 256
+_Result = TypeVar("_Result")
 
 
 class CompiledClassifier:
@@ -61,15 +63,9 @@ class CompiledClassifier:
         Raises:
             DowserError: NOT_FINITE if a score is NaN or infinite.
         """
-        scores = np.empty(len(x), np.float32)
-        predicted = np.empty(len(x), np.int64)
-        for start in range(0, len(x), _SCORE_BATCH):
-            batch = x[start : start + _SCORE_BATCH]
-            stop = start + len(batch)
-            logits, scores[start:stop] = self._score_session.run(("logits", "score"), {"x": batch})
-            predicted[start:stop] = _predicted(logits)
+        logits, scores = self._runtime.run_spread(self._score_session, ("logits", "score"), "x", x)
         _require_finite(scores, "the classifier's scores of real samples")
-        return scores, predicted
+        return scores, _predicted(logits)
 
     def prepare_ascent(self) -> None:
         """Build the step session, so that its cost does not count as synthesis.
@@ -80,21 +76,28 @@ class CompiledClassifier:
         self._steps()
 
     def step(self, z: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return score [S] and its gradient dz [S, Z] at latents z float32 [S, Z].
+        """Return score [S] and its gradient dz [S, Z] at latents z float32 [S, Z]; neither is checked.
 
         Raises:
-            DowserError: GRADIENT_REQUIRED, or NOT_FINITE.
+            DowserError: GRADIENT_REQUIRED.
         """
         score, dz = self._steps().run(("score", "dz"), {"z": z})
-        _require_finite(score, "the classifier's scores of synthetic samples")
-        _require_finite(dz, "the classifier's gradient")
         return score, dz
 
     def render(self, z: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return the synthetic samples x [S, *input_shape] and their score [S] at latents z float32 [S, Z]."""
+        """Return the synthetic samples x [S, *input_shape] and their score [S] at latents z float32 [S, Z].
+
+        Raises:
+            DowserError: GRADIENT_REQUIRED, or NOT_FINITE if the latents (so any gradient before) or a score are not.
+        """
+        _require_finite(z, "the latents, and so the classifier's gradient,")
         x, score = self._steps().run(("x", "score"), {"z": z})
         _require_finite(score, "the classifier's scores of synthetic samples")
         return x, score
+
+    def spread(self, work: Callable[[NDArray[np.float32]], _Result], z: NDArray[np.float32]) -> list[_Result]:
+        """Do work on latents in parts, one thread each; return the parts' results in order."""
+        return self._runtime.spread(work, z)
 
     def encode(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return matching features float32 [n, D] of model inputs float32 [n, *input_shape]."""

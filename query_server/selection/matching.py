@@ -8,6 +8,8 @@ import numpy as np
 
 from query_server.selection.ports import Float32, Int64, Mask, Pool
 
+_SPARE = 4
+
 
 @dataclass(frozen=True, kw_only=True)
 class Matches:
@@ -81,7 +83,8 @@ def nearest_many(pool: Pool, features: Float32, *, count: int, available: Mask) 
         available: Rows that may be taken, bool [N].
     """
     count = min(count, int(np.count_nonzero(available)))
-    k = min(pool.size, -(-count // len(features)))
+    # Synthetic samples lie close together and share neighbors: ask for some to spare, a second search costs more.
+    k = min(pool.size, _SPARE * -(-count // len(features)))
     visited = 0
     while True:
         distances, rows, seen = pool.search_available(features, k, available)
@@ -89,7 +92,6 @@ def nearest_many(pool: Pool, features: Float32, *, count: int, available: Mask) 
         by_rank = rows.T.reshape(-1)  # [k * S], every first neighbor, then every second, ...
         _, first = np.unique(by_rank, return_index=True)
         first = np.sort(first[by_rank[first] >= 0])[:count]
-        # Synthetic samples lie close together, so their neighbors overlap: look further until enough are distinct.
         if len(first) >= count or k >= pool.size:
             return Matches(
                 rows=by_rank[first],
@@ -97,4 +99,4 @@ def nearest_many(pool: Pool, features: Float32, *, count: int, available: Mask) 
                 distances=distances.T.reshape(-1)[first],
                 visited=visited,
             )
-        k = min(pool.size, max(k + 1, int(1.3 * k * count / max(1, len(first)))))
+        k = min(pool.size, 2 * k)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ Float32 = NDArray[np.float32]
 Int64 = NDArray[np.int64]
 UInt64 = NDArray[np.uint64]
 Mask = NDArray[np.bool_]
+Result = TypeVar("Result")
 
 #: Raises DowserError (CANCELLED or DEADLINE_EXCEEDED) once the caller no longer waits; called between steps.
 Checkpoint = Callable[[str], None]
@@ -34,10 +35,13 @@ class Classifier(Protocol):
         """Compile what ``step`` needs, once."""
 
     def step(self, z: Float32) -> tuple[Float32, Float32]:
-        """Return score [S] and its gradient [S, Z] at latents [S, Z]."""
+        """Return score [S] and its gradient [S, Z] at latents [S, Z], unchecked."""
 
     def render(self, z: Float32) -> tuple[Float32, Float32]:
-        """Return synthetic samples [S, …] and their scores [S] at latents [S, Z]."""
+        """Return synthetic samples [S, …] and their scores [S] at latents [S, Z]; refuses what is not finite."""
+
+    def spread(self, work: Callable[[Float32], Result], z: Float32) -> list[Result]:
+        """Do work on latents [S, Z] in parts, one thread each; return the parts' results in order."""
 
     def encode(self, x: Float32) -> Float32:
         """Return matching features [n, D] of inputs [n, …]."""

@@ -8,9 +8,12 @@ import onnx
 import pytest
 import torch
 
+from graphs import GraphKind, export_pullback
 from query_server.acquisition import acquisition_function
 from query_server.errors import DowserError, Reason
 from query_server.models import Bundle, ClassifierStore, Runtime
+from query_server.selection.ascent import synthesize
+from query_server.selection.values import SynthesisOptions
 
 
 @pytest.fixture(scope="module")
@@ -104,3 +107,27 @@ def test_an_upload_above_the_limit_is_refused(bundle, runtime, classifier_bytes,
         small.add(classifier_bytes)
     assert refused.value.reason is Reason.CLASSIFIER_REJECTED
     assert "1024" in str(refused.value)
+
+
+def test_a_gradient_that_is_not_finite_is_refused_at_the_end_of_the_ascent(store, bundle):
+    class Poisoned(torch.nn.Module):
+        """Finite logits whose gradient is infinite wherever a pixel is 0 after clamping."""
+
+        def __init__(self):
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.randn(64, 10))
+
+        def forward(self, x):
+            return torch.sqrt(torch.relu(x.flatten(1) - 5.0)) @ self.weight
+
+    data = export_pullback(Poisoned(), torch.randn(3, 1, 8, 8) + 8, kind=GraphKind.CLASSIFIER, verify=False)
+    compiled = store.compiled(store.add(data.SerializeToString()).id, acquisition_function("maximum_entropy"))
+    with pytest.raises(DowserError) as refused:
+        synthesize(
+            compiled,
+            latents=4,
+            options=SynthesisOptions(steps=3),
+            rng=np.random.default_rng(0),
+            checkpoint=lambda stage: None,
+        )
+    assert refused.value.reason is Reason.NOT_FINITE

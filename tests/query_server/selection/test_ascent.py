@@ -17,6 +17,9 @@ class Bowl:
     def step(self, z):
         return -np.square(z - 1).sum(1), 2 * (1 - z)
 
+    def spread(self, work, z):
+        return [work(part) for part in np.array_split(z, 2)]
+
     def render(self, z):
         return z.copy(), -np.square(z - 1).sum(1)
 
