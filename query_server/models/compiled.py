@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import TypeVar
 
 import numpy as np
 import onnx
@@ -12,10 +11,9 @@ from numpy.typing import NDArray
 
 from graphs import forward, splice
 from query_server.errors import gradient_required, not_finite
+from query_server.models.ascent_graph import corrections, with_adam
 from query_server.models.bundle import Bundle
 from query_server.models.runtime import Runtime, Session
-
-_Result = TypeVar("_Result")
 
 
 class CompiledClassifier:
@@ -75,29 +73,38 @@ class CompiledClassifier:
         """
         self._steps()
 
-    def step(self, z: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return score [S] and its gradient dz [S, Z] at latents z float32 [S, Z]; neither is checked.
+    def ascend(
+        self,
+        z: NDArray[np.float32],
+        *,
+        steps: int,
+        step_size: float,
+        before_step: Callable[[], None],
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+        """Climb the score from latents z by Adam.
+
+        Args:
+            z: float32 [S, Z]; not changed.
+            steps: Steps to take, at least 1.
+            step_size: Adam's.
+            before_step: Called before every step, on several threads; what it raises ends the ascent.
+
+        Returns:
+            The synthetic samples x [S, *input_shape], their scores [S], and the scores before the first step [S].
 
         Raises:
-            DowserError: GRADIENT_REQUIRED.
+            DowserError: GRADIENT_REQUIRED, or NOT_FINITE if a gradient or a score is NaN or infinite.
         """
-        score, dz = self._steps().run(("score", "dz"), {"z": z})
-        return score, dz
+        session = self._steps()
 
-    def render(self, z: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return the synthetic samples x [S, *input_shape] and their score [S] at latents z float32 [S, Z].
+        def climb(part: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+            return _climb(session, part, steps=steps, step_size=step_size, before_step=before_step)
 
-        Raises:
-            DowserError: GRADIENT_REQUIRED, or NOT_FINITE if the latents (so any gradient before) or a score are not.
-        """
-        _require_finite(z, "the latents, and so the classifier's gradient,")
-        x, score = self._steps().run(("x", "score"), {"z": z})
-        _require_finite(score, "the classifier's scores of synthetic samples")
-        return x, score
-
-    def spread(self, work: Callable[[NDArray[np.float32]], _Result], z: NDArray[np.float32]) -> list[_Result]:
-        """Do work on latents in parts, one thread each; return the parts' results in order."""
-        return self._runtime.spread(work, z)
+        # Latents do not know of each other: each thread climbs with its own, and none waits for another's step.
+        parts = self._runtime.spread(climb, z)
+        x, scores, initial_scores = (np.concatenate(each) for each in zip(*parts, strict=True))
+        _require_finite(scores, "the classifier's scores or gradients of synthetic samples")
+        return x, scores, initial_scores
 
     def encode(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return matching features float32 [n, D] of model inputs float32 [n, *input_shape]."""
@@ -110,8 +117,32 @@ class CompiledClassifier:
             if self._step_session is None:
                 on_cpu = self._runtime.device == "cpu"
                 spliced = splice(self._bundle.generator, self._classifier, self._head, for_cpu=on_cpu)
-                self._step_session = self._runtime.session(spliced)
+                self._step_session = self._runtime.session(with_adam(spliced))
             return self._step_session
+
+
+def _climb(
+    session: Session,
+    z: NDArray[np.float32],
+    *,
+    steps: int,
+    step_size: float,
+    before_step: Callable[[], None],
+) -> list[NDArray[np.float32]]:
+    """Return x, scores and initial scores of latents z [S, Z]; scores are NaN where a gradient was not finite."""
+    mean, variance = np.zeros_like(z), np.zeros_like(z)
+    initial_scores = np.empty(0, np.float32)
+    for step in range(1, steps + 1):
+        before_step()
+        rate, epsilon = corrections(step, step_size)
+        inputs = {"z": z, "mean": mean, "variance": variance, "rate": rate, "epsilon": epsilon}
+        z, mean, variance, scores = session.run(("z_next", "mean_next", "variance_next", "score"), inputs)
+        if step == 1:
+            initial_scores = scores
+    inputs = {"z": z, "mean": mean, "variance": variance, "rate": rate, "epsilon": epsilon}
+    x, scores = session.run(("x", "score"), inputs)
+    # A gradient that is not finite stays in the latent from its step on, but need not show in the score.
+    return [x, np.where(np.isfinite(z).all(axis=1), scores, np.float32(np.nan)), initial_scores]
 
 
 def _predicted(logits: NDArray[np.float32]) -> NDArray[np.int64]:

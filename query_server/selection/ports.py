@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,6 @@ Float32 = NDArray[np.float32]
 Int64 = NDArray[np.int64]
 UInt64 = NDArray[np.uint64]
 Mask = NDArray[np.bool_]
-Result = TypeVar("Result")
 
 #: Raises DowserError (CANCELLED or DEADLINE_EXCEEDED) once the caller no longer waits; called between steps.
 Checkpoint = Callable[[str], None]
@@ -32,16 +31,12 @@ class Classifier(Protocol):
         """Return scores [n] and predicted classes [n] of inputs [n, …]."""
 
     def prepare_ascent(self) -> None:
-        """Compile what ``step`` needs, once."""
+        """Compile what ``ascend`` needs, once."""
 
-    def step(self, z: Float32) -> tuple[Float32, Float32]:
-        """Return score [S] and its gradient [S, Z] at latents [S, Z], unchecked."""
-
-    def render(self, z: Float32) -> tuple[Float32, Float32]:
-        """Return synthetic samples [S, …] and their scores [S] at latents [S, Z]; refuses what is not finite."""
-
-    def spread(self, work: Callable[[Float32], Result], z: Float32) -> list[Result]:
-        """Do work on latents [S, Z] in parts, one thread each; return the parts' results in order."""
+    def ascend(
+        self, z: Float32, *, steps: int, step_size: float, before_step: Callable[[], None]
+    ) -> tuple[Float32, Float32, Float32]:
+        """Climb the score from latents [S, Z] by Adam; return samples [S, …], their scores [S] and those before."""
 
     def encode(self, x: Float32) -> Float32:
         """Return matching features [n, D] of inputs [n, …]."""

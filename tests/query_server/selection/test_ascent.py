@@ -1,27 +1,24 @@
-"""The ascent against a classifier whose optimum is known, and against torch's Adam."""
+"""The ascent against a classifier whose optimum is known."""
 
 import numpy as np
 import pytest
-import torch
 
 from query_server.errors import DowserError, Reason, cancelled
 from query_server.selection.ascent import synthesize
 from query_server.selection.values import SynthesisOptions
 
 
-class Bowl:
-    """score(z) = -|z - 1|², highest at z = 1; x is z."""
+class Hill:
+    """score(z) = -|z - 1|², climbed by plain gradient steps; x is z."""
 
     latent_dim = 3
 
-    def step(self, z):
-        return -np.square(z - 1).sum(1), 2 * (1 - z)
-
-    def spread(self, work, z):
-        return [work(part) for part in np.array_split(z, 2)]
-
-    def render(self, z):
-        return z.copy(), -np.square(z - 1).sum(1)
+    def ascend(self, z, *, steps, step_size, before_step):
+        initial = -np.square(z - 1).sum(1)
+        for _ in range(steps):
+            before_step()
+            z = z + step_size * 2 * (1 - z)
+        return z, -np.square(z - 1).sum(1), initial
 
 
 def never(stage):
@@ -30,7 +27,7 @@ def never(stage):
 
 def run(*, latents=5, steps=100, step_size=0.05, seed=0, checkpoint=never):
     return synthesize(
-        Bowl(),
+        Hill(),
         latents=latents,
         options=SynthesisOptions(steps=steps, step_size=step_size),
         rng=np.random.default_rng(seed),
@@ -42,17 +39,6 @@ def test_ascent_reaches_the_optimum():
     made = run(steps=400)
     np.testing.assert_allclose(made.x, 1, atol=0.05)
     assert (made.scores > made.initial_scores).all()
-
-
-def test_ascent_takes_the_same_steps_as_torchs_adam():
-    z = torch.from_numpy(np.random.default_rng(3).standard_normal((5, 3), dtype=np.float32)).requires_grad_()
-    adam = torch.optim.Adam([z], lr=0.05, maximize=True)
-    for _ in range(25):
-        adam.zero_grad()
-        (-(z - 1).square().sum()).backward()
-        adam.step()
-    made = run(steps=25, seed=3)
-    np.testing.assert_allclose(made.x, z.detach().numpy(), atol=1e-5)
 
 
 def test_the_same_seed_makes_the_same_samples():
