@@ -9,17 +9,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from query_server.errors import DowserError
-from query_server.settings import ServeSettings
 from samples.errors import SampleError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status (0 fine, 1 refused, 2 misused)."""
-    arguments = _parser().parse_args(argv)
     try:
+        arguments = _parser().parse_args(argv)
         if arguments.command == "serve":
             return _serve(arguments)
         return _index_build(arguments)
@@ -35,6 +32,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _serve(arguments: argparse.Namespace) -> int:
+    from pydantic import ValidationError
+
+    from query_server.settings import ServeSettings
+
     given = {
         name: value
         for name, value in vars(arguments).items()
@@ -80,6 +81,8 @@ def _index_build(arguments: argparse.Namespace) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
+    from query_server.settings import ServeSettings
+
     parser = argparse.ArgumentParser(prog="dowser-server", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
 

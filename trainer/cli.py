@@ -26,6 +26,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (TrainerError, SampleError) as error:
         print(f"dowser-trainer: error: {error}", file=sys.stderr)
         return 1
+    except ModuleNotFoundError as error:
+        print(
+            f"dowser-trainer: error: {error.name} is not installed; install the trainer with: "
+            'pip install "dowser-al[trainer]"',
+            file=sys.stderr,
+        )
+        return 1
     except KeyboardInterrupt:
         print("dowser-trainer: interrupted; --resume goes on from the last checkpoint", file=sys.stderr)
         return 130
