@@ -8,7 +8,7 @@ from benchmarks.common.campaigns import LabelingTask
 from benchmarks.common.classifiers import TrainingPlan, digits_net
 
 TEST_SIZE = 500
-PLAN = TrainingPlan(build=digits_net, epochs=30, batch_size=16, learning_rate=1e-3)
+PLAN = TrainingPlan(build=digits_net, epochs=60, batch_size=16, learning_rate=1e-3)
 
 
 def load_digits_task() -> LabelingTask:

@@ -181,15 +181,17 @@ class ClassifierStore:
         logits_shape = (info.passes, 2, info.classes) if info.passes else (2, info.classes)
         if info.has_pullback:
             inputs["dlogits"] = np.zeros(logits_shape, np.float32)
+        outputs = {value.name for value in model.graph.output}
+        main = "logits" if "logits" in outputs else "probabilities"
         try:
-            (logits,) = self._runtime.session(model).run(("logits",), inputs)
+            (logits,) = self._runtime.session(model).run((main,), inputs)
         except DowserError:
             raise
         except Exception as error:  # ONNX Runtime raises classes of its own that share no public base
             raise classifier_rejected("DOES_NOT_RUN", f"the classifier does not run: {error}") from None
         if logits.shape != logits_shape:
             raise classifier_rejected(
-                "WRONG_SHAPE", f"the classifier made logits {list(logits.shape)}, not {list(logits_shape)}"
+                "WRONG_SHAPE", f"the classifier made {main} {list(logits.shape)}, not {list(logits_shape)}"
             )
 
     def _path(self, classifier_id: str) -> Path:

@@ -8,7 +8,7 @@ import onnx
 import pytest
 import torch
 
-from graphs import GraphKind, export_pullback
+from graphs import GraphKind, export_forward, export_pullback
 from query_server.acquisition import acquisition_function
 from query_server.errors import DowserError, Reason
 from query_server.models import Bundle, ClassifierStore, Runtime
@@ -128,3 +128,21 @@ def test_a_gradient_that_is_not_finite_is_refused_at_the_end_of_the_ascent(store
             checkpoint=lambda stage: None,
         )
     assert refused.value.reason is Reason.NOT_FINITE
+
+
+def test_a_classifier_that_gives_probabilities_scores_as_its_logits_would(
+    store, bundle, digits, digits_classifier, classifier_bytes
+):
+    softmax = torch.nn.Sequential(digits_classifier, torch.nn.Softmax(dim=1))
+    data = export_forward(
+        softmax, torch.randn(3, 1, 8, 8), kind=GraphKind.CLASSIFIER, probabilities=True
+    ).SerializeToString()
+    info = store.add(data)
+    assert not info.has_pullback
+    x = bundle.preprocessing.to_input(digits.pool[:100])
+    function = acquisition_function("maximum_entropy")
+    expected, _ = store.compiled(store.add(classifier_bytes).id, function).score(x)
+    np.testing.assert_allclose(store.compiled(info.id, function).score(x)[0], expected, atol=1e-4)
+    with pytest.raises(DowserError) as refused:
+        store.compiled(info.id, function).prepare_ascent()
+    assert refused.value.reason is Reason.GRADIENT_REQUIRED
