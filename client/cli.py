@@ -214,7 +214,10 @@ def _parser() -> argparse.ArgumentParser:
 
     add(commands, "pools", _pools, "list the pools of the server")
 
-    campaigns = add_group("campaigns", "list, create, get and delete campaigns")
+    # Without an action, `dowser campaigns` lists, as `dowser pools` does.
+    listing = add(commands, "campaigns", _campaigns_list, "list, create, get and delete campaigns")
+    listing.set_defaults(pool="")
+    campaigns = listing.add_subparsers(metavar="ACTION")
     add(campaigns, "list", _campaigns_list, "list campaigns").add_argument("--pool", default="")
     sub = add(campaigns, "create", _campaigns_create, "create a campaign")
     sub.add_argument("name")

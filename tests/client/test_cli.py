@@ -80,7 +80,7 @@ def test_json_holds_arrays_times_and_no_nan(capsys: pytest.CaptureFixture[str]) 
     [
         [],
         ["nothing"],
-        ["campaigns"],
+        ["classifiers"],
         ["select", "c"],
         ["search"],
         ["search", "--ids", "1", "--features", "f"],
@@ -139,6 +139,7 @@ def test_a_round_by_hand(run, name: str, classifier_bytes: bytes, tmp_path: Path
     campaign = run("campaigns", "get", name)
     assert (campaign["labeled"], campaign["leased"], campaign["rounds"]) == (2, 0, 1)
     assert campaign in run("campaigns", "list")
+    assert campaign in run("campaigns")
 
 
 def test_neighbors_are_searched_by_id_and_by_file(run, digits, tmp_path: Path) -> None:
