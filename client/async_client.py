@@ -157,6 +157,10 @@ class AsyncClient:
             if not token:
                 return
 
+    async def list_leases(self, campaign: Campaign | str) -> NDArray[np.uint64]:
+        """Return the ids handed out and not labeled yet, uint64 [n], ascending."""
+        return await self._send(requests.list_leases(campaign))
+
     # Classifiers
 
     async def upload_classifier(self, model: ModelSource, *, pool: str = "") -> ClassifierInfo:

@@ -156,7 +156,15 @@ def _labels(client: Client, arguments: argparse.Namespace) -> None:
 
 
 def _release(client: Client, arguments: argparse.Namespace) -> None:
-    print_value({"released": client.release_samples(arguments.campaign, arguments.ids)}, arguments.json)
+    ids = client.list_leases(arguments.campaign) if arguments.all else arguments.ids
+    print_value({"released": client.release_samples(arguments.campaign, ids)}, arguments.json)
+
+
+def _leases(client: Client, arguments: argparse.Namespace) -> None:
+    leased = [{"pool_id": pool_id} for pool_id in client.list_leases(arguments.campaign).tolist()]
+    if arguments.json:
+        return print_json(leased)
+    print_table(("pool_id",), leased)
 
 
 def _search(client: Client, arguments: argparse.Namespace) -> None:
@@ -260,7 +268,12 @@ def _parser() -> argparse.ArgumentParser:
 
     sub = add(commands, "release", _release, "give leased samples back unlabeled")
     sub.add_argument("campaign", help="id or name")
-    sub.add_argument("ids", nargs="+", type=int, metavar="ID")
+    which = sub.add_mutually_exclusive_group(required=True)
+    which.add_argument("ids", nargs="*", type=int, metavar="ID", default=[])
+    which.add_argument("--all", action="store_true", help="everything the campaign has leased")
+
+    sub = add(commands, "leases", _leases, "list what was selected and not labeled yet")
+    sub.add_argument("campaign", help="id or name")
 
     sub = add(commands, "search", _search, "find the nearest samples of a pool")
     query = sub.add_mutually_exclusive_group(required=True)

@@ -177,6 +177,10 @@ class Client:
             if not token:
                 return
 
+    def list_leases(self, campaign: Campaign | str) -> NDArray[np.uint64]:
+        """Return the ids handed out and not labeled yet, uint64 [n], ascending."""
+        return self._send(requests.list_leases(campaign))
+
     # Classifiers
 
     def upload_classifier(self, model: ModelSource, *, pool: str = "") -> ClassifierInfo:

@@ -123,6 +123,11 @@ def labels_recorded(reply: selection_pb2.RecordLabelsResponse) -> LabelsRecorded
     return LabelsRecorded(recorded=reply.recorded, labeled=reply.labeled)
 
 
+def leases(reply: campaigns_pb2.ListLeasesResponse) -> NDArray[np.uint64]:
+    """Read the leased ids, uint64 [n], ascending."""
+    return np.fromiter(reply.pool_ids, np.uint64, len(reply.pool_ids))
+
+
 def released(reply: selection_pb2.ReleaseSamplesResponse) -> int:
     """Read how many samples went back."""
     return int(reply.released)

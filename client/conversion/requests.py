@@ -148,6 +148,12 @@ def list_labels(campaign: Campaign | str, *, page_size: int, page_token: str) ->
     return unary("CampaignService/ListLabels", request, campaigns_pb2.ListLabelsResponse, replies.label_page)
 
 
+def list_leases(campaign: Campaign | str) -> Call[NDArray[np.uint64]]:
+    """CampaignService.ListLeases."""
+    request = fields.build(campaigns_pb2.ListLeasesRequest, campaign_id=fields.campaign_id(campaign))
+    return unary("CampaignService/ListLeases", request, campaigns_pb2.ListLeasesResponse, replies.leases)
+
+
 def upload_classifier(model: ModelSource, *, pool: str) -> Call[ClassifierInfo]:
     """ClassifierService.UploadClassifier: a header, then the bytes in chunks."""
     data = fields.model_bytes(model)

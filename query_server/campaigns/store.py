@@ -169,6 +169,15 @@ class CampaignStore:
         with self._lock:
             return self._ledger.labels(self._mirror.find(id_or_name).row.key)
 
+    def leases(self, id_or_name: str) -> npt.NDArray[np.uint64]:
+        """Return the ids handed out and not labeled yet, uint64 [n], ascending.
+
+        Raises:
+            DowserError: CAMPAIGN_NOT_FOUND.
+        """
+        with self._lock:
+            return np.sort(self._ledger.leased_ids(self._mirror.find(id_or_name).row.key))
+
     def record_labels(self, id_or_name: str, labels: Sequence[Label], request: Request) -> Recorded:
         """Record labels, all or none; a leased sample's lease ends. The same label again changes nothing.
 

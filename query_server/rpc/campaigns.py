@@ -56,6 +56,13 @@ class CampaignServicer(campaigns_pb2_grpc.CampaignServiceServicer):
         await self._workers.run(context, lambda _: self._campaigns.delete(request.campaign_id, write))
         return campaigns_pb2.DeleteCampaignResponse()
 
+    async def ListLeases(  # noqa: N802
+        self, request: campaigns_pb2.ListLeasesRequest, context: _Context
+    ) -> campaigns_pb2.ListLeasesResponse:
+        """List a campaign's leases."""
+        ids = await self._workers.run(context, lambda _: self._campaigns.leases(request.campaign_id))
+        return campaigns_pb2.ListLeasesResponse(pool_ids=ids)
+
     async def ListLabels(  # noqa: N802
         self, request: campaigns_pb2.ListLabelsRequest, context: _Context
     ) -> campaigns_pb2.ListLabelsResponse:

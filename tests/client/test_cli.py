@@ -83,6 +83,8 @@ def test_json_holds_arrays_times_and_no_nan(capsys: pytest.CaptureFixture[str]) 
         ["classifiers"],
         ["select", "c"],
         ["search"],
+        ["release", "c"],
+        ["release", "c", "3", "--all"],
         ["search", "--ids", "1", "--features", "f"],
     ],
 )
@@ -134,7 +136,9 @@ def test_a_round_by_hand(run, name: str, classifier_bytes: bytes, tmp_path: Path
     assert len(selection["pool_ids"]) == 4
     first, second, *rest = selection["pool_ids"]
     assert run("label", name, f"{first}=3", f"{second}=5") == {"recorded": 2, "labeled": 2}
-    assert run("release", name, *rest) == {"released": 2}
+    assert run("leases", name) == [{"pool_id": pool_id} for pool_id in sorted(rest)]
+    assert run("release", name, rest[0]) == {"released": 1}
+    assert run("release", name, "--all") == {"released": 1}
     assert [(each["pool_id"], each["label"]) for each in run("labels", name)] == [(first, 3), (second, 5)]
     campaign = run("campaigns", "get", name)
     assert (campaign["labeled"], campaign["leased"], campaign["rounds"]) == (2, 0, 1)

@@ -60,6 +60,11 @@ class CampaignServiceStub:
                 request_serializer=dowser_dot_v1_dot_campaigns__pb2.ListLabelsRequest.SerializeToString,
                 response_deserializer=dowser_dot_v1_dot_campaigns__pb2.ListLabelsResponse.FromString,
                 _registered_method=True)
+        self.ListLeases = channel.unary_unary(
+                '/dowser.v1.CampaignService/ListLeases',
+                request_serializer=dowser_dot_v1_dot_campaigns__pb2.ListLeasesRequest.SerializeToString,
+                response_deserializer=dowser_dot_v1_dot_campaigns__pb2.ListLeasesResponse.FromString,
+                _registered_method=True)
 
 
 class CampaignServiceServicer:
@@ -67,19 +72,22 @@ class CampaignServiceServicer:
     """
 
     def CreateCampaign(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Creates a campaign.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetCampaign(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Describes one campaign.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListCampaigns(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Lists campaigns.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -93,6 +101,13 @@ class CampaignServiceServicer:
 
     def ListLabels(self, request, context):
         """Lists the labels of a campaign in the order they were recorded, a page at a time.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListLeases(self, request, context):
+        """Lists what a campaign has leased: ids handed out and not labeled yet.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -125,6 +140,11 @@ def add_CampaignServiceServicer_to_server(servicer, server):
                     servicer.ListLabels,
                     request_deserializer=dowser_dot_v1_dot_campaigns__pb2.ListLabelsRequest.FromString,
                     response_serializer=dowser_dot_v1_dot_campaigns__pb2.ListLabelsResponse.SerializeToString,
+            ),
+            'ListLeases': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListLeases,
+                    request_deserializer=dowser_dot_v1_dot_campaigns__pb2.ListLeasesRequest.FromString,
+                    response_serializer=dowser_dot_v1_dot_campaigns__pb2.ListLeasesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -263,6 +283,33 @@ class CampaignService:
             '/dowser.v1.CampaignService/ListLabels',
             dowser_dot_v1_dot_campaigns__pb2.ListLabelsRequest.SerializeToString,
             dowser_dot_v1_dot_campaigns__pb2.ListLabelsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListLeases(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dowser.v1.CampaignService/ListLeases',
+            dowser_dot_v1_dot_campaigns__pb2.ListLeasesRequest.SerializeToString,
+            dowser_dot_v1_dot_campaigns__pb2.ListLeasesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -60,7 +60,8 @@ class ClassifierServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetClassifier(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Describes an uploaded classifier.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')

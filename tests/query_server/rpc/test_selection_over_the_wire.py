@@ -107,6 +107,14 @@ def test_the_whole_pool_can_be_drawn_and_no_more(client, campaign, classifier, d
     assert refused.value.metadata["available"] == "0"
 
 
+def test_leases_are_what_was_selected_and_not_labeled(client, campaign, classifier):
+    selection = client.select_samples(campaign, classifier=classifier, budget=10)
+    client.record_labels(campaign, {int(pool_id): 1 for pool_id in selection.pool_ids[:3]})
+    assert client.list_leases(campaign).tolist() == sorted(selection.pool_ids[3:].tolist())
+    client.release_samples(campaign, client.list_leases(campaign))
+    assert client.list_leases(campaign).tolist() == []
+
+
 def test_released_samples_can_be_selected_again(client, campaign, classifier):
     first = client.select_samples(campaign, classifier=classifier, budget=10, strategy=Exhaustive())
     client.release_samples(campaign, first.pool_ids)
