@@ -23,7 +23,7 @@ class CampaignServicer(campaigns_pb2_grpc.CampaignServiceServicer):
         self._pool_name = pool_name
         self._workers = workers
 
-    async def CreateCampaign(  # noqa: N802 - the method names are the API's
+    async def CreateCampaign(
         self, request: campaigns_pb2.CreateCampaignRequest, context: _Context
     ) -> campaigns_pb2.CreateCampaignResponse:
         """Create a campaign."""
@@ -34,21 +34,21 @@ class CampaignServicer(campaigns_pb2_grpc.CampaignServiceServicer):
         )
         return campaigns_pb2.CreateCampaignResponse(campaign=convert.campaign(info))
 
-    async def GetCampaign(  # noqa: N802
+    async def GetCampaign(
         self, request: campaigns_pb2.GetCampaignRequest, context: _Context
     ) -> campaigns_pb2.GetCampaignResponse:
         """Describe a campaign."""
         info = await self._workers.run(context, lambda _: self._campaigns.get(request.campaign_id))
         return campaigns_pb2.GetCampaignResponse(campaign=convert.campaign(info))
 
-    async def ListCampaigns(  # noqa: N802
+    async def ListCampaigns(
         self, request: campaigns_pb2.ListCampaignsRequest, context: _Context
     ) -> campaigns_pb2.ListCampaignsResponse:
         """List the campaigns."""
         infos = await self._workers.run(context, lambda _: self._campaigns.list(request.pool))
         return campaigns_pb2.ListCampaignsResponse(campaigns=[convert.campaign(info) for info in infos])
 
-    async def DeleteCampaign(  # noqa: N802
+    async def DeleteCampaign(
         self, request: campaigns_pb2.DeleteCampaignRequest, context: _Context
     ) -> campaigns_pb2.DeleteCampaignResponse:
         """Delete a campaign."""
@@ -56,14 +56,14 @@ class CampaignServicer(campaigns_pb2_grpc.CampaignServiceServicer):
         await self._workers.run(context, lambda _: self._campaigns.delete(request.campaign_id, write))
         return campaigns_pb2.DeleteCampaignResponse()
 
-    async def ListLeases(  # noqa: N802
+    async def ListLeases(
         self, request: campaigns_pb2.ListLeasesRequest, context: _Context
     ) -> campaigns_pb2.ListLeasesResponse:
         """List a campaign's leases."""
         ids = await self._workers.run(context, lambda _: self._campaigns.leases(request.campaign_id))
         return campaigns_pb2.ListLeasesResponse(pool_ids=ids)
 
-    async def ListLabels(  # noqa: N802
+    async def ListLabels(
         self, request: campaigns_pb2.ListLabelsRequest, context: _Context
     ) -> campaigns_pb2.ListLabelsResponse:
         """List a campaign's labels."""

@@ -25,7 +25,7 @@ class ClassifierServicer(classifiers_pb2_grpc.ClassifierServiceServicer):
         self._pool_name = pool_name
         self._workers = workers
 
-    async def UploadClassifier(  # noqa: N802 - the method names are the API's
+    async def UploadClassifier(
         self, request: AsyncIterator[classifiers_pb2.UploadClassifierRequest], context: _Context
     ) -> classifiers_pb2.UploadClassifierResponse:
         """Receive, check and keep a classifier."""
@@ -33,7 +33,7 @@ class ClassifierServicer(classifiers_pb2_grpc.ClassifierServiceServicer):
         info = await self._workers.run(context, lambda _: self._classifiers.add(data))
         return classifiers_pb2.UploadClassifierResponse(classifier=convert.classifier(info))
 
-    async def GetClassifier(  # noqa: N802
+    async def GetClassifier(
         self, request: classifiers_pb2.GetClassifierRequest, context: _Context
     ) -> classifiers_pb2.GetClassifierResponse:
         """Describe a classifier."""

@@ -126,12 +126,11 @@ def synthesis_options(message: selection_pb2.SynthesisOptions) -> SynthesisOptio
     Raises:
         DowserError: INVALID_ARGUMENT.
     """
-    given = {
-        "latents": message.latents,
-        "steps": message.steps,
-        "step_size": message.step_size,
-    }
-    return SynthesisOptions(**{name: value for name, value in given.items() if value})  # type: ignore[arg-type]
+    return SynthesisOptions(
+        latents=message.latents,
+        steps=message.steps or SynthesisOptions.steps,
+        step_size=message.step_size or SynthesisOptions.step_size,
+    )
 
 
 def _strategy(message: selection_pb2.SelectSamplesRequest) -> Strategy:

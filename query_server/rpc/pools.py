@@ -31,27 +31,27 @@ class PoolServicer(pools_pb2_grpc.PoolServiceServicer):
         self._campaigns = campaigns
         self._workers = workers
 
-    async def ListPools(  # noqa: N802 - the method names are the API's
+    async def ListPools(
         self, request: pools_pb2.ListPoolsRequest, context: _Context
     ) -> pools_pb2.ListPoolsResponse:
         """List the pools."""
         return pools_pb2.ListPoolsResponse(pools=[self._describe()])
 
-    async def GetPool(  # noqa: N802
+    async def GetPool(
         self, request: pools_pb2.GetPoolRequest, context: _Context
     ) -> pools_pb2.GetPoolResponse:
         """Describe the pool."""
         self._require(request.pool)
         return pools_pb2.GetPoolResponse(pool=self._describe())
 
-    async def GetSamples(  # noqa: N802
+    async def GetSamples(
         self, request: pools_pb2.GetSamplesRequest, context: _Context
     ) -> pools_pb2.GetSamplesResponse:
         """Return raw samples."""
         self._require(request.pool)
         return await self._workers.run(context, lambda _: self._samples(request))
 
-    async def SearchNeighbors(  # noqa: N802
+    async def SearchNeighbors(
         self, request: pools_pb2.SearchNeighborsRequest, context: _Context
     ) -> pools_pb2.SearchNeighborsResponse:
         """Search the index."""

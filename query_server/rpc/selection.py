@@ -28,7 +28,7 @@ class SelectionServicer(selection_pb2_grpc.SelectionServiceServicer):
         self._campaigns = campaigns
         self._workers = workers
 
-    async def SelectSamples(  # noqa: N802 - the method names are the API's
+    async def SelectSamples(
         self, request: selection_pb2.SelectSamplesRequest, context: _Context
     ) -> selection_pb2.SelectSamplesResponse:
         """Pick samples and lease them."""
@@ -36,7 +36,7 @@ class SelectionServicer(selection_pb2_grpc.SelectionServiceServicer):
         answer = await self._workers.run(context, lambda waiting: self._select(request, write, waiting))
         return selection_pb2.SelectSamplesResponse.FromString(answer)
 
-    async def RecordLabels(  # noqa: N802
+    async def RecordLabels(
         self, request: selection_pb2.RecordLabelsRequest, context: _Context
     ) -> selection_pb2.RecordLabelsResponse:
         """Record labels."""
@@ -51,7 +51,7 @@ class SelectionServicer(selection_pb2_grpc.SelectionServiceServicer):
         )
         return selection_pb2.RecordLabelsResponse(recorded=outcome.recorded, labeled=outcome.labeled)
 
-    async def ReleaseSamples(  # noqa: N802
+    async def ReleaseSamples(
         self, request: selection_pb2.ReleaseSamplesRequest, context: _Context
     ) -> selection_pb2.ReleaseSamplesResponse:
         """Release leases."""
@@ -62,7 +62,7 @@ class SelectionServicer(selection_pb2_grpc.SelectionServiceServicer):
         )
         return selection_pb2.ReleaseSamplesResponse(released=released)
 
-    async def SynthesizeSamples(  # noqa: N802
+    async def SynthesizeSamples(
         self, request: selection_pb2.SynthesizeSamplesRequest, context: _Context
     ) -> selection_pb2.SynthesizeSamplesResponse:
         """Synthesize samples."""
