@@ -20,9 +20,12 @@ if TYPE_CHECKING:
 Example: TypeAlias = "Sequence[int] | NDArray[Any] | torch.Tensor"
 """What shows the input: the shape of one x without the batch (`pool.input_shape`), or a batch of inputs."""
 
+Network: TypeAlias = "torch.nn.Module | Sequence[torch.nn.Module]"
+"""A classifier, or the members of an ensemble of them."""
+
 
 def export_classifier(
-    module: torch.nn.Module,
+    module: Network,
     example: Example,
     *,
     passes: int | None = None,
@@ -34,7 +37,8 @@ def export_classifier(
 
     Args:
         module: Maps x [B, *input_shape] to logits [B, C], or to (logits, embedding [B, E]). It is exported as
-            in eval mode and keeps its own. Logits [T, B, C] make it stochastic, an ensemble say.
+            in eval mode and keeps its own. Several modules (a list, or a `torch.nn.ModuleList`) are a deep
+            ensemble with logits [T, B, C], one pass a member. Ensembles and passes leave embeddings out.
         example: The shape of one input x (`pool.input_shape`), or a batch of real inputs.
         passes: Keep dropout on, as T fixed masks (Monte Carlo dropout); None is the plain eval mode.
         preprocess: Applied in front, where the network wants another range or size than the pool's x.
@@ -46,7 +50,7 @@ def export_classifier(
 
     Raises:
         graphs.GraphError: The module has a layer that cannot be differentiated here; it is named.
-        ValueError: There are passes but no dropout.
+        ValueError: There are passes but no dropout, passes of an ensemble, or an ensemble of fewer than 2.
         MissingExtraError: The packages for exporting are not installed.
     """
     exporter = ClassifierExporter(example, passes=passes, preprocess=preprocess, seed=seed, metadata=metadata)
@@ -79,9 +83,10 @@ class ClassifierExporter:
         self._previous: onnx.ModelProto | None = None
         self.refreshed = False  # whether the last export only renewed the weights
 
-    def __call__(self, module: torch.nn.Module) -> bytes:
-        """Return the ONNX graph of a module; raises what `export_classifier` does."""
+    def __call__(self, module: Network) -> bytes:
+        """Return the ONNX graph of a module or an ensemble; raises what `export_classifier` does."""
         graphs = _require_graphs()
+        module = self._single(module)
         example = _as_tensor(self._example, module)
         whole = self._whole(module, example)
         model: onnx.ModelProto | None = None
@@ -97,6 +102,17 @@ class ClassifierExporter:
             )
         self._previous = model
         return model.SerializeToString()
+
+    def _single(self, module: Network) -> torch.nn.Module:
+        """Make the members of an ensemble one module."""
+        import torch
+
+        if isinstance(module, torch.nn.Module) and not isinstance(module, torch.nn.ModuleList):
+            return module
+        if self._passes is not None:
+            raise ValueError("an ensemble makes one pass a member; export it without passes")
+        ensemble: torch.nn.Module = _require_graphs().Ensemble(module)
+        return ensemble
 
     def _whole(self, module: torch.nn.Module, example: torch.Tensor) -> torch.nn.Module:
         """Put the preprocessing in front and fix the dropout masks."""

@@ -73,13 +73,14 @@ class ActiveLearner:
     Args:
         client: A connected client.
         campaign: A campaign, its id, or a name; a name that does not exist yet is created.
-        train: Given all ids uint64 [L] and labels int64 [L] so far, returns a classifier: a torch module, or
-            ONNX as bytes, path or `onnx.ModelProto`.
+        train: Given all ids uint64 [L] and labels int64 [L] so far, returns a classifier: a torch module, a list
+            of them (a deep ensemble), or ONNX as bytes, path or `onnx.ModelProto`.
         oracle: Given ids uint64 [b], returns their labels int [b].
         budget: Samples selected a round.
         strategy: How they are chosen. `Random` needs no classifier: nothing is exported or uploaded.
         acquisition: What counts as informative.
-        export: Turns a torch module into ONNX bytes; None means `ClassifierExporter(pool.input_shape)`.
+        export: Turns a torch module into ONNX bytes; None means `ClassifierExporter(pool.input_shape)`. Give one with
+            `passes` for Monte Carlo dropout.
         stop: Asked after every round.
         max_labels: Stop once the campaign has this many labels; the last round is cut to fit. Without `stop`
             and `max_labels` the loop ends when the pool is labeled.

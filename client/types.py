@@ -34,7 +34,10 @@ ModelSource: TypeAlias = bytes | Path | SupportsSerialize
 
 
 class Acquisition(StrEnum):
-    """How informative a sample is to the current classifier; higher is always more informative."""
+    """How informative a sample is to the current classifier; higher is always more informative.
+
+    Where the classifier is stochastic, the functions of one distribution score the mean over its passes.
+    """
 
     MAXIMUM_ENTROPY = "maximum_entropy"
     """Shannon entropy of the predicted distribution, in nats."""
@@ -44,6 +47,12 @@ class Acquisition(StrEnum):
     """One minus the gap between the two largest class probabilities."""
     MINIMUM_DISTANCE = "minimum_distance"
     """Minus the gap between the two largest logits."""
+    VARIATION_RATIO = "variation_ratio"
+    """One minus the share of stochastic passes that predict the modal class; needs a stochastic classifier."""
+    BALD = "bald"
+    """Mutual information of label and weights over the stochastic passes, in nats; needs a stochastic classifier."""
+    MEAN_STANDARD_DEVIATION = "mean_standard_deviation"
+    """Spread of the passes' probabilities, averaged over classes; needs a stochastic classifier."""
 
 
 class CandidateSource(StrEnum):

@@ -23,12 +23,20 @@ from graphs.policy import Limits, load_untrusted
 from graphs.splice import forward, forward_only, generator_forward, splice
 
 if TYPE_CHECKING:
-    from graphs.export import FixedMaskDropout, export_forward, export_pullback, fix_dropout, refresh
+    from graphs.export import (
+        Ensemble,
+        FixedMaskDropout,
+        export_forward,
+        export_pullback,
+        fix_dropout,
+        refresh,
+    )
 
 __all__ = [
     "CONTRACT",
     "OPSET",
     "SIGNATURES",
+    "Ensemble",
     "FixedMaskDropout",
     "GraphError",
     "GraphErrorCode",
@@ -48,7 +56,9 @@ __all__ = [
     "splice",
 ]
 
-_NEED_TORCH = frozenset({"FixedMaskDropout", "export_forward", "export_pullback", "fix_dropout", "refresh"})
+_NEED_TORCH = frozenset(
+    {"Ensemble", "FixedMaskDropout", "export_forward", "export_pullback", "fix_dropout", "refresh"}
+)
 
 
 def __getattr__(name: str) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -85,8 +86,14 @@ def train_digits_classifier(digits: Digits, *, labels: int = 150, seed: int = 0)
 
 
 @pytest.fixture(scope="session")
-def digits_classifier(digits: Digits):
-    return train_digits_classifier(digits)
+def train_classifier(digits: Digits):
+    """`train_digits_classifier` on the digits, for tests that need classifiers of their own."""
+    return partial(train_digits_classifier, digits)
+
+
+@pytest.fixture(scope="session")
+def digits_classifier(train_classifier):
+    return train_classifier()
 
 
 @pytest.fixture(scope="session")

@@ -60,7 +60,8 @@ class StochasticClassifier(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Repeat the batch T times, run, and split the passes: logits [T, B, C]."""
         repeated = x.unsqueeze(0).expand(self.passes, *x.shape).reshape(-1, *x.shape[1:])  # [T * B, ...]
-        logits = self.network(repeated)
+        result = self.network(repeated)
+        logits = result[0] if isinstance(result, tuple) else result
         return torch.reshape(logits, (self.passes, -1, logits.shape[-1]))
 
 
@@ -68,8 +69,8 @@ def fix_dropout(module: nn.Module, passes: int, seed: int, example: Tensor) -> S
     """Replace the dropout layers of a copy of a classifier by fixed masks.
 
     Args:
-        module: Classifier x [B, ...] -> logits [B, C] with nn.Dropout layers (1d, 2d, 3d and alpha dropout
-            count as channel dropout); not changed.
+        module: Classifier x [B, ...] -> logits [B, C], or (logits, embedding), whose embedding is left out. It
+            has nn.Dropout layers (1d, 2d, 3d and alpha dropout count as channel dropout); not changed.
         passes: Number of passes T.
         seed: Seed of all masks.
         example: float32 [B, ...], one sample or more, to find the masks' shapes.

@@ -2,14 +2,15 @@ r"""Minimum distance: minus the distance to the decision boundary, :math:`-(l_1 
 
 ASAL (ICLR 2019 submission), equation 1: with one logit :math:`l = w^\top\phi(x) + b` (hinge loss) it is
 :math:`-|l|`; with more classes it is the distance to the nearest boundary between two classes, one against one.
-The gradient is -1 at the largest logit and +1 at the second.
+The gradient is -1 at the largest logit and +1 at the second. Of a stochastic classifier it takes the mean logits.
 """
 
-from query_server.acquisition.function import AcquisitionFunction
+from query_server.acquisition.function import AcquisitionFunction, Reads
 
 MINIMUM_DISTANCE = AcquisitionFunction(
     name="minimum_distance",
     unit="logit",
+    reads=Reads.MEAN_LOGITS,
     body="""
     classes = Constant <value = int64[1] {1}> ()
     two = Constant <value = int64[1] {2}> ()

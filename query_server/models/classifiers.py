@@ -20,7 +20,6 @@ import onnx
 from graphs import GraphError, GraphInfo, GraphKind, Limits, check, load_untrusted
 from query_server.errors import (
     DowserError,
-    acquisition_unsupported,
     classifier_mismatch,
     classifier_not_found,
     classifier_rejected,
@@ -65,8 +64,8 @@ class ScoreFunction(Protocol):
     def name(self) -> str:
         """The name used in requests."""
 
-    def head(self, classes: int) -> onnx.ModelProto:
-        """Build the head for a classifier with that many logits."""
+    def head(self, classes: int, passes: int) -> onnx.ModelProto:
+        """Build the head for a classifier with that many logits and stochastic passes (0 when deterministic)."""
 
 
 class ClassifierStore:
@@ -132,20 +131,14 @@ class ClassifierStore:
             DowserError: CLASSIFIER_NOT_FOUND, ACQUISITION_UNSUPPORTED.
         """
         model, info = self._load(classifier_id)
-        if info.passes:
-            raise acquisition_unsupported(
-                function.name,
-                f"the classifier makes {info.passes} stochastic passes and the function scores one; "
-                "export the classifier without passes",
-                metadata={"passes": str(info.passes)},
-            )
 
         def compile_it() -> CompiledClassifier:
             return CompiledClassifier(
                 classifier_id=classifier_id,
                 classifier=model,
                 has_pullback=info.has_pullback,
-                head=function.head(info.classes),
+                head=function.head(info.classes, info.passes),
+                passes=info.passes,
                 bundle=self._bundle,
                 runtime=self._runtime,
             )

@@ -23,7 +23,8 @@ class CompiledClassifier:
         classifier_id: For error messages.
         classifier: The uploaded graph, checked.
         has_pullback: Whether it carries its gradient.
-        head: The acquisition head for its number of classes.
+        head: The acquisition head for its number of classes and passes.
+        passes: Its stochastic passes T; 0 when deterministic.
         bundle: Whose generator the gradient is pulled back through.
         runtime: Makes the sessions.
     """
@@ -35,6 +36,7 @@ class CompiledClassifier:
         classifier: onnx.ModelProto,
         has_pullback: bool,
         head: onnx.ModelProto,
+        passes: int,
         bundle: Bundle,
         runtime: Runtime,
     ) -> None:
@@ -43,6 +45,7 @@ class CompiledClassifier:
         self._classifier = classifier
         self._has_pullback = has_pullback
         self._head = head
+        self._passes = passes
         self._bundle = bundle
         self._runtime = runtime
         self._score_session = runtime.session(forward(classifier, head))
@@ -56,12 +59,20 @@ class CompiledClassifier:
             x: float32 [n, *input_shape].
 
         Returns:
-            The scores float32 [n] and the predicted classes int64 [n].
+            The scores float32 [n] and the predicted classes int64 [n]: the most probable ones of the mean distribution
+            where the classifier is stochastic.
 
         Raises:
             DowserError: NOT_FINITE if a score is NaN or infinite.
         """
-        logits, scores = self._runtime.run_spread(self._score_session, ("logits", "score"), "x", x)
+        logits, scores = self._runtime.run_spread(
+            self._score_session,
+            ("logits", "score"),
+            "x",
+            x,
+            batch_axes=(1, 0) if self._passes else (0, 0),
+            repeats=max(1, self._passes),
+        )
         _require_finite(scores, "the classifier's scores of real samples")
         return scores, _predicted(logits)
 
@@ -146,8 +157,12 @@ def _climb(
 
 
 def _predicted(logits: NDArray[np.float32]) -> NDArray[np.int64]:
-    if logits.shape[1] == 1:
-        return (logits[:, 0] > 0).astype(np.int64)
+    """Return the most probable classes [n] of logits [n, C], or of the mean distribution of logits [T, n, C]."""
+    if logits.shape[-1] == 1:
+        logits = np.concatenate((np.zeros_like(logits), logits), axis=-1)
+    if logits.ndim == 3:
+        p = np.exp(logits - logits.max(axis=2, keepdims=True))
+        logits = (p / p.sum(axis=2, keepdims=True)).mean(axis=0)
     return np.asarray(logits.argmax(axis=1), np.int64)
 
 

@@ -102,7 +102,14 @@ class Runtime:
         return [result for result, _ in done]
 
     def run_spread(
-        self, session: Session, outputs: Sequence[str], name: str, values: NDArray[Any]
+        self,
+        session: Session,
+        outputs: Sequence[str],
+        name: str,
+        values: NDArray[Any],
+        *,
+        batch_axes: Sequence[int] | None = None,
+        repeats: int = 1,
     ) -> list[NDArray[Any]]:
         """Run a graph of one input over a batch in parts; return the named outputs of the whole batch.
 
@@ -111,13 +118,19 @@ class Runtime:
             outputs: Names of outputs [B, ...].
             name: The input.
             values: The batch [B, ...], B at least 1.
+            batch_axes: Where B stands in each output; None means first in all.
+            repeats: How often the graph repeats the batch inside (stochastic passes); fewer rows are run at a time.
         """
+        rows = max(1, _RUN_ROWS // repeats)
 
         def run(part: NDArray[Any]) -> list[list[NDArray[Any]]]:
-            return [session.run(outputs, {name: rows}) for rows in _cut(part, -(-len(part) // _RUN_ROWS))]
+            return [session.run(outputs, {name: some}) for some in _cut(part, -(-len(part) // rows))]
 
         runs = [results for part in self.spread(run, values) for results in part]
-        return [np.concatenate(each) for each in zip(*runs, strict=True)]
+        axes = batch_axes if batch_axes is not None else [0] * len(outputs)
+        return [
+            np.concatenate(each, axis=axis) for each, axis in zip(zip(*runs, strict=True), axes, strict=True)
+        ]
 
     def close(self) -> None:
         """End the threads."""

@@ -113,6 +113,49 @@ def test_passes_without_dropout_are_refused() -> None:
         export_classifier(network(), (6,), passes=3)
 
 
+def test_passes_of_a_module_with_an_embedding_leave_it_out() -> None:
+    class Embedding(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body, self.head = network(dropout=0.5), torch.nn.Linear(4, 3)
+
+        def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            embedding = self.body(x)
+            return self.head(embedding), embedding
+
+    logits, _ = run(export_classifier(Embedding(), (6,), passes=2), samples(), np.ones((2, 3, 3), np.float32))
+    assert logits.shape == (2, 3, 3)
+
+
+@pytest.mark.parametrize("kind", [list, torch.nn.ModuleList])
+def test_a_sequence_of_modules_is_an_ensemble_with_a_pass_a_member(kind) -> None:
+    members = kind([network(seed=seed, hidden=hidden) for seed, hidden in ((0, 12), (1, 12), (2, 9))])
+    x, dlogits = samples(5), np.random.default_rng(1).normal(size=(3, 5, 4)).astype(np.float32)
+    inputs = torch.from_numpy(x).requires_grad_()
+    logits = torch.stack([member(inputs) for member in members])
+    (expected,) = torch.autograd.grad(logits, inputs, torch.from_numpy(dlogits))
+    got_logits, got = run(export_classifier(members, (6,)), x, dlogits)
+    np.testing.assert_allclose(got_logits, logits.detach().numpy(), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(got, expected.numpy(), rtol=1e-4, atol=1e-6)
+
+
+def test_a_retrained_ensemble_only_renews_its_weights() -> None:
+    exporter = ClassifierExporter((6,))
+    exporter([network(seed=0), network(seed=1)])
+    retrained = [network(seed=2), network(seed=3)]
+    logits, _ = run(exporter(retrained), samples(), np.zeros((2, 3, 4), np.float32))
+    assert exporter.refreshed
+    expected = torch.stack([member(torch.from_numpy(samples())) for member in retrained]).detach().numpy()
+    np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_an_ensemble_of_one_or_with_passes_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least 2 members"):
+        export_classifier([network()], (6,))
+    with pytest.raises(ValueError, match="without passes"):
+        export_classifier([network(dropout=0.5), network(dropout=0.5)], (6,), passes=3)
+
+
 def test_a_missing_extra_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnxscript", None)
     with pytest.raises(MissingExtraError, match=r'pip install "dowser-al\[export\]"'):

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1b\x64owser/v1/acquisition.proto\x12\tdowser.v1*\xdc\x01\n\x13\x41\x63quisitionFunction\x12$\n ACQUISITION_FUNCTION_UNSPECIFIED\x10\x00\x12(\n$ACQUISITION_FUNCTION_MAXIMUM_ENTROPY\x10\x01\x12)\n%ACQUISITION_FUNCTION_LEAST_CONFIDENCE\x10\x02\x12\x1f\n\x1b\x41\x43QUISITION_FUNCTION_MARGIN\x10\x03\x12)\n%ACQUISITION_FUNCTION_MINIMUM_DISTANCE\x10\x04*\x91\x01\n\x0f\x43\x61ndidateSource\x12 \n\x1c\x43\x41NDIDATE_SOURCE_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x43\x41NDIDATE_SOURCE_SYNTHESIS\x10\x01\x12\x1b\n\x17\x43\x41NDIDATE_SOURCE_RANDOM\x10\x02\x12\x1f\n\x1b\x43\x41NDIDATE_SOURCE_EXHAUSTIVE\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1b\x64owser/v1/acquisition.proto\x12\tdowser.v1*\xd7\x02\n\x13\x41\x63quisitionFunction\x12$\n ACQUISITION_FUNCTION_UNSPECIFIED\x10\x00\x12(\n$ACQUISITION_FUNCTION_MAXIMUM_ENTROPY\x10\x01\x12)\n%ACQUISITION_FUNCTION_LEAST_CONFIDENCE\x10\x02\x12\x1f\n\x1b\x41\x43QUISITION_FUNCTION_MARGIN\x10\x03\x12)\n%ACQUISITION_FUNCTION_MINIMUM_DISTANCE\x10\x04\x12(\n$ACQUISITION_FUNCTION_VARIATION_RATIO\x10\x05\x12\x1d\n\x19\x41\x43QUISITION_FUNCTION_BALD\x10\x06\x12\x30\n,ACQUISITION_FUNCTION_MEAN_STANDARD_DEVIATION\x10\x07*\x91\x01\n\x0f\x43\x61ndidateSource\x12 \n\x1c\x43\x41NDIDATE_SOURCE_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x43\x41NDIDATE_SOURCE_SYNTHESIS\x10\x01\x12\x1b\n\x17\x43\x41NDIDATE_SOURCE_RANDOM\x10\x02\x12\x1f\n\x1b\x43\x41NDIDATE_SOURCE_EXHAUSTIVE\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,7 +32,7 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'dowser.v1.acquisition_pb2',
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ACQUISITIONFUNCTION']._serialized_start=43
-  _globals['_ACQUISITIONFUNCTION']._serialized_end=263
-  _globals['_CANDIDATESOURCE']._serialized_start=266
-  _globals['_CANDIDATESOURCE']._serialized_end=411
+  _globals['_ACQUISITIONFUNCTION']._serialized_end=386
+  _globals['_CANDIDATESOURCE']._serialized_start=389
+  _globals['_CANDIDATESOURCE']._serialized_end=534
 # @@protoc_insertion_point(module_scope)

@@ -11,6 +11,9 @@ class AcquisitionFunction(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ACQUISITION_FUNCTION_LEAST_CONFIDENCE: _ClassVar[AcquisitionFunction]
     ACQUISITION_FUNCTION_MARGIN: _ClassVar[AcquisitionFunction]
     ACQUISITION_FUNCTION_MINIMUM_DISTANCE: _ClassVar[AcquisitionFunction]
+    ACQUISITION_FUNCTION_VARIATION_RATIO: _ClassVar[AcquisitionFunction]
+    ACQUISITION_FUNCTION_BALD: _ClassVar[AcquisitionFunction]
+    ACQUISITION_FUNCTION_MEAN_STANDARD_DEVIATION: _ClassVar[AcquisitionFunction]
 
 class CandidateSource(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -23,6 +26,9 @@ ACQUISITION_FUNCTION_MAXIMUM_ENTROPY: AcquisitionFunction
 ACQUISITION_FUNCTION_LEAST_CONFIDENCE: AcquisitionFunction
 ACQUISITION_FUNCTION_MARGIN: AcquisitionFunction
 ACQUISITION_FUNCTION_MINIMUM_DISTANCE: AcquisitionFunction
+ACQUISITION_FUNCTION_VARIATION_RATIO: AcquisitionFunction
+ACQUISITION_FUNCTION_BALD: AcquisitionFunction
+ACQUISITION_FUNCTION_MEAN_STANDARD_DEVIATION: AcquisitionFunction
 CANDIDATE_SOURCE_UNSPECIFIED: CandidateSource
 CANDIDATE_SOURCE_SYNTHESIS: CandidateSource
 CANDIDATE_SOURCE_RANDOM: CandidateSource

@@ -8,6 +8,7 @@ import onnx
 import pytest
 import torch
 
+from client import export_classifier
 from graphs import GraphKind, export_forward, export_pullback
 from query_server.acquisition import acquisition_function
 from query_server.errors import DowserError, Reason
@@ -146,3 +147,38 @@ def test_a_classifier_that_gives_probabilities_scores_as_its_logits_would(
     with pytest.raises(DowserError) as refused:
         store.compiled(info.id, function).prepare_ascent()
     assert refused.value.reason is Reason.GRADIENT_REQUIRED
+
+
+def test_a_stochastic_classifier_is_scored_over_all_its_passes(store, bundle, digits):
+    torch.manual_seed(0)
+    members = [torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 10)) for _ in range(3)]
+    info = store.add(export_classifier(members, (1, 8, 8)))
+    assert (info.passes, info.classes) == (3, 10)
+    x = bundle.preprocessing.to_input(digits.pool)  # more rows than one run takes, on every thread
+    with torch.no_grad():
+        p = torch.stack([member(torch.from_numpy(x)) for member in members]).softmax(2)
+    mean = p.mean(0)
+    scores, predicted = store.compiled(info.id, acquisition_function("maximum_entropy")).score(x)
+    np.testing.assert_allclose(scores, -(mean * mean.log()).sum(1).numpy(), atol=1e-5)
+    np.testing.assert_array_equal(predicted, mean.argmax(1).numpy())
+
+    z = np.random.default_rng(0).standard_normal((6, bundle.latent_dim), dtype=np.float32)
+    compiled = store.compiled(info.id, acquisition_function("bald"))
+    x, after, before = compiled.ascend(z, steps=40, step_size=0.05, before_step=lambda: None)
+    np.testing.assert_allclose(after, compiled.score(x)[0], atol=1e-5)
+    assert (after > before).mean() > 0.8
+
+
+def test_the_predicted_class_of_one_stochastic_logit_is_the_likelier_on_average(store, bundle, digits):
+    class Two(torch.nn.Module):
+        """Two passes of one logit: one sure of class 1 for every x, one a little against it."""
+
+        def forward(self, x):
+            flat = x.flatten(1).sum(1, keepdim=True) * 0
+            return torch.stack([flat + 3, flat - 4])  # mean logit -0.5, mean probability 0.485
+
+    info = store.add(export_classifier(Two(), (1, 8, 8)))
+    _, predicted = store.compiled(info.id, acquisition_function("bald")).score(
+        bundle.preprocessing.to_input(digits.pool[:5])
+    )
+    assert predicted.tolist() == [0] * 5
