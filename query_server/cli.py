@@ -14,7 +14,7 @@ from samples.errors import SampleError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit status (0 fine, 1 refused, 2 misused)."""
+    """Run the command; returns the exit status (0 fine, 1 refused, 2 misused, 130 interrupted)."""
     try:
         arguments = _parser().parse_args(argv)
         if arguments.command == "serve":
@@ -23,12 +23,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (DowserError, SampleError) as error:
         print(f"dowser-server: {error}", file=sys.stderr)
         return 1
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         print(
-            f'dowser-server: {error}; install the server with: pip install "dowser-al[server]"',
+            f"dowser-server: {error.name} is not installed; install the server with: "
+            'pip install "dowser-al[server]", or "dowser-al[gpu]" for a GPU',
             file=sys.stderr,
         )
         return 1
+    except KeyboardInterrupt:
+        print(
+            "dowser-server: interrupted; an index build goes on where it was when run again", file=sys.stderr
+        )
+        return 130
 
 
 def _serve(arguments: argparse.Namespace) -> int:

@@ -14,6 +14,7 @@ from google.protobuf import json_format
 from dowser.v1 import bundle_pb2, index_pb2
 from query_server.errors import corrupt_file
 
+_WRITING = ".writing-"
 _Manifest = TypeVar("_Manifest", bundle_pb2.BundleManifest, index_pb2.IndexManifest)
 
 
@@ -78,12 +79,18 @@ def sha256_of(path: Path) -> str:
 
 def write_durably(path: Path, data: bytes) -> None:
     """Write a file so that after a crash it is whole and on disk, or not there."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".writing-", delete=False) as file:
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=_WRITING, delete=False) as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
     Path(file.name).replace(path)
     sync(path.parent)
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove what a crash in the middle of ``write_durably`` left in a folder."""
+    for path in folder.glob(f"{_WRITING}*"):
+        path.unlink(missing_ok=True)
 
 
 def sync(path: Path) -> None:

@@ -24,7 +24,7 @@ from query_server.errors import (
     classifier_not_found,
     classifier_rejected,
 )
-from query_server.files import write_durably
+from query_server.files import remove_unfinished, write_durably
 from query_server.models.bundle import Bundle
 from query_server.models.cache import Cache
 from query_server.models.compiled import CompiledClassifier
@@ -91,6 +91,7 @@ class ClassifierStore:
         max_compiled: int = 8,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
+        remove_unfinished(folder)
         self._folder = folder
         self._bundle = bundle
         self._runtime = runtime

@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from query_server import errors
-from query_server.files import write_durably
+from query_server.files import remove_unfinished, write_durably
 from query_server.pool.manifest import FEATURES, POOL_IDS, SAMPLES
 from samples.preprocess import Preprocessing
 from samples.sources import SampleSource
@@ -149,6 +149,7 @@ def remove_build_files(directory: Path) -> None:
     """Remove what belonged to the build only from a finished index."""
     for name in (_PROGRESS, _LOCK):
         (directory / name).unlink(missing_ok=True)
+    remove_unfinished(directory)
 
 
 def _probe(source: SampleSource) -> str:

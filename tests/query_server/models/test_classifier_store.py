@@ -54,6 +54,14 @@ def test_a_new_store_finds_what_an_old_one_kept(store, bundle, runtime, classifi
     assert reopened.info(info.id) == info
 
 
+def test_what_a_crash_left_half_written_goes_at_the_next_start(bundle, runtime, tmp_path):
+    folder = tmp_path / "classifiers"
+    folder.mkdir()
+    (folder / ".writing-cut").write_bytes(b"half")
+    ClassifierStore(folder, bundle=bundle, runtime=runtime)
+    assert not list(folder.iterdir())
+
+
 def test_the_least_recently_used_file_makes_room(store, classifier_bytes, tmp_path):
     ids = []
     for age, note in enumerate(("one", "two", "three")):
