@@ -8,7 +8,8 @@
         for report in learner:
             print(report.round, report.labeled)
 
-Needs grpcio, protobuf and numpy; only `export_classifier` needs more (pip install "dowser-al[export]").
+Needs grpcio, protobuf and numpy; only `export_classifier` needs more (pip install "dowser-al[export]"), and
+`export_sklearn` (pip install "dowser-al[sklearn]").
 """
 
 from client.async_client import AsyncClient
@@ -30,6 +31,7 @@ from client.errors import (
     UnimplementedError,
 )
 from client.export import ClassifierExporter, export_classifier
+from client.export_sklearn import export_sklearn
 from client.loop import ActiveLearner, RoundReport, RoundSeconds
 from client.retry import RetryPolicy
 from client.sync_client import Client
@@ -98,4 +100,5 @@ __all__ = [
     "UnavailableError",
     "UnimplementedError",
     "export_classifier",
+    "export_sklearn",
 ]

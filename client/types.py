@@ -179,7 +179,10 @@ class LabelsRecorded:
 
 @dataclass(frozen=True, kw_only=True)
 class Dowser:
-    """Synthesis by gradient ascent, then the nearest real samples, re-scored: the product's own strategy."""
+    """Synthesis by gradient ascent, then the nearest real samples, re-scored: the product's own strategy.
+
+    A classifier without a gradient that the server could derive is climbed without, for ``steps`` scores a latent.
+    """
 
     max_scored: int = 1000  # real candidates scored at most; 0 is plain ASAL: each synthetic sample's match
     latents: int | None = None  # latents optimized together; None: the budget

@@ -18,9 +18,11 @@ from graphs.contract import (
     GraphInfo,
     GraphKind,
 )
+from graphs.derive import derive_pullback
 from graphs.lowering import lower_for_cpu
 from graphs.policy import Limits, load_untrusted
-from graphs.splice import forward, forward_only, generator_forward, splice
+from graphs.rename import as_classifier
+from graphs.splice import forward, forward_only, generator_forward, splice, synthesis_forward
 
 if TYPE_CHECKING:
     from graphs.export import (
@@ -43,7 +45,9 @@ __all__ = [
     "GraphInfo",
     "GraphKind",
     "Limits",
+    "as_classifier",
     "check",
+    "derive_pullback",
     "export_forward",
     "export_pullback",
     "fix_dropout",
@@ -54,6 +58,7 @@ __all__ = [
     "lower_for_cpu",
     "refresh",
     "splice",
+    "synthesis_forward",
 ]
 
 _NEED_TORCH = frozenset(

@@ -58,8 +58,7 @@ def splice(
             raise GraphError(
                 GraphErrorCode.NO_PULLBACK,
                 f"the {info.kind} has no pullback, so no gradient can pass it; export it with "
-                "export_pullback or "
-                "search without gradients",
+                "export_pullback, derive one with derive_pullback, or search without gradients",
                 kind=info.kind.value,
             )
     _match_samples(made, classified)
@@ -107,7 +106,7 @@ def forward(
     if embedding and classified.has_embedding:
         described = next(value for value in classifier.graph.output if value.name == "embedding")
         outputs.append(batched("embedding", [described.type.tensor_type.shape.dim[1].dim_value]))
-    plain = _as_logits(classifier, classified)
+    plain = as_logits(classifier, classified)
     return _join(
         {
             "classifier": forward_only(plain, ["logits", *(["embedding"] if len(outputs) == 3 else [])]),
@@ -120,6 +119,36 @@ def forward(
         inputs=[batched("x", classified.input_shape)],
         outputs=outputs,
     )
+
+
+def synthesis_forward(
+    generator: onnx.ModelProto, classifier: onnx.ModelProto, head: onnx.ModelProto, *, for_cpu: bool = True
+) -> onnx.ModelProto:
+    """Join generator, classifier and head for scoring latents, without any backward node.
+
+    Args:
+        generator: With or without pullback.
+        classifier: With or without pullback, for the generator's samples; logits or probabilities.
+        head: For the classifier's logits.
+        for_cpu: Rewrite what ONNX Runtime's CPU provider runs slowly; False for the GPU.
+
+    Returns:
+        A graph z [B, Z] -> score [B], x [B, ...].
+
+    Raises:
+        GraphError: SHAPE_MISMATCH with both shapes if one's output is not the next one's input; whatever `check`
+            finds.
+    """
+    made, classified = check(generator, GraphKind.GENERATOR), check(classifier, GraphKind.CLASSIFIER)
+    _match_samples(made, classified)
+    scoring = forward(classifier, head)
+    joined = _join(
+        {"generator": forward_only(generator, ["x"]), "scoring": forward_only(scoring, ["score"])},
+        {"generator": {"z": "z", "x": "x"}, "scoring": {"x": "x", "score": "score"}},
+        inputs=[batched("z", made.input_shape)],
+        outputs=[tensor_value("score", ["B"]), batched("x", made.output_shape)],
+    )
+    return lower_for_cpu(joined) if for_cpu else joined
 
 
 def generator_forward(generator: onnx.ModelProto, *, for_cpu: bool = True) -> onnx.ModelProto:
@@ -185,8 +214,13 @@ def _logits(parts: Sequence[int | None]) -> str:
     return f"[{', '.join(names if passes is None else ['T' if passes == -1 else str(passes), *names])}]"
 
 
-def _as_logits(classifier: onnx.ModelProto, info: GraphInfo) -> onnx.ModelProto:
-    """Append log(max(p, tiny)) to a classifier that gives probabilities: its softmax is p again."""
+def as_logits(classifier: onnx.ModelProto, info: GraphInfo) -> onnx.ModelProto:
+    """Append log(max(p, tiny)) to a classifier that gives probabilities: its softmax is p again.
+
+    Args:
+        classifier: The classifier; not changed, and returned as it is where it gives logits.
+        info: What `check` says of it.
+    """
     output = next(value for value in classifier.graph.output if value.name in ("logits", "probabilities"))
     if info.output == "logits":
         return classifier

@@ -214,7 +214,7 @@ def acquisition_unsupported(
 
 
 def gradient_required(classifier_id: str) -> DowserError:
-    """Refuse gradient ascent through a classifier exported without its pullback."""
+    """Refuse what needs a classifier's own pullback; synthesis does not, so nothing raises this today."""
     return DowserError(
         Reason.GRADIENT_REQUIRED,
         f"classifier {classifier_id!r} carries no gradient and the strategy needs one; "

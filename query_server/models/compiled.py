@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from graphs import forward, splice
-from query_server.errors import gradient_required, not_finite
+from graphs import forward, splice, synthesis_forward
+from query_server.errors import not_finite
+from query_server.models import cross_entropy
 from query_server.models.ascent_graph import corrections, with_adam
 from query_server.models.bundle import Bundle
+from query_server.models.derived_pullback import derived_pullback
 from query_server.models.runtime import Runtime, Session
 
 
@@ -49,7 +52,7 @@ class CompiledClassifier:
         self._bundle = bundle
         self._runtime = runtime
         self._score_session = runtime.session(forward(classifier, head))
-        self._step_session: Session | None = None
+        self._ascent: _Ascent | None = None
         self._lock = threading.Lock()
 
     def score(self, x: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
@@ -76,13 +79,14 @@ class CompiledClassifier:
         _require_finite(scores, "the classifier's scores of real samples")
         return scores, _predicted(logits)
 
-    def prepare_ascent(self) -> None:
-        """Build the step session, so that its cost does not count as synthesis.
+    @property
+    def has_gradient(self) -> bool:
+        """Whether the ascent follows a gradient, the classifier's own or one derived from its graph."""
+        return self._prepared().has_gradient
 
-        Raises:
-            DowserError: GRADIENT_REQUIRED.
-        """
-        self._steps()
+    def prepare_ascent(self) -> None:
+        """Build the session of the ascent, so that its cost does not count as synthesis."""
+        self._prepared()
 
     def ascend(
         self,
@@ -92,21 +96,24 @@ class CompiledClassifier:
         step_size: float,
         before_step: Callable[[], None],
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-        """Climb the score from latents z by Adam.
+        """Climb the score from latents z: by Adam, or where there is no gradient by the cross-entropy method.
 
         Args:
             z: float32 [S, Z]; not changed.
-            steps: Steps to take, at least 1.
-            step_size: Adam's.
-            before_step: Called before every step, on several threads; what it raises ends the ascent.
+            steps: Steps to take, at least 1; without a gradient, scores to ask for a latent (`cross_entropy`).
+            step_size: Adam's; without a gradient, of no account.
+            before_step: Called before every step or generation, on several threads; what it raises ends the ascent.
 
         Returns:
             The synthetic samples x [S, *input_shape], their scores [S], and the scores before the first step [S].
 
         Raises:
-            DowserError: GRADIENT_REQUIRED, or NOT_FINITE if a gradient or a score is NaN or infinite.
+            DowserError: NOT_FINITE if a gradient or a score is NaN or infinite.
         """
-        session = self._steps()
+        ascent = self._prepared()
+        session = ascent.session
+        if not ascent.has_gradient:
+            return self._search(session, z, steps=steps, before_step=before_step)
 
         def climb(part: NDArray[np.float32]) -> list[NDArray[np.float32]]:
             return _climb(session, part, steps=steps, step_size=step_size, before_step=before_step)
@@ -121,15 +128,50 @@ class CompiledClassifier:
         """Return matching features float32 [n, D] of model inputs float32 [n, *input_shape]."""
         return self._bundle.encode(x)
 
-    def _steps(self) -> Session:
-        if not self._has_pullback:
-            raise gradient_required(self.classifier_id)
+    def _search(
+        self, session: Session, z: NDArray[np.float32], *, steps: int, before_step: Callable[[], None]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+        """Climb without a gradient; arguments, results and errors are those of ``ascend``."""
+
+        def score(latents: NDArray[np.float32]) -> NDArray[np.float32]:
+            (scores,) = self._runtime.run_spread(session, ("score",), "z", latents)
+            _require_finite(scores, "the classifier's scores of synthetic samples")
+            return scores
+
+        best, initial_scores = cross_entropy.climb(z, score, steps=steps, before_generation=before_step)
+        x, scores = self._runtime.run_spread(session, ("x", "score"), "z", best)
+        return x, scores, initial_scores
+
+    def _prepared(self) -> _Ascent:
         with self._lock:
-            if self._step_session is None:
-                on_cpu = self._runtime.device == "cpu"
-                spliced = splice(self._bundle.generator, self._classifier, self._head, for_cpu=on_cpu)
-                self._step_session = self._runtime.session(with_adam(spliced))
-            return self._step_session
+            if self._ascent is None:
+                self._ascent = self._prepare()
+            return self._ascent
+
+    def _prepare(self) -> _Ascent:
+        on_cpu = self._runtime.device == "cpu"
+        generator = self._bundle.generator
+        differentiable: onnx.ModelProto | None = self._classifier
+        if not self._has_pullback:
+            differentiable = derived_pullback(
+                self._classifier,
+                classifier_id=self.classifier_id,
+                input_shape=self._bundle.input_shape,
+                runtime=self._runtime,
+            )
+        if differentiable is None:
+            model = synthesis_forward(generator, self._classifier, self._head, for_cpu=on_cpu)
+        else:
+            model = with_adam(splice(generator, differentiable, self._head, for_cpu=on_cpu))
+        return _Ascent(session=self._runtime.session(model), has_gradient=differentiable is not None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Ascent:
+    """The session an ascent runs: a whole optimizer step, or scores of latents where there is no gradient."""
+
+    session: Session
+    has_gradient: bool
 
 
 def _climb(

@@ -2,7 +2,8 @@ r"""Gradient ascent of the acquisition score in latent space.
 
 ASAL (ICLR 2019 submission), equation 3: maximize :math:`H_\theta(G(z))` over z with Adam, all latents of a request in
 one batch, from random starts z ~ N(0, I); §5.2 uses 100 steps. One step is one run of the spliced graph
-z → x → logits → score → dlogits → dx → dz → z.
+z → x → logits → score → dlogits → dx → dz → z. A classifier without a gradient climbs by other means, behind the same
+method of the port, for as many scores as steps.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ def synthesize(
         checkpoint: Called before every step.
 
     Raises:
-        DowserError: GRADIENT_REQUIRED, NOT_FINITE, CANCELLED or DEADLINE_EXCEEDED.
+        DowserError: NOT_FINITE, CANCELLED or DEADLINE_EXCEEDED.
     """
     starts = rng.standard_normal((latents, classifier.latent_dim), dtype=np.float32)
     x, scores, initial_scores = classifier.ascend(

@@ -36,7 +36,10 @@ class Classifier(Protocol):
     def ascend(
         self, z: Float32, *, steps: int, step_size: float, before_step: Callable[[], None]
     ) -> tuple[Float32, Float32, Float32]:
-        """Climb the score from latents [S, Z] by Adam; return samples [S, …], their scores [S] and those before."""
+        """Climb the score from latents [S, Z]; return samples [S, …], their scores [S] and those before.
+
+        By Adam, or without a gradient for ``steps`` scores a latent.
+        """
 
     def encode(self, x: Float32) -> Float32:
         """Return matching features [n, D] of inputs [n, …]."""
