@@ -180,7 +180,7 @@ class AsyncClient:
         classifier: ClassifierInfo | str | None = None,
         budget: int,
         acquisition: Acquisition | str = Acquisition.MAXIMUM_ENTROPY,
-        strategy: Strategy = Dowser(),  # noqa: B008 - frozen
+        strategy: Strategy = Dowser(),
         seed: int | None = None,
         return_synthetic: bool = False,
         min_index_version: int = 0,

@@ -5,6 +5,7 @@ Needs the extra "export" (torch and the onnx packages); nothing of it is importe
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -144,11 +145,8 @@ def _require_graphs() -> Any:
         MissingExtraError: A package it needs is not installed.
     """
     try:
-        import onnx  # noqa: F401
-        import onnxruntime  # noqa: F401
-        import onnxscript  # noqa: F401
-        import torch  # noqa: F401
-
+        for name in ("onnx", "onnxruntime", "onnxscript", "torch"):
+            importlib.import_module(name)
         import graphs
     except ModuleNotFoundError as error:
         raise MissingExtraError(

@@ -32,7 +32,6 @@ def export_sklearn(estimator: Any, input_shape: Sequence[int]) -> bytes:
         MissingExtraError: The packages for converting are not installed.
     """
     try:
-        import onnx  # noqa: F401
         from skl2onnx import to_onnx
         from skl2onnx.common.data_types import FloatTensorType
 

@@ -103,7 +103,7 @@ class ActiveLearner:
         train: Callable[[Ids, Labels], Any],
         oracle: Callable[[Ids], NDArray[np.integer[Any]]],
         budget: int,
-        strategy: Strategy = Dowser(),  # noqa: B008 - frozen
+        strategy: Strategy = Dowser(),
         acquisition: Acquisition | str = Acquisition.MAXIMUM_ENTROPY,
         export: Callable[[Any], bytes] | None = None,
         stop: Callable[[RoundReport], bool] | None = None,

@@ -21,26 +21,27 @@ from onnx import numpy_helper, shape_inference
 from graphs.contract import GraphError, GraphErrorCode
 from graphs.surgery import as_model, dims_of
 
-ALLOWED_OPERATORS = frozenset(
-    (  # noqa: SIM905
-        # elementwise
-        "Abs Add And Cast CastLike Ceil Celu Clip Cos Div Elu Equal Erf Exp Floor Gelu Greater "
-        "GreaterOrEqual HardSigmoid HardSwish Identity IsInf IsNaN LeakyRelu Less LessOrEqual Log Max "
-        "Mean Min Mish Mod Mul Neg Not Or PRelu Pow Reciprocal Relu Round Selu Sigmoid Sign Sin Softplus "
-        "Softsign Sqrt Sub Sum Tan Tanh ThresholdedRelu Where Xor "
-        # products, convolutions, pooling, normalization, attention-free sequence models
-        "AveragePool BatchNormalization Conv ConvTranspose Dropout Einsum Gemm GlobalAveragePool "
-        "GlobalMaxPool GroupNormalization InstanceNormalization LRN LayerNormalization LogSoftmax "
-        "LpNormalization MatMul MaxPool MeanVarianceNormalization RMSNormalization Softmax GRU LSTM RNN "
-        # reductions and selections
-        "ArgMax ArgMin CumSum ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean "
-        "ReduceMin ReduceProd ReduceSum ReduceSumSquare TopK "
-        # shapes and data movement
-        "Concat Constant ConstantOfShape DepthToSpace Expand Flatten Gather GatherElements GatherND "
-        "OneHot Pad Range Reshape Resize ScatterElements ScatterND Shape Size Slice SpaceToDepth Split "
-        "Squeeze Tile Transpose Trilu Unsqueeze"
-    ).split()
+_ELEMENTWISE = (
+    "Abs Add And Cast CastLike Ceil Celu Clip Cos Div Elu Equal Erf Exp Floor Gelu Greater "
+    "GreaterOrEqual HardSigmoid HardSwish Identity IsInf IsNaN LeakyRelu Less LessOrEqual Log Max "
+    "Mean Min Mish Mod Mul Neg Not Or PRelu Pow Reciprocal Relu Round Selu Sigmoid Sign Sin Softplus "
+    "Softsign Sqrt Sub Sum Tan Tanh ThresholdedRelu Where Xor "
 )
+_LAYERS = (
+    "AveragePool BatchNormalization Conv ConvTranspose Dropout Einsum Gemm GlobalAveragePool "
+    "GlobalMaxPool GroupNormalization InstanceNormalization LRN LayerNormalization LogSoftmax "
+    "LpNormalization MatMul MaxPool MeanVarianceNormalization RMSNormalization Softmax GRU LSTM RNN "
+)
+_REDUCTIONS = (
+    "ArgMax ArgMin CumSum ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean "
+    "ReduceMin ReduceProd ReduceSum ReduceSumSquare TopK "
+)
+_MOVEMENT = (
+    "Concat Constant ConstantOfShape DepthToSpace Expand Flatten Gather GatherElements GatherND "
+    "OneHot Pad Range Reshape Resize ScatterElements ScatterND Shape Size Slice SpaceToDepth Split "
+    "Squeeze Tile Transpose Trilu Unsqueeze"
+)
+ALLOWED_OPERATORS = frozenset(f"{_ELEMENTWISE} {_LAYERS} {_REDUCTIONS} {_MOVEMENT}".split())
 """Operators of the default domain that may occur: no control flow, randomness, sequences, strings or
 decoders."""
 

@@ -7,6 +7,7 @@ the classifier's backward pass and its dx the generator's, with one forward and 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import onnx
 from onnx import helper, version_converter
@@ -258,10 +259,7 @@ def _join(
         stored = {tensor.name for tensor in model.graph.initializer}
         ends = {value.name for value in (*model.graph.input, *model.graph.output)} - stored
         names = {name: interface[name] for name in ends if name in interface}
-        part = rename_values(
-            model.graph,
-            lambda name, p=prefix, n=names: n.get(name, f"{p}/{name}"),  # type: ignore[misc]
-        )
+        part = rename_values(model.graph, partial(_name_in_whole, prefix=prefix, shared=names))
         for node in part.node:
             node.name = f"{prefix}/{node.name}" if node.name else ""
         whole.node.extend(part.node)
@@ -296,3 +294,8 @@ def at_pinned_opset(model: onnx.ModelProto) -> onnx.ModelProto:
             f"opset {OPSET}",
             opset=opset,
         ) from error
+
+
+def _name_in_whole(name: str, *, prefix: str, shared: Mapping[str, str]) -> str:
+    """Return the agreed name of a value that parts share, and a prefixed one for what is a part's own."""
+    return shared.get(name, f"{prefix}/{name}")

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -24,6 +25,9 @@ from trainer.data import TrainingData
 from trainer.errors import TrainerError
 from trainer.networks.folding import fold_batch_norms
 from trainer.preview import draw_samples, save_grid
+
+if TYPE_CHECKING:
+    from dowser.v1 import bundle_pb2
 
 FORMAT = 1
 EXPORT_TOLERANCE = 1e-4
@@ -158,7 +162,7 @@ def _relative_error(got: NDArray[np.float32], wanted: NDArray[np.float32]) -> fl
     return float(np.abs(got - wanted).max() / max(float(np.abs(wanted).max()), 1e-12))
 
 
-def _session(graph: bytes):  # type: ignore[no-untyped-def]  # onnxruntime has no types
+def _session(graph: bytes) -> Any:  # onnxruntime has no types
     import onnxruntime as ort
 
     options = ort.SessionOptions()
@@ -196,7 +200,7 @@ def _write_manifest(
     )
 
 
-def _file_entry(path: Path):  # type: ignore[no-untyped-def]  # a dowser.v1.bundle_pb2.FileEntry, imported late
+def _file_entry(path: Path) -> bundle_pb2.FileEntry:
     from dowser.v1 import bundle_pb2
 
     content = path.read_bytes()

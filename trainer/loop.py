@@ -163,6 +163,9 @@ class _Window:
     """Sums of the losses since the last line of metrics."""
 
     def __init__(self) -> None:
+        self._begin()
+
+    def _begin(self) -> None:
         self.sums: dict[str, Any] = {}
         self.count = 0
         self._started = time.perf_counter()
@@ -178,5 +181,5 @@ class _Window:
         """Return the means and the rate, and begin anew."""
         means = {name: float(total) / self.count for name, total in self.sums.items()}
         rate = self._timed / (time.perf_counter() - self._started)
-        self.__init__()  # type: ignore[misc]
+        self._begin()
         return {**means, "iterations_per_second": rate}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -216,9 +217,9 @@ def _timings(messages: Any) -> tuple[StageTiming, ...]:
     )
 
 
-def _optional(message: Message, field: str, kind: type[T]) -> T | None:
+def _optional(message: Message, field: str, kind: Callable[[Any], T]) -> T | None:
     """Read an `optional` field: None where it is unset."""
-    return kind(getattr(message, field)) if message.HasField(field) else None  # type: ignore[call-arg]
+    return kind(getattr(message, field)) if message.HasField(field) else None
 
 
 def _array(values: Any, dtype: type[np.generic]) -> NDArray[Any]:

@@ -116,5 +116,5 @@ def _resize_matrix(t: Tape, node: Node, axis: int, size_in: int, size_out: int) 
         [helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, None)],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)])
-    resized = ReferenceEvaluator(model).run(None, feeds)
-    return np.asarray(resized[0], np.float32)[:, 0]  # type: ignore[index]
+    (resized,) = ReferenceEvaluator(model).run(None, feeds)
+    return np.asarray(resized, np.float32)[:, 0]

@@ -88,7 +88,7 @@ class ErrorInterceptor(aio.ServerInterceptor):
             else (grpc.unary_unary_rpc_method_handler, handler.unary_unary)
         )
         return make(
-            _answering(method, inner),  # type: ignore[arg-type]
+            _answering(method, inner),  # type: ignore[arg-type]  # the stubs know the sync handlers only
             request_deserializer=handler.request_deserializer,
             response_serializer=handler.response_serializer,
         )

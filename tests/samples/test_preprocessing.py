@@ -30,7 +30,7 @@ def raw_samples(shape: tuple[int, ...], dtype: str, value_range: tuple[float, fl
 @pytest.mark.parametrize(("shape", "dtype", "value_range", "input_shape"), CASES)
 def test_inputs_have_channels_first_and_come_back_as_they_were(
     shape, dtype, value_range, input_shape
-) -> None:  # type: ignore[no-untyped-def]
+) -> None:
     preprocessing = Preprocessing.infer(shape, dtype, value_range)
     raw = raw_samples(shape, dtype, value_range)
     x = preprocessing.to_input(raw)
@@ -46,7 +46,7 @@ def test_inputs_have_channels_first_and_come_back_as_they_were(
     [("uint8", None, (0, 255)), ("float32", (0.1, 0.9), (0, 1)), ("float32", (-0.9, 0.9), (-1, 1)),
      ("float32", (0, 16), (0, 16))],
 )  # fmt: skip
-def test_images_fill_the_range_from_minus_one_to_one(dtype, value_range, extremes) -> None:  # type: ignore[no-untyped-def]
+def test_images_fill_the_range_from_minus_one_to_one(dtype, value_range, extremes) -> None:
     preprocessing = Preprocessing.infer((8, 8), dtype, value_range)
     raw = np.stack([np.full((8, 8), value, dtype) for value in extremes])
     x = preprocessing.to_input(raw)
@@ -67,7 +67,7 @@ def test_raw_samples_are_not_changed() -> None:
 
 
 @pytest.mark.parametrize(("shape", "dtype", "value_range", "input_shape"), CASES)
-def test_the_manifest_carries_it_without_loss(shape, dtype, value_range, input_shape) -> None:  # type: ignore[no-untyped-def]
+def test_the_manifest_carries_it_without_loss(shape, dtype, value_range, input_shape) -> None:
     preprocessing = Preprocessing.infer(shape, dtype, value_range)
     read = Preprocessing.from_proto(preprocessing.to_proto())
     raw = raw_samples(shape, dtype, value_range)
@@ -97,7 +97,7 @@ def test_a_wrong_shape_is_refused() -> None:
 def test_contradictory_fields_are_refused(change: dict[str, object]) -> None:
     good = {"layout": "hw", "raw_dtype": "uint8", "raw_shape": (8, 8), "scale": 1.0, "offset": 0.0}
     with pytest.raises(SampleError):
-        Preprocessing(**{**good, **change})  # type: ignore[arg-type]
+        Preprocessing(**{**good, **change})
 
 
 def test_what_cannot_be_inferred_is_refused() -> None:

@@ -25,7 +25,7 @@ def test_an_npy_file_is_memory_mapped_and_reads_rows(tmp_path: Path, images: np.
     np.save(tmp_path / "pool.npy", images)
     source = open_samples(tmp_path / "pool.npy")
     assert (len(source), source.shape, source.dtype) == (12, (10, 9), np.uint8)
-    assert isinstance(source._array, np.memmap)  # type: ignore[attr-defined]
+    assert isinstance(source._array, np.memmap)
     np.testing.assert_array_equal(source.read(3, 7), images[3:7])
     np.testing.assert_array_equal(source.read(10, 99), images[10:])
     np.testing.assert_array_equal(source.take([5, 0, 5]), images[[5, 0, 5]])
@@ -40,7 +40,7 @@ def test_what_is_read_can_be_changed_without_touching_the_pool(tmp_path: Path, i
 
 
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
-def test_an_npz_file_gives_samples_labels_and_pool_ids(tmp_path: Path, images: np.ndarray, save) -> None:  # type: ignore[no-untyped-def]
+def test_an_npz_file_gives_samples_labels_and_pool_ids(tmp_path: Path, images: np.ndarray, save) -> None:
     ids = np.arange(12)[::-1] * 1000
     save(tmp_path / "pool.npz", y=np.arange(12), x=images, pool_ids=ids)
     source = open_samples(tmp_path / "pool.npz")
@@ -53,7 +53,7 @@ def test_an_npz_file_gives_samples_labels_and_pool_ids(tmp_path: Path, images: n
 def test_an_uncompressed_npz_is_memory_mapped(tmp_path: Path, images: np.ndarray) -> None:
     np.savez(tmp_path / "pool.npz", first=np.zeros(1000), x=np.asfortranarray(images), last=np.ones(3))
     source = open_samples(tmp_path / "pool.npz")
-    assert isinstance(source._array, np.memmap)  # type: ignore[attr-defined]
+    assert isinstance(source._array, np.memmap)
     np.testing.assert_array_equal(source.read(0, 12), images)
 
 

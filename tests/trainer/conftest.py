@@ -52,7 +52,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., TrainConfig]
             "log_every": 2,
         }
         small |= {"autoencoder_iterations": 5, "components": 10, "precision": "float32"}
-        return TrainConfig(data=data, **{"out": folder / "bundle", **small, **settings})  # type: ignore[arg-type]
+        return TrainConfig(data=data, **{"out": folder / "bundle", **small, **settings})
 
     return make
 

@@ -227,7 +227,7 @@ def test_a_campaign_of_an_unserved_pool_can_be_read_but_not_used(
 ) -> None:
     store.record_labels(campaign, _labels(ids(1), 3), request_of())
     store.close()
-    unserved = CampaignStore.open(ledger_path)  # type: ignore[arg-type]
+    unserved = CampaignStore.open(ledger_path)
     try:
         assert (unserved.get(campaign).labeled, unserved.get(campaign).unlabeled) == (1, 0)
         with _refused(Reason.POOL_NOT_FOUND):

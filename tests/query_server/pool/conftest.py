@@ -50,7 +50,7 @@ class Images:
             "chunk": 100,
             "progress": False,
         }
-        return build_index(**(arguments | changed))  # type: ignore[arg-type]
+        return build_index(**(arguments | changed))
 
 
 @pytest.fixture(scope="session")

@@ -27,7 +27,7 @@ def test_a_pool_describes_itself(pool: Pool) -> None:
 
 def test_rows_come_back_as_they_were_given(pool: Pool, images: object, encoder: Encode) -> None:
     rows = np.array([900, 3, 3, 0, 949])
-    expected = images.samples[rows]  # type: ignore[attr-defined]
+    expected = images.samples[rows]
     assert np.array_equal(pool.raw(rows), expected)
     inputs = pool.inputs(rows)
     assert inputs.dtype == np.float32
@@ -46,7 +46,7 @@ def test_ids_and_rows_are_inverse(pool: Pool, images: object) -> None:
     rows = np.random.default_rng(0).permutation(950)
     ids = pool.ids_of(rows)
     assert ids.dtype == np.uint64
-    assert np.array_equal(ids, images.pool_ids[rows])  # type: ignore[attr-defined]
+    assert np.array_equal(ids, images.pool_ids[rows])
     assert np.array_equal(pool.rows_of(ids), rows)
 
 
