@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -20,6 +21,25 @@ Mask = NDArray[np.bool_]
 Checkpoint = Callable[[str], None]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Scored:
+    """What the classifier says of n real samples.
+
+    Attributes:
+        scores: Acquisition scores float32 [n].
+        predicted: Most probable classes int64 [n], of the mean distribution where there are several passes.
+        probabilities: That distribution float32 [n, C]; C is 2 for a binary classifier of one logit.
+        passes: Probabilities of every stochastic pass float32 [T, n, C]; None for a deterministic classifier.
+        embedding: float32 [n, E]; None where it was not asked for or the classifier has none.
+    """
+
+    scores: Float32
+    predicted: Int64
+    probabilities: Float32
+    passes: Float32 | None = None
+    embedding: Float32 | None = None
+
+
 class Classifier(Protocol):
     """The current classifier with one acquisition function."""
 
@@ -27,8 +47,12 @@ class Classifier(Protocol):
     def latent_dim(self) -> int:
         """Z."""
 
-    def score(self, x: Float32) -> tuple[Float32, Int64]:
-        """Return scores [n] and predicted classes [n] of inputs [n, …]."""
+    @property
+    def classes(self) -> int:
+        """C, 2 for a binary classifier of one logit."""
+
+    def score(self, x: Float32, *, embedding: bool = False) -> Scored:
+        """Score inputs [n, …]; with their embedding where asked for and there is one."""
 
     def prepare_ascent(self) -> None:
         """Compile what ``ascend`` needs, once."""
@@ -59,11 +83,17 @@ class Pool(Protocol):
     def search_available(self, features: Float32, k: int, available: Mask) -> tuple[Float32, Int64, int]:
         """Return distances [Q, k'], rows [Q, k'] (-1 padded, available ones only, nearest first) and visited."""
 
+    def features(self, rows: Int64) -> Float32:
+        """Return matching features [n, D] of rows [n]."""
+
     def inputs(self, rows: Int64) -> Float32:
         """Return model inputs [n, …] of rows [n]."""
 
     def ids_of(self, rows: Int64) -> UInt64:
         """Return pool ids [n] of rows [n]."""
+
+    def rows_of(self, pool_ids: UInt64) -> Int64:
+        """Return rows [n] of pool ids [n], -1 where unknown."""
 
 
 class Campaigns(Protocol):

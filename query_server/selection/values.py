@@ -13,6 +13,8 @@ from query_server.timing import StageTiming
 
 MAX_LATENTS = 4096
 MAX_STEPS = 10_000
+MAX_COLDNESS = 100.0
+MAX_DUPLICATE_DISTANCE = 10.0
 
 
 class Source(StrEnum):
@@ -21,6 +23,50 @@ class Source(StrEnum):
     SYNTHESIS = "synthesis"
     RANDOM = "random"
     EXHAUSTIVE = "exhaustive"
+    LABELED_NEIGHBORS = "labeled_neighbors"
+    CLASS_ANCHORS = "class_anchors"
+    CARRY_OVER = "carry_over"
+    CLIMB = "climb"
+    CELLS = "cells"
+
+
+class BatchRuleName(StrEnum):
+    """How a batch is drawn from what was scored; each has its file in ``selection/batches``."""
+
+    TOP = "top"
+    POWER = "power"
+    GIBBS = "gibbs"
+    BADGE = "badge"
+    K_CENTER = "k_center"
+    CLUSTER_MARGIN = "cluster_margin"
+    CLASS_BALANCED = "class_balanced"
+    BATCH_BALD = "batch_bald"
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchChoice:
+    """How the batch is made.
+
+    Attributes:
+        rule: None means the strategy's default.
+        coldness: Exponent of the power rule, inverse temperature of the Gibbs rule.
+        shortlist: Candidates, the best by score, that the rule looks at; 0 means the rule's own.
+        duplicate_distance: Candidates closer in features to a better pick than this multiple of the median distance
+            between a candidate and its nearest other one are dropped; 0 drops none.
+    """
+
+    rule: BatchRuleName | None = None
+    coldness: float = 1.0
+    shortlist: int = 0
+    duplicate_distance: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.coldness <= MAX_COLDNESS:
+            raise invalid_argument("batch.coldness", self.coldness, f"above 0 and at most {MAX_COLDNESS:g}")
+        if not 0 <= self.duplicate_distance <= MAX_DUPLICATE_DISTANCE:
+            raise invalid_argument(
+                "batch.duplicate_distance", self.duplicate_distance, f"0 to {MAX_DUPLICATE_DISTANCE:g}"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

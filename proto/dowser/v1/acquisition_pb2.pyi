@@ -14,6 +14,7 @@ class AcquisitionFunction(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ACQUISITION_FUNCTION_VARIATION_RATIO: _ClassVar[AcquisitionFunction]
     ACQUISITION_FUNCTION_BALD: _ClassVar[AcquisitionFunction]
     ACQUISITION_FUNCTION_MEAN_STANDARD_DEVIATION: _ClassVar[AcquisitionFunction]
+    ACQUISITION_FUNCTION_EPIG: _ClassVar[AcquisitionFunction]
 
 class CandidateSource(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -21,6 +22,11 @@ class CandidateSource(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CANDIDATE_SOURCE_SYNTHESIS: _ClassVar[CandidateSource]
     CANDIDATE_SOURCE_RANDOM: _ClassVar[CandidateSource]
     CANDIDATE_SOURCE_EXHAUSTIVE: _ClassVar[CandidateSource]
+    CANDIDATE_SOURCE_LABELED_NEIGHBORS: _ClassVar[CandidateSource]
+    CANDIDATE_SOURCE_CLASS_ANCHORS: _ClassVar[CandidateSource]
+    CANDIDATE_SOURCE_CARRY_OVER: _ClassVar[CandidateSource]
+    CANDIDATE_SOURCE_CLIMB: _ClassVar[CandidateSource]
+    CANDIDATE_SOURCE_CELLS: _ClassVar[CandidateSource]
 ACQUISITION_FUNCTION_UNSPECIFIED: AcquisitionFunction
 ACQUISITION_FUNCTION_MAXIMUM_ENTROPY: AcquisitionFunction
 ACQUISITION_FUNCTION_LEAST_CONFIDENCE: AcquisitionFunction
@@ -29,7 +35,13 @@ ACQUISITION_FUNCTION_MINIMUM_DISTANCE: AcquisitionFunction
 ACQUISITION_FUNCTION_VARIATION_RATIO: AcquisitionFunction
 ACQUISITION_FUNCTION_BALD: AcquisitionFunction
 ACQUISITION_FUNCTION_MEAN_STANDARD_DEVIATION: AcquisitionFunction
+ACQUISITION_FUNCTION_EPIG: AcquisitionFunction
 CANDIDATE_SOURCE_UNSPECIFIED: CandidateSource
 CANDIDATE_SOURCE_SYNTHESIS: CandidateSource
 CANDIDATE_SOURCE_RANDOM: CandidateSource
 CANDIDATE_SOURCE_EXHAUSTIVE: CandidateSource
+CANDIDATE_SOURCE_LABELED_NEIGHBORS: CandidateSource
+CANDIDATE_SOURCE_CLASS_ANCHORS: CandidateSource
+CANDIDATE_SOURCE_CARRY_OVER: CandidateSource
+CANDIDATE_SOURCE_CLIMB: CandidateSource
+CANDIDATE_SOURCE_CELLS: CandidateSource

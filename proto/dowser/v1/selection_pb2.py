@@ -27,43 +27,55 @@ from dowser.v1 import campaigns_pb2 as dowser_dot_v1_dot_campaigns__pb2
 from dowser.v1 import tensors_pb2 as dowser_dot_v1_dot_tensors__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x64owser/v1/selection.proto\x12\tdowser.v1\x1a\x1b\x64owser/v1/acquisition.proto\x1a\x19\x64owser/v1/campaigns.proto\x1a\x17\x64owser/v1/tensors.proto\"E\n\x10SynthesisOptions\x12\x0f\n\x07latents\x18\x01 \x01(\r\x12\r\n\x05steps\x18\x02 \x01(\r\x12\x11\n\tstep_size\x18\x03 \x01(\x02\"T\n\x0e\x44owserStrategy\x12.\n\tsynthesis\x18\x01 \x01(\x0b\x32\x1b.dowser.v1.SynthesisOptions\x12\x12\n\nmax_scored\x18\x02 \x01(\r\"\x14\n\x12\x45xhaustiveStrategy\"\x10\n\x0eRandomStrategy\"*\n\x14RandomSubsetStrategy\x12\x12\n\nmax_scored\x18\x01 \x01(\r\"\xc1\x03\n\x14SelectSamplesRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x13\n\x0b\x63\x61mpaign_id\x18\x02 \x01(\t\x12\x15\n\rclassifier_id\x18\x03 \x01(\t\x12\x0e\n\x06\x62udget\x18\x04 \x01(\r\x12\x33\n\x0b\x61\x63quisition\x18\x05 \x01(\x0e\x32\x1e.dowser.v1.AcquisitionFunction\x12+\n\x06\x64owser\x18\x06 \x01(\x0b\x32\x19.dowser.v1.DowserStrategyH\x00\x12\x33\n\nexhaustive\x18\x07 \x01(\x0b\x32\x1d.dowser.v1.ExhaustiveStrategyH\x00\x12+\n\x06random\x18\x08 \x01(\x0b\x32\x19.dowser.v1.RandomStrategyH\x00\x12\x38\n\rrandom_subset\x18\t \x01(\x0b\x32\x1f.dowser.v1.RandomSubsetStrategyH\x00\x12\x11\n\x04seed\x18\x10 \x01(\x04H\x01\x88\x01\x01\x12\x19\n\x11min_index_version\x18\x11 \x01(\x04\x12\x18\n\x10return_synthetic\x18\x12 \x01(\x08\x42\n\n\x08strategyB\x07\n\x05_seed\"\x9b\x02\n\x04Pick\x12\x0f\n\x07pool_id\x18\x01 \x01(\x04\x12\x12\n\x05score\x18\x02 \x01(\x02H\x00\x88\x01\x01\x12*\n\x06source\x18\x03 \x01(\x0e\x32\x1a.dowser.v1.CandidateSource\x12\x1c\n\x0fsynthetic_index\x18\x04 \x01(\rH\x01\x88\x01\x01\x12\x1c\n\x0fsynthetic_score\x18\x05 \x01(\x02H\x02\x88\x01\x01\x12\x15\n\x08\x64istance\x18\x06 \x01(\x02H\x03\x88\x01\x01\x12\x1c\n\x0fpredicted_class\x18\x07 \x01(\rH\x04\x88\x01\x01\x42\x08\n\x06_scoreB\x12\n\x10_synthetic_indexB\x12\n\x10_synthetic_scoreB\x0b\n\t_distanceB\x12\n\x10_predicted_class\"E\n\x0bStageTiming\x12\r\n\x05stage\x18\x01 \x01(\t\x12\x0f\n\x07seconds\x18\x02 \x01(\x01\x12\x16\n\x0e\x65ngine_seconds\x18\x03 \x01(\x01\"\xba\x02\n\x15SelectSamplesResponse\x12\x1e\n\x05picks\x18\x01 \x03(\x0b\x32\x0f.dowser.v1.Pick\x12\r\n\x05round\x18\x02 \x01(\x04\x12\'\n\x07timings\x18\x03 \x03(\x0b\x32\x16.dowser.v1.StageTiming\x12\x15\n\rtotal_seconds\x18\x04 \x01(\x01\x12\x0e\n\x06scored\x18\x05 \x01(\x04\x12\x0f\n\x07visited\x18\x06 \x01(\x04\x12\x15\n\rindex_version\x18\x07 \x01(\x04\x12\x0c\n\x04seed\x18\x08 \x01(\x04\x12\x16\n\tmatch_gap\x18\t \x01(\x02H\x00\x88\x01\x01\x12,\n\x11synthetic_samples\x18\n \x01(\x0b\x32\x11.dowser.v1.Tensor\x12\x18\n\x10synthetic_scores\x18\x0b \x03(\x02\x42\x0c\n\n_match_gap\"`\n\x13RecordLabelsRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x13\n\x0b\x63\x61mpaign_id\x18\x02 \x01(\t\x12 \n\x06labels\x18\x03 \x03(\x0b\x32\x10.dowser.v1.Label\"9\n\x14RecordLabelsResponse\x12\x10\n\x08recorded\x18\x01 \x01(\x04\x12\x0f\n\x07labeled\x18\x02 \x01(\x04\"R\n\x15ReleaseSamplesRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x13\n\x0b\x63\x61mpaign_id\x18\x02 \x01(\t\x12\x10\n\x08pool_ids\x18\x03 \x03(\x04\"*\n\x16ReleaseSamplesResponse\x12\x10\n\x08released\x18\x01 \x01(\x04\"\xb2\x01\n\x18SynthesizeSamplesRequest\x12\x0c\n\x04pool\x18\x01 \x01(\t\x12\x15\n\rclassifier_id\x18\x02 \x01(\t\x12\x33\n\x0b\x61\x63quisition\x18\x03 \x01(\x0e\x32\x1e.dowser.v1.AcquisitionFunction\x12.\n\tsynthesis\x18\x04 \x01(\x0b\x32\x1b.dowser.v1.SynthesisOptions\x12\x0c\n\x04seed\x18\x05 \x01(\x04\"\x90\x01\n\x19SynthesizeSamplesResponse\x12\"\n\x07samples\x18\x01 \x01(\x0b\x32\x11.dowser.v1.Tensor\x12\x0e\n\x06scores\x18\x02 \x03(\x02\x12\x16\n\x0einitial_scores\x18\x03 \x03(\x02\x12\'\n\x07timings\x18\x04 \x03(\x0b\x32\x16.dowser.v1.StageTiming2\xee\x02\n\x10SelectionService\x12R\n\rSelectSamples\x12\x1f.dowser.v1.SelectSamplesRequest\x1a .dowser.v1.SelectSamplesResponse\x12O\n\x0cRecordLabels\x12\x1e.dowser.v1.RecordLabelsRequest\x1a\x1f.dowser.v1.RecordLabelsResponse\x12U\n\x0eReleaseSamples\x12 .dowser.v1.ReleaseSamplesRequest\x1a!.dowser.v1.ReleaseSamplesResponse\x12^\n\x11SynthesizeSamples\x12#.dowser.v1.SynthesizeSamplesRequest\x1a$.dowser.v1.SynthesizeSamplesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x64owser/v1/selection.proto\x12\tdowser.v1\x1a\x1b\x64owser/v1/acquisition.proto\x1a\x19\x64owser/v1/campaigns.proto\x1a\x17\x64owser/v1/tensors.proto\"\x96\x01\n\x10SynthesisOptions\x12\x0f\n\x07latents\x18\x01 \x01(\r\x12\r\n\x05steps\x18\x02 \x01(\r\x12\x11\n\tstep_size\x18\x03 \x01(\x02\x12\x12\n\nwarm_start\x18\x04 \x01(\x02\x12\x12\n\nearly_stop\x18\x05 \x01(\x02\x12\x14\n\x0clatent_prior\x18\x06 \x01(\x02\x12\x11\n\trepulsion\x18\x07 \x01(\x02\"H\n\x0bSourceShare\x12*\n\x06source\x18\x01 \x01(\x0e\x32\x1a.dowser.v1.CandidateSource\x12\r\n\x05share\x18\x02 \x01(\x02\"r\n\x0b\x42\x61tchChoice\x12\"\n\x04rule\x18\x01 \x01(\x0e\x32\x14.dowser.v1.BatchRule\x12\x10\n\x08\x63oldness\x18\x02 \x01(\x02\x12\x11\n\tshortlist\x18\x03 \x01(\r\x12\x1a\n\x12\x64uplicate_distance\x18\x04 \x01(\x02\"\xa8\x01\n\x0e\x44owserStrategy\x12.\n\tsynthesis\x18\x01 \x01(\x0b\x32\x1b.dowser.v1.SynthesisOptions\x12\x12\n\nmax_scored\x18\x02 \x01(\r\x12&\n\x06shares\x18\x03 \x03(\x0b\x32\x16.dowser.v1.SourceShare\x12\x19\n\x0crandom_floor\x18\x04 \x01(\x02H\x00\x88\x01\x01\x42\x0f\n\r_random_floor\"\x14\n\x12\x45xhaustiveStrategy\"\x10\n\x0eRandomStrategy\"*\n\x14RandomSubsetStrategy\x12\x12\n\nmax_scored\x18\x01 \x01(\r\"\x84\x04\n\x14SelectSamplesRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x13\n\x0b\x63\x61mpaign_id\x18\x02 \x01(\t\x12\x15\n\rclassifier_id\x18\x03 \x01(\t\x12\x0e\n\x06\x62udget\x18\x04 \x01(\r\x12\x33\n\x0b\x61\x63quisition\x18\x05 \x01(\x0e\x32\x1e.dowser.v1.AcquisitionFunction\x12+\n\x06\x64owser\x18\x06 \x01(\x0b\x32\x19.dowser.v1.DowserStrategyH\x00\x12\x33\n\nexhaustive\x18\x07 \x01(\x0b\x32\x1d.dowser.v1.ExhaustiveStrategyH\x00\x12+\n\x06random\x18\x08 \x01(\x0b\x32\x19.dowser.v1.RandomStrategyH\x00\x12\x38\n\rrandom_subset\x18\t \x01(\x0b\x32\x1f.dowser.v1.RandomSubsetStrategyH\x00\x12\x11\n\x04seed\x18\x10 \x01(\x04H\x01\x88\x01\x01\x12\x19\n\x11min_index_version\x18\x11 \x01(\x04\x12\x18\n\x10return_synthetic\x18\x12 \x01(\x08\x12%\n\x05\x62\x61tch\x18\x13 \x01(\x0b\x32\x16.dowser.v1.BatchChoice\x12\x1a\n\x12\x63lass_prior_weight\x18\x14 \x01(\x02\x42\n\n\x08strategyB\x07\n\x05_seed\"\x9b\x02\n\x04Pick\x12\x0f\n\x07pool_id\x18\x01 \x01(\x04\x12\x12\n\x05score\x18\x02 \x01(\x02H\x00\x88\x01\x01\x12*\n\x06source\x18\x03 \x01(\x0e\x32\x1a.dowser.v1.CandidateSource\x12\x1c\n\x0fsynthetic_index\x18\x04 \x01(\rH\x01\x88\x01\x01\x12\x1c\n\x0fsynthetic_score\x18\x05 \x01(\x02H\x02\x88\x01\x01\x12\x15\n\x08\x64istance\x18\x06 \x01(\x02H\x03\x88\x01\x01\x12\x1c\n\x0fpredicted_class\x18\x07 \x01(\rH\x04\x88\x01\x01\x42\x08\n\x06_scoreB\x12\n\x10_synthetic_indexB\x12\n\x10_synthetic_scoreB\x0b\n\t_distanceB\x12\n\x10_predicted_class\"E\n\x0bStageTiming\x12\r\n\x05stage\x18\x01 \x01(\t\x12\x0f\n\x07seconds\x18\x02 \x01(\x01\x12\x16\n\x0e\x65ngine_seconds\x18\x03 \x01(\x01\"\xf6\x01\n\x0cSourceReport\x12*\n\x06source\x18\x01 \x01(\x0e\x32\x1a.dowser.v1.CandidateSource\x12\r\n\x05share\x18\x02 \x01(\x02\x12\x0e\n\x06scored\x18\x03 \x01(\r\x12\x17\n\nmean_score\x18\x04 \x01(\x02H\x00\x88\x01\x01\x12\x0e\n\x06picked\x18\x05 \x01(\r\x12\x0f\n\x07labeled\x18\x06 \x01(\r\x12\x14\n\x0c\x63ontradicted\x18\x07 \x01(\r\x12\x13\n\x06rarity\x18\x08 \x01(\x02H\x01\x88\x01\x01\x12\x12\n\x05yield\x18\t \x01(\x02H\x02\x88\x01\x01\x42\r\n\x0b_mean_scoreB\t\n\x07_rarityB\x08\n\x06_yield\"^\n\x0f\x43\x61ptureEstimate\x12\r\n\x05value\x18\x01 \x01(\x02\x12\x0b\n\x03low\x18\x02 \x01(\x02\x12\x0c\n\x04high\x18\x03 \x01(\x02\x12\x12\n\nconfidence\x18\x04 \x01(\x02\x12\r\n\x05\x64raws\x18\x05 \x01(\r\"\xe3\x01\n\tDiagnosis\x12(\n\x07sources\x18\x01 \x03(\x0b\x32\x17.dowser.v1.SourceReport\x12\x1e\n\x11unique_match_rate\x18\x02 \x01(\x02H\x00\x88\x01\x01\x12\x17\n\nredundancy\x18\x03 \x01(\x02H\x01\x88\x01\x01\x12+\n\x07\x63\x61pture\x18\x04 \x01(\x0b\x32\x1a.dowser.v1.CaptureEstimate\x12\x0f\n\x07reasons\x18\x05 \x03(\t\x12\x10\n\x08warnings\x18\x06 \x03(\tB\x14\n\x12_unique_match_rateB\r\n\x0b_redundancy\"\xe3\x02\n\x15SelectSamplesResponse\x12\x1e\n\x05picks\x18\x01 \x03(\x0b\x32\x0f.dowser.v1.Pick\x12\r\n\x05round\x18\x02 \x01(\x04\x12\'\n\x07timings\x18\x03 \x03(\x0b\x32\x16.dowser.v1.StageTiming\x12\x15\n\rtotal_seconds\x18\x04 \x01(\x01\x12\x0e\n\x06scored\x18\x05 \x01(\x04\x12\x0f\n\x07visited\x18\x06 \x01(\x04\x12\x15\n\rindex_version\x18\x07 \x01(\x04\x12\x0c\n\x04seed\x18\x08 \x01(\x04\x12\x16\n\tmatch_gap\x18\t \x01(\x02H\x00\x88\x01\x01\x12,\n\x11synthetic_samples\x18\n \x01(\x0b\x32\x11.dowser.v1.Tensor\x12\x18\n\x10synthetic_scores\x18\x0b \x03(\x02\x12\'\n\tdiagnosis\x18\x0c \x01(\x0b\x32\x14.dowser.v1.DiagnosisB\x0c\n\n_match_gap\"`\n\x13RecordLabelsRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x13\n\x0b\x63\x61mpaign_id\x18\x02 \x01(\t\x12 \n\x06labels\x18\x03 \x03(\x0b\x32\x10.dowser.v1.Label\"9\n\x14RecordLabelsResponse\x12\x10\n\x08recorded\x18\x01 \x01(\x04\x12\x0f\n\x07labeled\x18\x02 \x01(\x04\"R\n\x15ReleaseSamplesRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x13\n\x0b\x63\x61mpaign_id\x18\x02 \x01(\t\x12\x10\n\x08pool_ids\x18\x03 \x03(\x04\"*\n\x16ReleaseSamplesResponse\x12\x10\n\x08released\x18\x01 \x01(\x04\"\xb2\x01\n\x18SynthesizeSamplesRequest\x12\x0c\n\x04pool\x18\x01 \x01(\t\x12\x15\n\rclassifier_id\x18\x02 \x01(\t\x12\x33\n\x0b\x61\x63quisition\x18\x03 \x01(\x0e\x32\x1e.dowser.v1.AcquisitionFunction\x12.\n\tsynthesis\x18\x04 \x01(\x0b\x32\x1b.dowser.v1.SynthesisOptions\x12\x0c\n\x04seed\x18\x05 \x01(\x04\"\x90\x01\n\x19SynthesizeSamplesResponse\x12\"\n\x07samples\x18\x01 \x01(\x0b\x32\x11.dowser.v1.Tensor\x12\x0e\n\x06scores\x18\x02 \x03(\x02\x12\x16\n\x0einitial_scores\x18\x03 \x03(\x02\x12\'\n\x07timings\x18\x04 \x03(\x0b\x32\x16.dowser.v1.StageTiming*\xef\x01\n\tBatchRule\x12\x1a\n\x16\x42\x41TCH_RULE_UNSPECIFIED\x10\x00\x12\x12\n\x0e\x42\x41TCH_RULE_TOP\x10\x01\x12\x14\n\x10\x42\x41TCH_RULE_POWER\x10\x02\x12\x14\n\x10\x42\x41TCH_RULE_GIBBS\x10\x03\x12\x14\n\x10\x42\x41TCH_RULE_BADGE\x10\x04\x12\x17\n\x13\x42\x41TCH_RULE_K_CENTER\x10\x05\x12\x1d\n\x19\x42\x41TCH_RULE_CLUSTER_MARGIN\x10\x06\x12\x1d\n\x19\x42\x41TCH_RULE_CLASS_BALANCED\x10\x07\x12\x19\n\x15\x42\x41TCH_RULE_BATCH_BALD\x10\x08\x32\xee\x02\n\x10SelectionService\x12R\n\rSelectSamples\x12\x1f.dowser.v1.SelectSamplesRequest\x1a .dowser.v1.SelectSamplesResponse\x12O\n\x0cRecordLabels\x12\x1e.dowser.v1.RecordLabelsRequest\x1a\x1f.dowser.v1.RecordLabelsResponse\x12U\n\x0eReleaseSamples\x12 .dowser.v1.ReleaseSamplesRequest\x1a!.dowser.v1.ReleaseSamplesResponse\x12^\n\x11SynthesizeSamples\x12#.dowser.v1.SynthesizeSamplesRequest\x1a$.dowser.v1.SynthesizeSamplesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'dowser.v1.selection_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SYNTHESISOPTIONS']._serialized_start=121
-  _globals['_SYNTHESISOPTIONS']._serialized_end=190
-  _globals['_DOWSERSTRATEGY']._serialized_start=192
-  _globals['_DOWSERSTRATEGY']._serialized_end=276
-  _globals['_EXHAUSTIVESTRATEGY']._serialized_start=278
-  _globals['_EXHAUSTIVESTRATEGY']._serialized_end=298
-  _globals['_RANDOMSTRATEGY']._serialized_start=300
-  _globals['_RANDOMSTRATEGY']._serialized_end=316
-  _globals['_RANDOMSUBSETSTRATEGY']._serialized_start=318
-  _globals['_RANDOMSUBSETSTRATEGY']._serialized_end=360
-  _globals['_SELECTSAMPLESREQUEST']._serialized_start=363
-  _globals['_SELECTSAMPLESREQUEST']._serialized_end=812
-  _globals['_PICK']._serialized_start=815
-  _globals['_PICK']._serialized_end=1098
-  _globals['_STAGETIMING']._serialized_start=1100
-  _globals['_STAGETIMING']._serialized_end=1169
-  _globals['_SELECTSAMPLESRESPONSE']._serialized_start=1172
-  _globals['_SELECTSAMPLESRESPONSE']._serialized_end=1486
-  _globals['_RECORDLABELSREQUEST']._serialized_start=1488
-  _globals['_RECORDLABELSREQUEST']._serialized_end=1584
-  _globals['_RECORDLABELSRESPONSE']._serialized_start=1586
-  _globals['_RECORDLABELSRESPONSE']._serialized_end=1643
-  _globals['_RELEASESAMPLESREQUEST']._serialized_start=1645
-  _globals['_RELEASESAMPLESREQUEST']._serialized_end=1727
-  _globals['_RELEASESAMPLESRESPONSE']._serialized_start=1729
-  _globals['_RELEASESAMPLESRESPONSE']._serialized_end=1771
-  _globals['_SYNTHESIZESAMPLESREQUEST']._serialized_start=1774
-  _globals['_SYNTHESIZESAMPLESREQUEST']._serialized_end=1952
-  _globals['_SYNTHESIZESAMPLESRESPONSE']._serialized_start=1955
-  _globals['_SYNTHESIZESAMPLESRESPONSE']._serialized_end=2099
-  _globals['_SELECTIONSERVICE']._serialized_start=2102
-  _globals['_SELECTIONSERVICE']._serialized_end=2468
+  _globals['_BATCHRULE']._serialized_start=3142
+  _globals['_BATCHRULE']._serialized_end=3381
+  _globals['_SYNTHESISOPTIONS']._serialized_start=122
+  _globals['_SYNTHESISOPTIONS']._serialized_end=272
+  _globals['_SOURCESHARE']._serialized_start=274
+  _globals['_SOURCESHARE']._serialized_end=346
+  _globals['_BATCHCHOICE']._serialized_start=348
+  _globals['_BATCHCHOICE']._serialized_end=462
+  _globals['_DOWSERSTRATEGY']._serialized_start=465
+  _globals['_DOWSERSTRATEGY']._serialized_end=633
+  _globals['_EXHAUSTIVESTRATEGY']._serialized_start=635
+  _globals['_EXHAUSTIVESTRATEGY']._serialized_end=655
+  _globals['_RANDOMSTRATEGY']._serialized_start=657
+  _globals['_RANDOMSTRATEGY']._serialized_end=673
+  _globals['_RANDOMSUBSETSTRATEGY']._serialized_start=675
+  _globals['_RANDOMSUBSETSTRATEGY']._serialized_end=717
+  _globals['_SELECTSAMPLESREQUEST']._serialized_start=720
+  _globals['_SELECTSAMPLESREQUEST']._serialized_end=1236
+  _globals['_PICK']._serialized_start=1239
+  _globals['_PICK']._serialized_end=1522
+  _globals['_STAGETIMING']._serialized_start=1524
+  _globals['_STAGETIMING']._serialized_end=1593
+  _globals['_SOURCEREPORT']._serialized_start=1596
+  _globals['_SOURCEREPORT']._serialized_end=1842
+  _globals['_CAPTUREESTIMATE']._serialized_start=1844
+  _globals['_CAPTUREESTIMATE']._serialized_end=1938
+  _globals['_DIAGNOSIS']._serialized_start=1941
+  _globals['_DIAGNOSIS']._serialized_end=2168
+  _globals['_SELECTSAMPLESRESPONSE']._serialized_start=2171
+  _globals['_SELECTSAMPLESRESPONSE']._serialized_end=2526
+  _globals['_RECORDLABELSREQUEST']._serialized_start=2528
+  _globals['_RECORDLABELSREQUEST']._serialized_end=2624
+  _globals['_RECORDLABELSRESPONSE']._serialized_start=2626
+  _globals['_RECORDLABELSRESPONSE']._serialized_end=2683
+  _globals['_RELEASESAMPLESREQUEST']._serialized_start=2685
+  _globals['_RELEASESAMPLESREQUEST']._serialized_end=2767
+  _globals['_RELEASESAMPLESRESPONSE']._serialized_start=2769
+  _globals['_RELEASESAMPLESRESPONSE']._serialized_end=2811
+  _globals['_SYNTHESIZESAMPLESREQUEST']._serialized_start=2814
+  _globals['_SYNTHESIZESAMPLESREQUEST']._serialized_end=2992
+  _globals['_SYNTHESIZESAMPLESRESPONSE']._serialized_start=2995
+  _globals['_SYNTHESIZESAMPLESRESPONSE']._serialized_end=3139
+  _globals['_SELECTIONSERVICE']._serialized_start=3384
+  _globals['_SELECTIONSERVICE']._serialized_end=3750
 # @@protoc_insertion_point(module_scope)
