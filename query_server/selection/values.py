@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -14,6 +16,8 @@ from query_server.timing import StageTiming
 MAX_LATENTS = 4096
 MAX_STEPS = 10_000
 MAX_COLDNESS = 100.0
+MAX_WEIGHT = 1000.0
+MAX_CLASS_PRIOR_WEIGHT = 10.0
 MAX_DUPLICATE_DISTANCE = 10.0
 
 
@@ -77,11 +81,19 @@ class SynthesisOptions:
         latents: Latents optimized together, S; 0 means the budget.
         steps: Adam steps.
         step_size: Adam step size.
+        warm_start: Share of the latents that start where the campaign's last ones ended, 0 to 1.
+        early_stop: Stop once the mean score grew by less than this part of itself over ten steps; 0 takes every step.
+        latent_prior: Weight of :math:`-|z|^2/2` in the objective, in units of the score.
+        repulsion: Weight of a penalty on latents close to each other, in units of the score.
     """
 
     latents: int = 0
     steps: int = 100
     step_size: float = 0.05
+    warm_start: float = 0.0
+    early_stop: float = 0.0
+    latent_prior: float = 0.0
+    repulsion: float = 0.0
 
     def __post_init__(self) -> None:
         if not 0 <= self.latents <= MAX_LATENTS:
@@ -90,19 +102,44 @@ class SynthesisOptions:
             raise invalid_argument("steps", self.steps, f"1 to {MAX_STEPS}")
         if not 0 < self.step_size <= 10:
             raise invalid_argument("step_size", self.step_size, "above 0 and at most 10")
+        if not 0 <= self.warm_start <= 1:
+            raise invalid_argument("warm_start", self.warm_start, "0 to 1")
+        if not 0 <= self.early_stop < 1:
+            raise invalid_argument("early_stop", self.early_stop, "0 up to, not including, 1")
+        for field_, weight in (("latent_prior", self.latent_prior), ("repulsion", self.repulsion)):
+            if not 0 <= weight <= MAX_WEIGHT:
+                raise invalid_argument(field_, weight, f"0 to {MAX_WEIGHT:g}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class DowserStrategy:
-    """Synthesis, then the nearest real samples, re-scored where ``max_scored`` allows it.
+    """Candidates from several sources, scored up to a bound.
 
     Attributes:
-        synthesis: How the synthetic samples are made.
+        synthesis: How synthetic samples are made, where that source is used.
         max_scored: Real candidates scored at most; 0 is plain ASAL.
+        shares: Fixed parts of the scored samples by source, of any sum; None lets the policy learn them.
+        random_floor: Least share drawn uniformly while the policy learns, 0 to 1.
     """
 
     synthesis: SynthesisOptions = field(default_factory=SynthesisOptions)
     max_scored: int = 1000
+    shares: Mapping[Source, float] | None = None
+    random_floor: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.random_floor <= 1:
+            raise invalid_argument("random_floor", self.random_floor, "0 to 1")
+        if self.shares is not None:
+            for source, share in self.shares.items():
+                if source is Source.EXHAUSTIVE:
+                    raise invalid_argument(
+                        "shares", source, "a source that proposes; exhaustive is a strategy"
+                    )
+                if not 0 <= share < math.inf:
+                    raise invalid_argument("shares", share, "finite and not negative")
+            if not sum(self.shares.values()) > 0:
+                raise invalid_argument("shares", "all zero", "at least one share above 0")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,6 +172,8 @@ class SelectionRequest:
         budget: Samples to pick, B.
         acquisition: Name of the acquisition function.
         strategy: How candidates are found.
+        batch: How the batch is made of what was scored.
+        class_prior_weight: Exponent of the expected rarity, among the labels so far, that scores are multiplied by.
         seed: None derives it from the campaign's seed and round.
         min_index_version: Refuse to answer from an older index.
     """
@@ -144,6 +183,8 @@ class SelectionRequest:
     budget: int
     acquisition: str
     strategy: Strategy
+    batch: BatchChoice = field(default_factory=BatchChoice)
+    class_prior_weight: float = 0.0
     seed: int | None = None
     min_index_version: int = 0
 
@@ -193,6 +234,67 @@ class Candidates:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SourceReport:
+    """What one source was worth.
+
+    Attributes:
+        source: What proposed.
+        share: Its part of the scored samples as the policy set it, 0 to 1.
+        scored: Candidates scored that it was the first to propose.
+        mean_score: Theirs; None with none.
+        picked: Picks among them.
+        labeled: Its picks of earlier rounds that have labels by now.
+        contradicted: Those whose label was not the class predicted.
+        rarity: Mean rarity of the classes they turned out to be, 1 where all classes have as many labels; None
+            without labels.
+        yield_: Worth of a scored sample by this evidence, 1 for a random one; None without evidence.
+    """
+
+    source: Source
+    share: float
+    scored: int
+    mean_score: float | None
+    picked: int
+    labeled: int = 0
+    contradicted: int = 0
+    rarity: float | None = None
+    yield_: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaptureEstimate:
+    """Capture, estimated from ``draws`` uniform draws, with the ends of its confidence interval."""
+
+    value: float
+    low: float
+    high: float
+    confidence: float
+    draws: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Diagnosis:
+    """What a selection has to say about itself.
+
+    Attributes:
+        sources: Those that were asked.
+        unique_match_rate: Distinct nearest matches per synthetic sample; None without synthesis.
+        redundancy: Part of the picks closer in features to a better pick than half of the random draws are to their
+            nearest other draw; None where it cannot be known.
+        capture: None where too few samples were drawn uniformly, or scores may be negative.
+        reasons: Why the shares are what they are.
+        warnings: What deserves attention.
+    """
+
+    sources: tuple[SourceReport, ...] = ()
+    unique_match_rate: float | None = None
+    redundancy: float | None = None
+    capture: CaptureEstimate | None = None
+    reasons: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Pick:
     """One selected sample and why it was selected; fields as in ``Candidates``, None where unknown."""
 
@@ -220,6 +322,7 @@ class Selection:
         seed: The seed that was used.
         match_gap: As in ``Candidates``.
         synthetic_samples: As in ``Candidates``.
+        diagnosis: What each source was worth.
     """
 
     picks: tuple[Pick, ...]
@@ -232,3 +335,4 @@ class Selection:
     seed: int
     match_gap: float | None
     synthetic_samples: SyntheticSamples | None
+    diagnosis: Diagnosis = field(default_factory=Diagnosis)
