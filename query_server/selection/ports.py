@@ -40,6 +40,50 @@ class Scored:
     embedding: Float32 | None = None
 
 
+class AscentOptions(Protocol):
+    """How to climb; see ``SynthesisOptions``."""
+
+    @property
+    def steps(self) -> int:
+        """Adam steps."""
+
+    @property
+    def step_size(self) -> float:
+        """Adam step size."""
+
+    @property
+    def early_stop(self) -> float:
+        """Least growth of the mean score over ten steps; 0 takes every step."""
+
+    @property
+    def latent_prior(self) -> float:
+        """Weight of the latents' own likelihood."""
+
+    @property
+    def repulsion(self) -> float:
+        """Weight of the penalty on latents close to each other."""
+
+
+class Ascended(Protocol):
+    """Where an ascent ended."""
+
+    @property
+    def x(self) -> Float32:
+        """Samples [S, …]."""
+
+    @property
+    def latents(self) -> Float32:
+        """[S, Z]."""
+
+    @property
+    def scores(self) -> Float32:
+        """[S]."""
+
+    @property
+    def initial_scores(self) -> Float32:
+        """[S], before the first step."""
+
+
 class Classifier(Protocol):
     """The current classifier with one acquisition function."""
 
@@ -58,12 +102,13 @@ class Classifier(Protocol):
         """Compile what ``ascend`` needs, once."""
 
     def ascend(
-        self, z: Float32, *, steps: int, step_size: float, before_step: Callable[[], None]
-    ) -> tuple[Float32, Float32, Float32]:
-        """Climb the score from latents [S, Z]; return samples [S, …], their scores [S] and those before.
-
-        By Adam, or without a gradient for ``steps`` scores a latent.
-        """
+        self,
+        z: Float32,
+        *,
+        options: AscentOptions,
+        before_step: Callable[[], None],
+    ) -> Ascended:
+        """Climb the score from latents [S, Z]: by Adam, or without a gradient for as many scores as steps a latent."""
 
     def encode(self, x: Float32) -> Float32:
         """Return matching features [n, D] of inputs [n, …]."""
@@ -108,4 +153,4 @@ class Campaigns(Protocol):
     def lease(
         self, id_or_name: str, ranked_pool_ids: UInt64, budget: int, request: Request, answer: AnswerBuilder
     ) -> bytes:
-        """Lease the first free ids of a ranked list and store the answer, in one transaction."""
+        """Lease the first free ids of a ranked list and store the answer and the memory, in one transaction."""

@@ -195,42 +195,17 @@ class SyntheticSamples:
 
     Attributes:
         x: Model inputs float32 [S, *input_shape].
+        latents: What the generator made them from float32 [S, Z].
         scores: Their acquisition scores float32 [S].
         initial_scores: Scores before the ascent float32 [S].
+        features: Their matching features float32 [S, D].
     """
 
     x: NDArray[np.float32]
+    latents: NDArray[np.float32]
     scores: NDArray[np.float32]
     initial_scores: NDArray[np.float32]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Candidates:
-    """Real samples in the order in which they should be picked, best first; no row twice.
-
-    Attributes:
-        source: What proposed them.
-        rows: int64 [M].
-        scores: Acquisition scores float32 [M]; NaN where not scored.
-        predicted: Predicted classes int64 [M]; -1 where not scored.
-        synthetic: Index of the synthetic sample that led here int64 [M]; -1 without one.
-        distances: Euclidean feature distance to it float32 [M]; NaN without one.
-        scored: Real samples scored to get here.
-        visited: Index entries returned before filtering.
-        synthetic_samples: What the ascent made; None without synthesis.
-        match_gap: Mean synthetic score minus mean score of the scored matches; None where not both are known.
-    """
-
-    source: Source
-    rows: NDArray[np.int64]
-    scores: NDArray[np.float32]
-    predicted: NDArray[np.int64]
-    synthetic: NDArray[np.int64]
-    distances: NDArray[np.float32]
-    scored: int = 0
-    visited: int = 0
-    synthetic_samples: SyntheticSamples | None = None
-    match_gap: float | None = None
+    features: NDArray[np.float32]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -296,7 +271,7 @@ class Diagnosis:
 
 @dataclass(frozen=True, kw_only=True)
 class Pick:
-    """One selected sample and why it was selected; fields as in ``Candidates``, None where unknown."""
+    """One selected sample and why it was selected; None where unknown."""
 
     pool_id: int
     source: Source
@@ -320,8 +295,8 @@ class Selection:
         visited: Index entries returned before filtering.
         index_version: Of the index that answered.
         seed: The seed that was used.
-        match_gap: As in ``Candidates``.
-        synthetic_samples: As in ``Candidates``.
+        match_gap: Mean synthetic score minus mean score of the scored matches; None where not both are known.
+        synthetic_samples: What the ascent made; None without synthesis.
         diagnosis: What each source was worth.
     """
 
