@@ -10,13 +10,14 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from graphs import forward, splice, synthesis_forward
+from graphs import GraphKind, check, forward, splice, synthesis_forward
 from query_server.errors import not_finite
 from query_server.models import cross_entropy
 from query_server.models.ascent_graph import corrections, with_adam
 from query_server.models.bundle import Bundle
 from query_server.models.derived_pullback import derived_pullback
 from query_server.models.runtime import Runtime, Session
+from query_server.scored import Scored
 
 
 class CompiledClassifier:
@@ -30,6 +31,10 @@ class CompiledClassifier:
         passes: Its stochastic passes T; 0 when deterministic.
         bundle: Whose generator the gradient is pulled back through.
         runtime: Makes the sessions.
+
+    Attributes:
+        classes: C, 2 for a binary classifier of one logit.
+        latent_dim: Z.
     """
 
     def __init__(
@@ -51,33 +56,43 @@ class CompiledClassifier:
         self._passes = passes
         self._bundle = bundle
         self._runtime = runtime
-        self._score_session = runtime.session(forward(classifier, head))
+        info = check(classifier, GraphKind.CLASSIFIER)
+        self.classes = max(2, info.output_shape[-1])
+        self._has_embedding = info.has_embedding
+        # The logits are computed from the embedding: the same session gives it, and copies it only where asked for.
+        self._score_session = runtime.session(forward(classifier, head, embedding=True))
         self._ascent: _Ascent | None = None
         self._lock = threading.Lock()
 
-    def score(self, x: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    def score(self, x: NDArray[np.float32], *, embedding: bool = False) -> Scored:
         """Score model inputs with the forward part alone.
 
         Args:
             x: float32 [n, *input_shape].
-
-        Returns:
-            The scores float32 [n] and the predicted classes int64 [n]: the most probable ones of the mean distribution
-            where the classifier is stochastic.
+            embedding: Whether to give the classifier's embedding too, where it has one.
 
         Raises:
             DowserError: NOT_FINITE if a score is NaN or infinite.
         """
-        logits, scores = self._runtime.run_spread(
+        embeds = embedding and self._has_embedding
+        logits, scores, *embedded = self._runtime.run_spread(
             self._score_session,
-            ("logits", "score"),
+            ("logits", "score", *(("embedding",) if embeds else ())),
             "x",
             x,
-            batch_axes=(1, 0) if self._passes else (0, 0),
+            batch_axes=(1 if self._passes else 0, 0, *((0,) if embeds else ())),
             repeats=max(1, self._passes),
         )
         _require_finite(scores, "the classifier's scores of real samples")
-        return scores, _predicted(logits)
+        each = _softmax(logits)
+        mean = each.mean(axis=0) if self._passes else each
+        return Scored(
+            scores=scores,
+            predicted=np.asarray(mean.argmax(axis=1), np.int64),
+            probabilities=mean,
+            passes=each if self._passes else None,
+            embedding=embedded[0] if embeds else None,
+        )
 
     @property
     def has_gradient(self) -> bool:
@@ -198,14 +213,12 @@ def _climb(
     return [x, np.where(np.isfinite(z).all(axis=1), scores, np.float32(np.nan)), initial_scores]
 
 
-def _predicted(logits: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Return the most probable classes [n] of logits [n, C], or of the mean distribution of logits [T, n, C]."""
+def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return probabilities [..., C] of logits [..., C]; of one logit l, those of (0, l)."""
     if logits.shape[-1] == 1:
         logits = np.concatenate((np.zeros_like(logits), logits), axis=-1)
-    if logits.ndim == 3:
-        p = np.exp(logits - logits.max(axis=2, keepdims=True))
-        logits = (p / p.sum(axis=2, keepdims=True)).mean(axis=0)
-    return np.asarray(logits.argmax(axis=1), np.int64)
+    p = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return np.asarray(p / p.sum(axis=-1, keepdims=True), np.float32)
 
 
 def _require_finite(values: NDArray[np.float32], where: str) -> None:

@@ -49,7 +49,8 @@ class Round:
             with self.clock.stage("read"):
                 x = self.pool.inputs(rows[part])
             with self.clock.stage("score"):
-                scores[part], predicted[part] = classifier.score(x)
+                said = classifier.score(x)
+            scores[part], predicted[part] = said.scores, said.predicted
         return scores, predicted
 
     def draw(self, count: int) -> Int64:
