@@ -105,6 +105,10 @@ class AcquisitionFunction:
     body: str
     reads: Reads = Reads.MEAN_DISTRIBUTION
 
+    def bound(self, classes: int) -> float:
+        """Return what no score exceeds with this many classes; infinity where nothing is known."""
+        return {"nats": math.log(classes), "probability": 1.0}.get(self.unit, math.inf)
+
     def head(self, classes: int, passes: int = 0) -> onnx.ModelProto:
         """Build the ONNX head for a classifier.
 

@@ -43,6 +43,8 @@ def synthesize(
     if start_from is not None and start_from.shape[1:] == starts.shape[1:]:
         warm = min(int(round(options.warm_start * latents)), len(start_from))
         starts[:warm] = start_from[:warm]
+    with clock.stage("prepare"):
+        classifier.prepare_ascent()
     with clock.stage("synthesize"):
         ended = classifier.ascend(starts, options=options, before_step=lambda: checkpoint("synthesize"))
     with clock.stage("encode"):

@@ -143,6 +143,22 @@ class Board:
         self._parts = [entries.take(np.flatnonzero(keep))]
 
 
+def not_scored(source: Source, rows: Int64) -> Entries:
+    """Return entries for rows [M] that no classifier has seen: NaN scores, predicted class -1, no probabilities."""
+    count = len(rows)
+    return Entries(
+        rows=rows,
+        sources=np.full(count, NUMBER_OF[source], np.int64),
+        scores=np.full(count, np.nan, np.float32),
+        predicted=np.full(count, -1, np.int64),
+        probabilities=np.empty((count, 0), np.float32),
+        passes=None,
+        embedding=None,
+        synthetic=np.full(count, -1, np.int64),
+        distances=np.full(count, np.nan, np.float32),
+    )
+
+
 def _joined(parts: list[Entries]) -> Entries:
     joined = {}
     for field in fields(Entries):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from query_server.ascending import Ascended, AscentOptions
 from query_server.campaigns.values import AnswerBuilder, Request, Snapshot
+from query_server.scored import Scored as Scored
 
 Float32 = NDArray[np.float32]
 Int64 = NDArray[np.int64]
@@ -19,69 +20,6 @@ Mask = NDArray[np.bool_]
 
 #: Raises DowserError (CANCELLED or DEADLINE_EXCEEDED) once the caller no longer waits; called between steps.
 Checkpoint = Callable[[str], None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Scored:
-    """What the classifier says of n real samples.
-
-    Attributes:
-        scores: Acquisition scores float32 [n].
-        predicted: Most probable classes int64 [n], of the mean distribution where there are several passes.
-        probabilities: That distribution float32 [n, C]; C is 2 for a binary classifier of one logit.
-        passes: Probabilities of every stochastic pass float32 [T, n, C]; None for a deterministic classifier.
-        embedding: float32 [n, E]; None where it was not asked for or the classifier has none.
-    """
-
-    scores: Float32
-    predicted: Int64
-    probabilities: Float32
-    passes: Float32 | None = None
-    embedding: Float32 | None = None
-
-
-class AscentOptions(Protocol):
-    """How to climb; see ``SynthesisOptions``."""
-
-    @property
-    def steps(self) -> int:
-        """Adam steps."""
-
-    @property
-    def step_size(self) -> float:
-        """Adam step size."""
-
-    @property
-    def early_stop(self) -> float:
-        """Least growth of the mean score over ten steps; 0 takes every step."""
-
-    @property
-    def latent_prior(self) -> float:
-        """Weight of the latents' own likelihood."""
-
-    @property
-    def repulsion(self) -> float:
-        """Weight of the penalty on latents close to each other."""
-
-
-class Ascended(Protocol):
-    """Where an ascent ended."""
-
-    @property
-    def x(self) -> Float32:
-        """Samples [S, …]."""
-
-    @property
-    def latents(self) -> Float32:
-        """[S, Z]."""
-
-    @property
-    def scores(self) -> Float32:
-        """[S]."""
-
-    @property
-    def initial_scores(self) -> Float32:
-        """[S], before the first step."""
 
 
 class Classifier(Protocol):

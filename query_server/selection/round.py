@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -33,9 +34,9 @@ class Round:
         clock: Times the stages.
         checkpoint: Called between steps; raises once the caller no longer waits.
         embedding: Whether the batch rule wants embeddings.
+        score_bound: What no score exceeds; infinity where that is not known.
         board: What was scored.
         synthetic: What the ascent made, once it has run.
-        synthetic_features: Its matching features float32 [S, D].
         unique_match_rate: Distinct nearest matches per synthetic sample, once known.
     """
 
@@ -50,6 +51,7 @@ class Round:
     clock: StageClock
     checkpoint: Checkpoint
     embedding: bool = False
+    score_bound: float = math.inf
     board: Board = field(default_factory=Board)
     synthetic: SyntheticSamples | None = None
     unique_match_rate: float | None = None

@@ -10,13 +10,12 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from query_server.ascending import AscentOptions
 from query_server.errors import invalid_argument
 from query_server.timing import StageTiming
 
 MAX_LATENTS = 4096
-MAX_STEPS = 10_000
 MAX_COLDNESS = 100.0
-MAX_WEIGHT = 1000.0
 MAX_CLASS_PRIOR_WEIGHT = 10.0
 MAX_DUPLICATE_DISTANCE = 10.0
 
@@ -74,41 +73,23 @@ class BatchChoice:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SynthesisOptions:
-    """Gradient ascent in latent space (ASAL, equation 3; defaults of §5.2).
+class SynthesisOptions(AscentOptions):
+    """How synthetic samples are made.
 
     Attributes:
-        latents: Latents optimized together, S; 0 means the budget.
-        steps: Adam steps.
-        step_size: Adam step size.
+        latents: Latents optimized together, S; 0 means what the strategy needs.
         warm_start: Share of the latents that start where the campaign's last ones ended, 0 to 1.
-        early_stop: Stop once the mean score grew by less than this part of itself over ten steps; 0 takes every step.
-        latent_prior: Weight of :math:`-|z|^2/2` in the objective, in units of the score.
-        repulsion: Weight of a penalty on latents close to each other, in units of the score.
     """
 
     latents: int = 0
-    steps: int = 100
-    step_size: float = 0.05
     warm_start: float = 0.0
-    early_stop: float = 0.0
-    latent_prior: float = 0.0
-    repulsion: float = 0.0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not 0 <= self.latents <= MAX_LATENTS:
             raise invalid_argument("latents", self.latents, f"0 to {MAX_LATENTS}")
-        if not 0 < self.steps <= MAX_STEPS:
-            raise invalid_argument("steps", self.steps, f"1 to {MAX_STEPS}")
-        if not 0 < self.step_size <= 10:
-            raise invalid_argument("step_size", self.step_size, "above 0 and at most 10")
         if not 0 <= self.warm_start <= 1:
             raise invalid_argument("warm_start", self.warm_start, "0 to 1")
-        if not 0 <= self.early_stop < 1:
-            raise invalid_argument("early_stop", self.early_stop, "0 up to, not including, 1")
-        for field_, weight in (("latent_prior", self.latent_prior), ("repulsion", self.repulsion)):
-            if not 0 <= weight <= MAX_WEIGHT:
-                raise invalid_argument(field_, weight, f"0 to {MAX_WEIGHT:g}")
 
 
 @dataclass(frozen=True, kw_only=True)
