@@ -1,4 +1,4 @@
-"""How to climb in latent space and where a climb ended; a leaf, so that models can climb and selection can ask for it."""
+"""How to climb in latent space and where a climb ended; a leaf, so that models can climb and selection can ask."""
 
 from __future__ import annotations
 

@@ -242,8 +242,8 @@ class CampaignStore:
             ranked_pool_ids: uint64 [n], the best first; repeated ids count once.
             budget: How many to lease.
             request: The write's identity.
-            answer: Makes the answer and the campaign's memory from what was leased; runs inside the transaction, so it must be
-                quick. An exception in it undoes everything.
+            answer: Makes the answer and the campaign's memory from what was leased; runs inside the transaction,
+                so it must be quick. An exception in it undoes everything.
 
         Returns:
             The answer, or the stored one where the request was answered before.

@@ -4,8 +4,8 @@ The objective is the score, and on demand two terms that keep synthetic samples 
 
 - a prior, :math:`-\lambda |z|^2 / 2`: the logarithm of N(0, I), under which the generator was trained; far out it makes
   samples that nothing real resembles;
-- repulsion, :math:`-\rho \sum_{j \ne i} \exp(-|z_i - z_j|^2 / 2h)` with :math:`h = Z / 2`, a quarter of the expected squared
-  distance of two draws from the prior: latents that meet on one summit lead to the same real samples.
+- repulsion, :math:`-\rho \sum_{j \ne i} \exp(-|z_i - z_j|^2 / 2h)` with :math:`h = Z / 2`, a quarter of the expected
+  squared distance of two draws from the prior: latents that meet on one summit lead to the same real samples.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ def synthesize(
     """
     starts = rng.standard_normal((latents, classifier.latent_dim), dtype=np.float32)
     if start_from is not None and start_from.shape[1:] == starts.shape[1:]:
-        warm = min(int(round(options.warm_start * latents)), len(start_from))
+        warm = min(round(options.warm_start * latents), len(start_from))
         starts[:warm] = start_from[:warm]
     with clock.stage("prepare"):
         classifier.prepare_ascent()

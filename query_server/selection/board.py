@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 
@@ -160,7 +161,7 @@ def not_scored(source: Source, rows: Int64) -> Entries:
 
 
 def _joined(parts: list[Entries]) -> Entries:
-    joined = {}
+    joined: dict[str, Any] = {}
     for field in fields(Entries):
         values = [getattr(part, field.name) for part in parts]
         joined[field.name] = (

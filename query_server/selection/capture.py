@@ -46,13 +46,13 @@ def estimate_capture(
     Returns:
         None with fewer than ``MIN_DRAWS`` draws or where a score is negative.
     """
-    if len(draws) < MIN_DRAWS or min(draws.min(), batch.min()) < 0:
+    if len(draws) < MIN_DRAWS or (draws < 0).any() or (batch < 0).any():
         return None
     part = len(batch) / pool
     least = float(best_seen.mean())
     resampled = draws[rng.integers(0, len(draws), (_RESAMPLES, len(draws)))]
     tops = np.array([top_mean(each, part) for each in (draws, *resampled)])
-    tops = np.maximum(np.minimum(tops, bound), max(least, np.finfo(np.float32).tiny))
+    tops = np.maximum(np.minimum(tops, bound), max(least, 1e-30))
     captures = float(batch.mean()) / tops
     low, high = np.quantile(captures[1:], [(1 - _CONFIDENCE) / 2, (1 + _CONFIDENCE) / 2])
     return CaptureEstimate(

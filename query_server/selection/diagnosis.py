@@ -102,7 +102,8 @@ def _nearest(points: Float32, *, before_only: bool) -> Float32:
     norms = np.square(points).sum(1)
     squared = np.maximum(norms[:, None] + norms - 2 * (points @ points.T), 0)
     squared[np.triu_indices(len(points)) if before_only else np.diag_indices(len(points))] = np.inf
-    return np.sqrt(squared.min(1))
+    nearest: Float32 = np.sqrt(squared.min(1))
+    return nearest
 
 
 def _warnings(round_: Round, reports: tuple[SourceReport, ...]) -> list[str]:

@@ -1,5 +1,6 @@
-"""What a source was worth, told from evidence that comes for free: which of its candidates were picked, and what the
-oracle then said of them.
+"""What a source was worth, told from evidence that comes for free.
+
+That is which of its candidates were picked, and what the oracle then said of them.
 
 A pick is worth the rarity of the class it turned out to be, in full where the classifier was wrong about it and in part
 where it was right; a source is worth the sum of that for each of its scored candidates. Random draws are scored in
@@ -51,7 +52,8 @@ class LabeledSet:
     def rarity(self) -> NDArray[np.float64]:
         """Return the rarity of each class float64 [C]: the mean count over its own, at most 10."""
         counts = self.counts()
-        return np.minimum((counts.mean() + 1) / (counts + 1), _MAX_RARITY)
+        rarity: NDArray[np.float64] = np.minimum((counts.mean() + 1) / (counts + 1), _MAX_RARITY)
+        return rarity
 
 
 def settle(memory: Memory, labeled: LabeledSet) -> Memory:
@@ -97,7 +99,8 @@ def yields(memory: Memory) -> NDArray[np.float64]:
     if memory.scored[random] == 0 or memory.worth[random] == 0:
         return np.ones(len(SOURCES))
     base = memory.worth[random] / memory.scored[random]
-    return (memory.worth / base + _PRIOR_SCORED) / (memory.scored + _PRIOR_SCORED)
+    relative: NDArray[np.float64] = (memory.worth / base + _PRIOR_SCORED) / (memory.scored + _PRIOR_SCORED)
+    return relative
 
 
 def remember_picks(memory: Memory, picked: Entries, pool_ids: UInt64, scored: NDArray[np.float64]) -> Memory:

@@ -309,7 +309,10 @@ def _choose(rule: BatchRule, request: SelectionRequest, round_: Round, entries: 
         label_counts=round_.labeled.counts(),
     )
     rng = np.random.default_rng(np.random.SeedSequence([round_.seed, len(SOURCES), 1]))
-    return ranked[choose_batch(rule, shortlist, count=request.budget, choice=request.batch, rng=rng)]
+    order: Int64 = ranked[
+        choose_batch(rule, shortlist, count=request.budget, choice=request.batch, rng=rng)
+    ]
+    return order
 
 
 def _validate(request: SelectionRequest, campaign: CampaignInfo, pool: str, index_version: int) -> None:
