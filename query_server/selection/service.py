@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from query_server.acquisition import acquisition_function
+from query_server.acquisition import HeadCondition, acquisition_function
 from query_server.acquisition.function import AcquisitionFunction
 from query_server.campaigns.values import CampaignInfo, Lease, RankedListExhaustedError, Request
 from query_server.errors import (
@@ -42,8 +42,8 @@ MAX_SCORED = 1_000_000
 _SPARES = 3
 _ATTEMPTS = 5
 
-#: Finds a classifier compiled with an acquisition function, by id.
-ClassifierOf = Callable[[str, AcquisitionFunction], Classifier]
+#: Finds a classifier compiled with an acquisition function, by id; with what its head depends on besides, if anything.
+ClassifierOf = Callable[[str, AcquisitionFunction, HeadCondition | None], Classifier]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +109,7 @@ class SelectionService:
         """
         clock = StageClock()
         with clock.stage("prepare"):
-            classifier = self.classifier_of(classifier_id, acquisition_function(acquisition))
+            classifier = self.classifier_of(classifier_id, acquisition_function(acquisition), None)
             classifier.prepare_ascent()
         with clock.stage("synthesize"):
             made = synthesize(
@@ -135,7 +135,7 @@ class SelectionService:
             function = acquisition_function(request.acquisition)
             classifier = None
             if request.classifier_id is not None:
-                classifier = self.classifier_of(request.classifier_id, function)
+                classifier = self.classifier_of(request.classifier_id, function, None)
                 if isinstance(request.strategy, DowserStrategy):
                     classifier.prepare_ascent()
         seed = request.seed
