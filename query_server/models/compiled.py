@@ -20,6 +20,9 @@ from query_server.models.derived_pullback import derived_pullback
 from query_server.models.runtime import Runtime, Session
 from query_server.scored import Scored
 
+# Floats of a head's intermediate that one sample may take before fewer are run at a time.
+_HEAD_VALUES = 2**14
+
 
 class CompiledClassifier:
     """Sessions of one classifier spliced with one acquisition head; safe to use from several threads.
@@ -30,6 +33,8 @@ class CompiledClassifier:
         has_pullback: Whether it carries its gradient.
         head: The acquisition head for its number of classes and passes.
         passes: Its stochastic passes T; 0 when deterministic.
+        head_values_per_sample: Floats of the head's largest intermediate, one sample; with many, fewer are scored at a
+            time.
         bundle: Whose generator the gradient is pulled back through.
         runtime: Makes the sessions.
 
@@ -46,6 +51,7 @@ class CompiledClassifier:
         has_pullback: bool,
         head: onnx.ModelProto,
         passes: int,
+        head_values_per_sample: int = 0,
         bundle: Bundle,
         runtime: Runtime,
     ) -> None:
@@ -55,6 +61,7 @@ class CompiledClassifier:
         self._has_pullback = has_pullback
         self._head = head
         self._passes = passes
+        self._repeats = max(1, passes, head_values_per_sample // _HEAD_VALUES)
         self._bundle = bundle
         self._runtime = runtime
         info = check(classifier, GraphKind.CLASSIFIER)
@@ -82,7 +89,7 @@ class CompiledClassifier:
             "x",
             x,
             batch_axes=(1 if self._passes else 0, 0, *((0,) if embeds else ())),
-            repeats=max(1, self._passes),
+            repeats=self._repeats,
         )
         _require_finite(scores, "the classifier's scores of real samples")
         each = _softmax(logits)

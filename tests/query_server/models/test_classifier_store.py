@@ -11,7 +11,7 @@ import torch
 
 from client import export_classifier
 from graphs import GraphKind, export_forward, export_pullback
-from query_server.acquisition import acquisition_function
+from query_server.acquisition import HeadCondition, acquisition_function, class_prior_weights
 from query_server.errors import DowserError, Reason
 from query_server.models import Bundle, ClassifierStore, Runtime
 from query_server.selection.ascent import synthesize
@@ -219,3 +219,44 @@ def test_the_embedding_comes_with_the_scores_where_asked_for(store, bundle, digi
     assert compiled.score(x).embedding is None
     without = store.compiled(store.add(classifier_bytes).id, function)
     assert without.score(x, embedding=True).embedding is None
+
+
+def test_a_condition_is_compiled_once_and_changes_scores_and_ascent(store, bundle, digits, classifier_bytes):
+    uploaded = store.add(classifier_bytes).id
+    function = acquisition_function("maximum_entropy")
+    weights = class_prior_weights(np.arange(10), 1.0)
+    compiled = store.compiled(uploaded, function, HeadCondition(class_weights=weights))
+    assert compiled is store.compiled(uploaded, function, HeadCondition(class_weights=weights.copy()))
+    plain = store.compiled(uploaded, function)
+    assert compiled is not plain
+    x = bundle.preprocessing.to_input(digits.pool[:50])
+    said = plain.score(x)
+    np.testing.assert_allclose(
+        compiled.score(x).scores, said.scores * (said.probabilities @ weights), rtol=1e-4, atol=1e-6
+    )
+    z = np.random.default_rng(0).standard_normal((6, bundle.latent_dim), dtype=np.float32)
+    x, after, before = compiled.ascend(z, steps=40, step_size=0.05, before_step=lambda: None)
+    np.testing.assert_allclose(after, compiled.score(x).scores, rtol=1e-4, atol=1e-5)
+    assert (after > before).mean() > 0.8
+
+
+def test_epig_scores_and_climbs_with_targets_of_the_pool(store, bundle, digits):
+    torch.manual_seed(0)
+    members = [torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 10)) for _ in range(4)]
+    uploaded = store.add(export_classifier(members, (1, 8, 8))).id
+    x = bundle.preprocessing.to_input(digits.pool)
+    bald = store.compiled(uploaded, acquisition_function("bald")).score(x)
+    targets = bald.passes[:, :200]  # C · M · C = 20,000: fewer rows are run at a time
+    compiled = store.compiled(uploaded, acquisition_function("epig"), HeadCondition(targets=targets))
+    scores = compiled.score(x).scores
+    p, q = torch.from_numpy(bald.passes[:, :20]).double(), torch.from_numpy(targets).double()
+    joint = torch.einsum("tbc,tmd->bmcd", p, q) / 4
+    apart = torch.einsum("bc,md->bmcd", p.mean(0), q.mean(0))
+    expected = (joint * (joint / apart).log()).sum((2, 3)).mean(1)
+    np.testing.assert_allclose(scores[:20], expected.numpy(), rtol=1e-3, atol=1e-6)
+    assert (scores < bald.scores + 1e-6).all()
+
+    z = np.random.default_rng(0).standard_normal((6, bundle.latent_dim), dtype=np.float32)
+    x, after, before = compiled.ascend(z, steps=40, step_size=0.05, before_step=lambda: None)
+    np.testing.assert_allclose(after, compiled.score(x).scores, rtol=1e-3, atol=1e-5)
+    assert (after > before).mean() > 0.8
