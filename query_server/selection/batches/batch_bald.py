@@ -33,6 +33,7 @@ _FEWEST_CONFIGURATIONS = 50
 _MOST_CANDIDATES = 400
 _MOST_JOINT_PICKS = 200
 _USED_UP = 0.01
+_ROUNDING_NATS = 1e-9
 _BLOCK_ENTRIES = 1 << 21
 
 
@@ -58,7 +59,7 @@ def choose_by_batch_bald(
     while len(picked) < min(count, len(p), _MOST_JOINT_PICKS):
         gains = joint.gains(p[left], entropies[left])
         best = int(np.argmax(gains))
-        if gains[best] <= _USED_UP * alone[left].max():
+        if gains[best] <= max(_ROUNDING_NATS, _USED_UP * alone[left].max()):
             if joint.empty:  # every pass says the same of all that is left
                 break
             joint = _Joint(passes=p.shape[1], classes=p.shape[2], rng=rng)
