@@ -49,9 +49,7 @@ def serve(settings: ServeSettings) -> None:
         max_bytes=settings.max_classifier_bytes,
     )
     workers = Workers(concurrency=settings.concurrency, queue=settings.queue)
-    selection = SelectionService(
-        pool=pool, pool_name=pool.name, campaigns=campaigns, classifier_of=classifiers.compiled
-    )
+    selection = SelectionService(pool=pool, pool_name=pool.name, campaigns=campaigns, classifiers=classifiers)
     services = Services(
         pools=PoolServicer(pool=pool, bundle=bundle, campaigns=campaigns, workers=workers),
         campaigns=CampaignServicer(campaigns=campaigns, pool_name=pool.name, workers=workers),

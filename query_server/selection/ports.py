@@ -9,6 +9,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from query_server.acquisition import HeadCondition
+from query_server.acquisition.function import AcquisitionFunction
 from query_server.ascending import Ascended, AscentOptions
 from query_server.campaigns.values import AnswerBuilder, Request, Snapshot
 from query_server.scored import Scored as Scored
@@ -50,6 +52,30 @@ class Classifier(Protocol):
 
     def encode(self, x: Float32) -> Float32:
         """Return matching features [n, D] of inputs [n, …]."""
+
+
+class ClassifierFacts(Protocol):
+    """What is known of an uploaded classifier."""
+
+    @property
+    def classes(self) -> int:
+        """C; 1 for a binary classifier of one logit."""
+
+    @property
+    def passes(self) -> int:
+        """T; 0 for a deterministic classifier."""
+
+
+class Classifiers(Protocol):
+    """The uploaded classifiers."""
+
+    def info(self, classifier_id: str) -> ClassifierFacts:
+        """Return what is known of one."""
+
+    def compiled(
+        self, classifier_id: str, function: AcquisitionFunction, condition: HeadCondition | None
+    ) -> Classifier:
+        """Return one ready to score and climb with an acquisition function."""
 
 
 class Pool(Protocol):

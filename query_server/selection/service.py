@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from query_server.acquisition import acquisition_function
-from query_server.acquisition.function import AcquisitionFunction
 from query_server.campaigns.values import (
     Answer,
     CampaignInfo,
@@ -27,13 +26,16 @@ from query_server.errors import (
 )
 from query_server.selection import strategies
 from query_server.selection.ascent import synthesize
-from query_server.selection.batches import BatchRule, Shortlist, batch_rule, choose_batch
+from query_server.selection.batches.choose import choose_batch
+from query_server.selection.batches.registry import batch_rule
+from query_server.selection.batches.rule import BatchRule, Shortlist
 from query_server.selection.board import SOURCES, Entries, not_scored
+from query_server.selection.conditions import compiled
 from query_server.selection.diagnosis import diagnose, match_gap
 from query_server.selection.evidence import LabeledSet, remember_picks, settle
 from query_server.selection.memory import MAX_CARRIED, Memory
 from query_server.selection.policy import Allocation, adaptive, fixed
-from query_server.selection.ports import Campaigns, Checkpoint, Classifier, Float32, Int64, Pool
+from query_server.selection.ports import Campaigns, Checkpoint, Classifiers, Float32, Int64, Mask, Pool
 from query_server.selection.round import Round, draw
 from query_server.selection.values import (
     MAX_LATENTS,
@@ -59,9 +61,6 @@ MAX_SCORED = 1_000_000
 _SPARES = 3
 _ATTEMPTS = 5
 
-#: Finds a classifier compiled with an acquisition function, by id.
-ClassifierOf = Callable[[str, AcquisitionFunction], Classifier]
-
 
 @dataclass(frozen=True, kw_only=True)
 class SelectionService:
@@ -71,13 +70,13 @@ class SelectionService:
         pool: The real samples.
         pool_name: Its name.
         campaigns: The durable ledger.
-        classifier_of: Finds compiled classifiers.
+        classifiers: The uploaded ones.
     """
 
     pool: Pool
     pool_name: str
     campaigns: Campaigns
-    classifier_of: ClassifierOf
+    classifiers: Classifiers
 
     def select(
         self,
@@ -126,7 +125,14 @@ class SelectionService:
         """
         clock = StageClock()
         with clock.stage("prepare"):
-            classifier = self.classifier_of(classifier_id, acquisition_function(acquisition))
+            classifier = compiled(
+                self.classifiers,
+                classifier_id,
+                acquisition_function(acquisition),
+                class_prior_weight=0.0,
+                label_counts=None,
+                targets=self._targets(seed, np.ones(self.pool.size, bool)),
+            )
         made = synthesize(
             classifier,
             latents=options.latents or 1,
@@ -210,12 +216,19 @@ class SelectionService:
     ) -> Round:
         assert request.classifier_id is not None  # the caller looked
         function = acquisition_function(request.acquisition)
-        classifier = self.classifier_of(request.classifier_id, function)
         labeled = LabeledSet(
             rows=snapshot.labeled_rows,
             pool_ids=snapshot.labeled_ids,
             labels=snapshot.labels,
-            classes=classifier.classes,
+            classes=max(2, self.classifiers.info(request.classifier_id).classes),
+        )
+        classifier = compiled(
+            self.classifiers,
+            request.classifier_id,
+            function,
+            class_prior_weight=request.class_prior_weight,
+            label_counts=labeled.counts(),
+            targets=self._targets(seed, snapshot.available),
         )
         synthesis = SynthesisOptions()
         if isinstance(request.strategy, DowserStrategy):
@@ -232,8 +245,13 @@ class SelectionService:
             clock=clock,
             checkpoint=checkpoint,
             embedding=rule.needs_embedding,
-            score_bound=function.bound(classifier.classes),
+            score_bound=math.inf if request.class_prior_weight else function.bound(classifier.classes),
         )
+
+    def _targets(self, seed: int, open_: Mask) -> Callable[[int], Float32]:
+        """Return what draws model inputs of so many open samples, for functions that ask about the pool at large."""
+        rng = np.random.default_rng(np.random.SeedSequence([seed, len(SOURCES), 0]))
+        return lambda count: self.pool.inputs(draw(open_, count, rng))
 
     def _remember(self, round_: Round, entries: Entries, picked: Entries, lease: Lease) -> Memory:
         scored = np.bincount(entries.sources, minlength=len(SOURCES)).astype(np.float64)
@@ -309,9 +327,7 @@ def _choose(rule: BatchRule, request: SelectionRequest, round_: Round, entries: 
         label_counts=round_.labeled.counts(),
     )
     rng = np.random.default_rng(np.random.SeedSequence([round_.seed, len(SOURCES), 1]))
-    order: Int64 = ranked[
-        choose_batch(rule, shortlist, count=request.budget, choice=request.batch, rng=rng)
-    ]
+    order: Int64 = ranked[choose_batch(rule, shortlist, count=request.budget, choice=request.batch, rng=rng)]
     return order
 
 
