@@ -23,6 +23,7 @@ from trainer.interrupts import DeferredInterrupt
 from trainer.networks import build_networks
 from trainer.networks.build import Destandardize, Standardize
 from trainer.preview import draw_samples, save_grid
+from trainer.rarity import Rarity
 from trainer.runs import RunFolder
 
 
@@ -62,7 +63,12 @@ def finished_critic_features(adversaries: Adversaries, data: TrainingData, kind:
 
 
 def train_gan(
-    config: TrainConfig, data: TrainingData, run: RunFolder, *, show_progress: bool = True
+    config: TrainConfig,
+    data: TrainingData,
+    run: RunFolder,
+    *,
+    rarity: Rarity | None = None,
+    show_progress: bool = True,
 ) -> Adversaries:
     """Train from scratch, or from the run's checkpoint, until `config.iterations`; leave a final checkpoint.
 
@@ -70,6 +76,7 @@ def train_gan(
         config: resolved.
         data: the pool.
         run: started; gets checkpoints, metrics and sample grids.
+        rarity: how often each sample is drawn; None draws uniformly.
         show_progress: draw a progress bar on stderr.
 
     Raises:
@@ -116,7 +123,7 @@ def train_gan(
     )
     with bar, DeferredInterrupt() as interrupt:
         while done < iterations:
-            window.add(_iterate(adversaries, data, config, rng))
+            window.add(_iterate(adversaries, data, config, rng, rarity))
             done += 1
             bar.update()
             if done % config.log_every == 0 or done == iterations:
@@ -146,10 +153,18 @@ def _checked(line: dict[str, float]) -> dict[str, float]:
 
 
 def _iterate(
-    adversaries: Adversaries, data: TrainingData, config: TrainConfig, rng: torch.Generator
+    adversaries: Adversaries,
+    data: TrainingData,
+    config: TrainConfig,
+    rng: torch.Generator,
+    rarity: Rarity | None,
 ) -> dict[str, torch.Tensor]:
     """Update the critic `critic_steps` times and the generator once; return the last losses of each."""
-    rows = torch.randint(len(data), (adversaries.critic_steps, config.batch_size), generator=rng).numpy()
+    shape = (adversaries.critic_steps, config.batch_size)
+    if rarity is None:
+        rows = torch.randint(len(data), shape, generator=rng).numpy()
+    else:
+        rows = rarity.rows(torch.rand(shape, generator=rng, dtype=torch.float64).numpy())
     measured: dict[str, torch.Tensor] = {}
     for step_rows in rows:
         real = data.take(step_rows)
