@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,17 +22,26 @@ class Labels:
     Attributes:
         rows: int64 [L], distinct rows of the pool.
         classes: int64 [L] in 0…C-1.
-        names: [C], the label of each class, sorted.
+        names: C labels as text, sorted.
     """
 
     rows: NDArray[np.int64]
     classes: NDArray[np.int64]
-    names: NDArray[np.generic]
+    names: tuple[str, ...]
 
-    @property
-    def counts(self) -> NDArray[np.int64]:
-        """Labels of each class, int64 [C]; none is 0."""
-        return np.bincount(self.classes, minlength=len(self.names))
+    def numbered_as(self, names: Sequence[str]) -> Labels:
+        """Return the same labels with the classes of a conditional run.
+
+        Raises:
+            TrainerError: if the run does not know one.
+        """
+        new = sorted(set(self.names) - set(names))
+        if new:
+            raise TrainerError(
+                f"the run's generator knows no class {', '.join(new)}; train a new conditional one with these labels"
+            )
+        numbers = np.array([list(names).index(name) for name in self.names], np.int64)
+        return Labels(rows=self.rows, classes=numbers[self.classes], names=tuple(names))
 
 
 def read_labels(path: Path, source: SampleSource) -> Labels:
@@ -54,7 +64,11 @@ def read_labels(path: Path, source: SampleSource) -> Labels:
     contradicted = np.flatnonzero(classes[first][inverse] != classes)
     if len(contradicted):
         raise TrainerError(f"{path}: {pool_ids[inverse[contradicted[0]]]} is labeled in two ways")
-    return Labels(rows=_rows_of(path, pool_ids, source), classes=classes[first].astype(np.int64), names=names)
+    return Labels(
+        rows=_rows_of(path, pool_ids, source),
+        classes=classes[first].astype(np.int64),
+        names=tuple(names.tolist()),
+    )
 
 
 def _rows_of(path: Path, pool_ids: NDArray[np.uint64], source: SampleSource) -> NDArray[np.int64]:
@@ -70,7 +84,7 @@ def _rows_of(path: Path, pool_ids: NDArray[np.uint64], source: SampleSource) -> 
     return rows
 
 
-def _read_npz(path: Path) -> tuple[NDArray[np.uint64], NDArray[np.generic]]:
+def _read_npz(path: Path) -> tuple[NDArray[np.uint64], NDArray[np.str_]]:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             pool_ids, labels = arrays["pool_ids"], arrays["labels"]
@@ -85,10 +99,10 @@ def _read_npz(path: Path) -> tuple[NDArray[np.uint64], NDArray[np.generic]]:
         )
     if pool_ids.dtype.kind == "i" and pool_ids.size and pool_ids.min() < 0:
         raise TrainerError(f"{path}: pool_ids must not be negative, got {pool_ids.min()}")
-    return pool_ids.astype(np.uint64), labels
+    return pool_ids.astype(np.uint64), labels.astype(np.str_)
 
 
-def _read_csv(path: Path) -> tuple[NDArray[np.uint64], NDArray[np.generic]]:
+def _read_csv(path: Path) -> tuple[NDArray[np.uint64], NDArray[np.str_]]:
     pool_ids: list[int] = []
     labels: list[str] = []
     try:
@@ -105,4 +119,4 @@ def _read_csv(path: Path) -> tuple[NDArray[np.uint64], NDArray[np.generic]]:
                 labels.append(cells[1].strip())
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise TrainerError(f"{path}: cannot be read as CSV: {error}") from error
-    return np.array(pool_ids, dtype=np.uint64), np.array(labels)
+    return np.array(pool_ids, dtype=np.uint64), np.array(labels, dtype=np.str_)

@@ -27,11 +27,16 @@ from trainer.rarity import Rarity
 from trainer.runs import RunFolder
 
 
-def build_adversaries(config: TrainConfig, data_shape: tuple[int, ...]) -> Adversaries:
-    """Return the GAN of a resolved configuration, at its first iteration."""
+def build_adversaries(config: TrainConfig, data_shape: tuple[int, ...], class_count: int = 0) -> Adversaries:
+    """Return the GAN of a resolved configuration, of `class_count` classes or none, at its first iteration."""
     device = choose_device(config.device)
     networks = build_networks(
-        config.generator, data_shape, config.latent_dim or 0, config.width or 0, seed=config.seed
+        config.generator,
+        data_shape,
+        config.latent_dim or 0,
+        config.width or 0,
+        seed=config.seed,
+        class_count=class_count,
     )
     return Adversaries(
         networks,
@@ -40,6 +45,7 @@ def build_adversaries(config: TrainConfig, data_shape: tuple[int, ...]) -> Adver
         learning_rate=config.learning_rate or 0.0,
         device=device,
         precision=torch.float32 if config.generator == "mlp" else choose_precision(config.precision, device),
+        class_count=class_count,
     )
 
 
@@ -76,7 +82,7 @@ def train_gan(
         config: resolved.
         data: the pool.
         run: started; gets checkpoints, metrics and sample grids.
-        rarity: how often each sample is drawn; None draws uniformly.
+        rarity: how often each sample is drawn, and its class where `config.conditional`; None draws uniformly.
         show_progress: draw a progress bar on stderr.
 
     Raises:
@@ -85,7 +91,8 @@ def train_gan(
     """
     from tqdm import tqdm
 
-    adversaries = build_adversaries(config, data.input_shape)
+    class_names = rarity.class_names if rarity is not None and config.conditional else ()
+    adversaries = build_adversaries(config, data.input_shape, len(class_names))
     rng = torch.Generator().manual_seed(config.seed)
     window = _Window()
     done = 0
@@ -101,6 +108,7 @@ def train_gan(
         run.save_checkpoint(
             {
                 "iteration": done,
+                "class_names": list(class_names),
                 "adversaries": adversaries.state(),
                 "rng": rng.get_state(),
                 "window": window.sums,
@@ -170,7 +178,8 @@ def _iterate(
         real = data.take(step_rows)
         if config.generator == "mlp":
             real = (real - data.mean) / data.std
-        measured |= adversaries.update_critic(torch.from_numpy(real).to(adversaries.device), rng)
+        classes = None if rarity is None else torch.from_numpy(rarity.classes[step_rows])
+        measured |= adversaries.update_critic(torch.from_numpy(real).to(adversaries.device), rng, classes)
     return measured | adversaries.update_generator(config.batch_size, rng)
 
 

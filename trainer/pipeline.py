@@ -7,6 +7,7 @@ encoder stays the very file it was, so that an index built with it serves the ne
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -84,7 +85,7 @@ def export(
     adversaries = None
     if config.generator != "gaussian":
         state = run.load_checkpoint()
-        adversaries = build_adversaries(config, data.input_shape)
+        adversaries = build_adversaries(config, data.input_shape, len(state.get("class_names", ())))
         adversaries.load_state(state["adversaries"])
         if state["iteration"] < (config.iterations or 0):
             logger.warning("the run stopped at iteration %d of %d", state["iteration"], config.iterations)
@@ -129,6 +130,8 @@ def refresh(
     state = None if saved.generator == "gaussian" else RunFolder(path).load_checkpoint()
     done = state["iteration"] if state else 0
     further = iterations if iterations is not None else max(1, (saved.iterations or 0) // 10)
+    if further < 1:
+        raise TrainerError(f"iterations must be at least 1, got {further}")
     config = replace(
         saved,
         data=data_path or saved.data,
@@ -146,7 +149,7 @@ def refresh(
         raise TrainerError(
             f"{config.data}: samples of another kind than those of {bundle}; name the same pool"
         )
-    weights = _rarity(config, data)
+    weights = _rarity(config, data, state["class_names"] if state and config.conditional else None)
     run = RunFolder(config.run_folder)
     resuming = run.start(config)
     if state and not resuming:
@@ -219,11 +222,24 @@ def _generator(
     return generator, metrics
 
 
-def _rarity(config: TrainConfig, data: TrainingData) -> Rarity | None:
-    """Return the weights that the configuration asks for, or None."""
+def _rarity(
+    config: TrainConfig, data: TrainingData, class_names: Sequence[str] | None = None
+) -> Rarity | None:
+    """Return the weights that the configuration asks for, with classes numbered as `class_names`, or None."""
     if config.labels is None:
         return None
     labels = read_labels(config.labels, data.source)
+    if class_names is not None:
+        labels = labels.numbered_as(class_names)
+    if (
+        config.conditional
+        and config.generator != "gaussian"
+        and len(labels.names) >= (config.latent_dim or 0)
+    ):
+        raise TrainerError(
+            f"{len(labels.names)} classes take a latent each and leave none of {config.latent_dim} for noise; "
+            "choose a larger --latent-dim"
+        )
     rarity = measure_rarity(
         data, labels, exponent=config.rarity, conditional=config.conditional, seed=config.seed
     )

@@ -7,8 +7,8 @@ labeled samples i of a sample, at distances d_i in a PCA of the pool, say which 
 
 with count_c = sum of vote_c over the pool, and mean their mean over classes. Batches are drawn in proportion to w.
 The votes are counted, not the labels: once selection has found rare samples, labels are balanced where the pool is not
-(digits with five classes thinned to 7 % of the pool, 25 of 85 labels theirs: exponent 1 draws them 21 to 32 % of the time,
-counted by labels 10 to 12 %).
+(digits with five classes thinned to 7 % of the pool, 25 of 85 labels theirs: exponent 1 draws them 21 to
+32 % of the time, counted by labels 10 to 12 %).
 
 Class-conditional generators take the class with the largest vote for true, and give each class c a mass of
 n_c^(1 - exponent) for its n_c samples: equal masses at exponent 1, the pool's own at 0.
@@ -41,12 +41,12 @@ class Rarity:
     Attributes:
         weights: float64 [N], positive, with mean 1.
         classes: int64 [N] in 0…C-1, the class with the largest vote.
-        class_count: C.
+        class_names: C labels.
     """
 
     weights: NDArray[np.float64]
     classes: NDArray[np.int64]
-    class_count: int
+    class_names: tuple[str, ...]
 
     @cached_property
     def _cumulative(self) -> NDArray[np.float64]:
@@ -112,7 +112,7 @@ def measure_rarity(
         members = np.bincount(classes, minlength=class_count)
         masses = np.maximum(members, 1.0) ** (1 - exponent)  # [C]
         weights *= (masses / np.maximum(np.bincount(classes, weights, class_count), 1e-300))[classes]
-    return Rarity(weights=weights / weights.mean(), classes=classes, class_count=class_count)
+    return Rarity(weights=weights / weights.mean(), classes=classes, class_names=labels.names)
 
 
 def _nearest(

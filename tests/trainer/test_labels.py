@@ -22,17 +22,19 @@ def named(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_csv_names_pool_ids(named: Path, tmp_path: Path, header: str) -> None:
     (tmp_path / "labels.csv").write_text(f"{header}{2**63},cat\n\n70, dog\n5,cat\n5,cat\n")
     labels = read_labels(tmp_path / "labels.csv", open_samples(named))
-    assert dict(zip(labels.rows.tolist(), labels.names[labels.classes].tolist(), strict=True)) == {
-        0: "dog", 1: "cat", 2: "cat",
-    }  # fmt: skip
-    assert labels.counts.tolist() == [2, 1]
+    assert labels.rows.tolist() == [1, 0, 2]
+    assert [labels.names[one] for one in labels.classes] == ["cat", "dog", "cat"]
 
 
 def test_ids_are_row_numbers_where_the_pool_names_none(tmp_path: Path) -> None:
     np.save(tmp_path / "pool.npy", np.zeros((4, 3), np.float32))
     np.savez(tmp_path / "labels.npz", pool_ids=np.array([3, 0]), labels=np.array([7, 4]))
     labels = read_labels(tmp_path / "labels.npz", open_samples(tmp_path / "pool.npy"))
-    assert (labels.rows.tolist(), labels.classes.tolist(), labels.names.tolist()) == ([0, 3], [0, 1], [4, 7])
+    assert (labels.rows.tolist(), labels.classes.tolist(), labels.names) == (
+        [0, 3],
+        [0, 1],
+        ("4", "7"),
+    )
 
 
 @pytest.mark.parametrize(
@@ -57,3 +59,12 @@ def test_labels_that_do_not_fit_the_pool_are_refused(
 def test_an_npz_without_labels_is_refused(named: Path) -> None:
     with pytest.raises(TrainerError, match="pool_ids and labels"):
         read_labels(named, open_samples(named))
+
+
+def test_classes_are_numbered_as_a_run_numbers_them(named: Path, tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_text("70,dog\n5,cat\n")
+    labels = read_labels(tmp_path / "labels.csv", open_samples(named))
+    renumbered = labels.numbered_as(["bird", "cat", "dog"])
+    assert [renumbered.names[one] for one in renumbered.classes] == ["cat", "dog"]
+    with pytest.raises(TrainerError, match="knows no class cat"):
+        labels.numbered_as(["dog"])

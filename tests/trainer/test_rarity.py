@@ -40,7 +40,9 @@ def thinned(tmp_path_factory: pytest.TempPathFactory) -> Thinned:
     common, rare = (rng.permutation(np.flatnonzero(side)) for side in (truth < 5, truth >= 5))
     rows = np.sort(np.concatenate([common[:60], rare[:25]]))
     names, labeled = np.unique(truth[rows], return_inverse=True)
-    return Thinned(open_training_data(path), truth, Labels(rows=rows, classes=labeled, names=names))
+    return Thinned(
+        open_training_data(path), truth, Labels(rows=rows, classes=labeled, names=tuple(map(str, names)))
+    )
 
 
 def drawn_rare(thinned: Thinned, rarity: Rarity, draws: int = 20_000) -> float:
@@ -74,7 +76,7 @@ def test_weights_are_the_formulas(tmp_path: Path) -> None:
     x = np.array([0.0] * 14 + [8.0, 10.0], np.float32)[:, None] * [1, 0] + [0, 1]
     np.save(tmp_path / "pool.npy", x.astype(np.float32))
     data = open_training_data(tmp_path / "pool.npy")
-    labels = Labels(rows=np.array([0, 15]), classes=np.array([0, 1]), names=np.array(["a", "b"]))
+    labels = Labels(rows=np.array([0, 15]), classes=np.array([0, 1]), names=("a", "b"))
     rarity = measure_rarity(data, labels, exponent=1)
     between = 8**-2 / (8**-2 + 2**-2)  # vote of the sample at 8 for a
     counts = np.array([14 + between, 2 - between])
