@@ -32,6 +32,7 @@ def serve(settings: ServeSettings) -> None:
     pool = Pool.open(
         settings.index,
         expected_bundle_digest=bundle.digest,
+        expected_encoder_sha256=bundle.encoder_sha256,
         threads=settings.threads,
         device=settings.device,
         verify=settings.verify,
@@ -109,6 +110,7 @@ def build(
         preprocessing=opened.preprocessing,
         feature_dim=opened.feature_dim,
         bundle_digest=opened.digest,
+        encoder_sha256=opened.encoder_sha256,
         out=out,
         pool=name,
         chunk=chunk,
