@@ -74,6 +74,8 @@ class CandidateSource(StrEnum):
     """Scored well in an earlier round and not picked then."""
     CLIMB = "climb"
     """Reached by a best-first walk over nearest neighbors of what was scored."""
+    SEALS = "seals"
+    """A neighbor of a labeled sample, whatever its class."""
     CELLS = "cells"
     """In an index cell that a surrogate, fitted to the round's scores, ranks high."""
     UNKNOWN = "unknown"

@@ -20,6 +20,7 @@ SOURCES: tuple[Source, ...] = (
     Source.CARRY_OVER,
     Source.CLIMB,
     Source.CELLS,
+    Source.SEALS,
 )
 NUMBER_OF = {source: number for number, source in enumerate(SOURCES)}
 

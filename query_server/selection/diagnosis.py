@@ -13,10 +13,9 @@ from query_server.selection.round import Round
 from query_server.selection.values import Diagnosis, Source, SourceReport
 
 # Below these synthesis deserves a warning.
-_POOR_YIELD = 1.0
+_POOR_YIELD = 0.9
 _FEW_UNIQUE = 0.5
 _ENOUGH_LABELED = 20
-_ENOUGH_SCORED = 200.0
 # A source whose evidence is looked at draws its distances from at most so many random draws.
 _DRAWS = 512
 
@@ -78,6 +77,7 @@ def _report(
     memory = round_.memory
     labeled = int(memory.labeled[number])
     scored = int(np.count_nonzero(own))
+    known = yields(memory, dict.fromkeys(SOURCES, 1.0))
     return SourceReport(
         source=source,
         share=float(allocation.shares.get(source, 0.0)),
@@ -87,7 +87,7 @@ def _report(
         labeled=labeled,
         contradicted=int(memory.contradicted[number]),
         rarity=float(memory.rarity[number] / labeled) if labeled else None,
-        yield_=float(yields(memory)[number]) if memory.scored[number] else None,
+        yield_=known.get(source) if labeled else None,
     )
 
 
@@ -111,11 +111,11 @@ def _warnings(round_: Round, reports: tuple[SourceReport, ...]) -> list[str]:
     for report in reports:
         if report.source is not Source.SYNTHESIS:
             continue
-        enough = round_.memory.scored[NUMBER_OF[Source.SYNTHESIS]] >= _ENOUGH_SCORED
+        enough = report.labeled >= _ENOUGH_LABELED
         if enough and report.yield_ is not None and report.yield_ < _POOR_YIELD:
             warnings.append(
-                f"synthesis is not earning its keep: a sample it proposes is worth {report.yield_:.2f} of a random "
-                "one; the generator may not cover what is informative; train it longer, weighted by rarity "
+                f"synthesis is not earning its keep: a pick of it is worth {report.yield_:.2f} random ones; "
+                "the generator may not cover what is informative; train it longer, weighted by rarity "
                 "(dowser-trainer train --labels), or give synthesis no share"
             )
     if round_.unique_match_rate is not None and round_.unique_match_rate < _FEW_UNIQUE:

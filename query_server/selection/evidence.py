@@ -1,14 +1,13 @@
-"""What a source was worth, told from evidence that comes for free.
+"""What a source was worth, told from evidence that comes for free: what the oracle said of its picks.
 
-That is which of its candidates were picked, and what the oracle then said of them.
-
-A pick is worth the rarity of the class it turned out to be, in full where the classifier was wrong about it and in part
-where it was right; a source is worth the sum of that for each of its scored candidates. Random draws are scored in
-every round, so that the worth of one of theirs is the measure of the others.
+Labels are what is scarce, so worth is counted a pick, not a scored sample. A pick is worth the rarity of the class it
+turned out to be, in full where the classifier was wrong about it and in part where it was right. Some random draws are
+scored and picked in every round, so that the worth of one of theirs is the measure of the others.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,10 +21,12 @@ from query_server.selection.values import Source
 # What a round said counts this much less in each round after it: the classifier has changed, and so has its need.
 _DISCOUNT = 0.8
 # A pick that the classifier was right about still confirms it.
-_CONFIRMED = 0.5
+_CONFIRMED = 0.25
 _MAX_RARITY = 10.0
-# Weight of the prior opinion that a source is worth what a random draw is, in scored samples.
-_PRIOR_SCORED = 100.0
+# Weight of the opinion that a source had before there was evidence, in labeled picks.
+_PRIOR_PICKS = 10.0
+# Worth of a pick that is no rarer than others and wrong half of the time.
+_TYPICAL_WORTH = (1 + _CONFIRMED) / 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +56,16 @@ class LabeledSet:
         rarity: NDArray[np.float64] = np.minimum((counts.mean() + 1) / (counts + 1), _MAX_RARITY)
         return rarity
 
+    def overdispersion(self) -> float:
+        """Return how much more the counts of the classes differ than chance explains.
+
+        That is their variance over the squared mean, less what independent draws from classes of one size would have;
+        at 0 or less no class is known to be rare.
+        """
+        counts = self.counts()
+        mean = counts.mean()
+        return float(counts.var() / mean**2 - 1 / mean) if mean > 0 else 0.0
+
 
 def settle(memory: Memory, labeled: LabeledSet) -> Memory:
     """Return the memory after looking at the labels that pending picks have got since."""
@@ -81,8 +92,7 @@ def settle(memory: Memory, labeled: LabeledSet) -> Memory:
         pending_ids=memory.pending_ids[~answered],
         pending_sources=memory.pending_sources[~answered],
         pending_predicted=memory.pending_predicted[~answered],
-        scored=_DISCOUNT * memory.scored + memory.unsettled,
-        unsettled=np.zeros(len(SOURCES)),
+        settled=_DISCOUNT * memory.settled + sums(np.ones(len(sources))),
         worth=_DISCOUNT * memory.worth + sums(worth),
         labeled=memory.labeled + sums(np.ones(len(sources))),
         contradicted=memory.contradicted + sums(wrong.astype(np.float64)),
@@ -90,32 +100,31 @@ def settle(memory: Memory, labeled: LabeledSet) -> Memory:
     )
 
 
-def yields(memory: Memory) -> NDArray[np.float64]:
-    """Return the worth of a scored sample of each source float64 [S'], 1 for a random one.
-
-    Where little was scored the answer leans towards 1; with no random draw on record it is 1 for all.
-    """
-    random = NUMBER_OF[Source.RANDOM]
-    if memory.scored[random] == 0 or memory.worth[random] == 0:
-        return np.ones(len(SOURCES))
-    base = memory.worth[random] / memory.scored[random]
-    relative: NDArray[np.float64] = (memory.worth / base + _PRIOR_SCORED) / (memory.scored + _PRIOR_SCORED)
-    return relative
-
-
-def remember_picks(memory: Memory, picked: Entries, pool_ids: UInt64, scored: NDArray[np.float64]) -> Memory:
-    """Return the memory with the picks of this round pending.
+def yields(memory: Memory, priors: Mapping[Source, float]) -> dict[Source, float]:
+    """Return the worth of a labeled pick of each source, 1 for a random one.
 
     Args:
         memory: Settled.
-        picked: The picks.
-        pool_ids: Theirs uint64 [budget].
-        scored: Candidates scored of each source in this round float64 [S'].
+        priors: What each source is thought to be worth before there is evidence; it outweighs a few picks.
     """
+    random = NUMBER_OF[Source.RANDOM]
+    if memory.settled[random] <= 0 or memory.worth[random] <= 0:
+        return dict(priors)
+    base = (memory.worth[random] + _PRIOR_PICKS * _TYPICAL_WORTH) / (memory.settled[random] + _PRIOR_PICKS)
+    return {
+        source: float(
+            (memory.worth[NUMBER_OF[source]] / base + _PRIOR_PICKS * prior)
+            / (memory.settled[NUMBER_OF[source]] + _PRIOR_PICKS)
+        )
+        for source, prior in priors.items()
+    }
+
+
+def remember_picks(memory: Memory, picked: Entries, pool_ids: UInt64) -> Memory:
+    """Return the memory with the picks of this round pending; ``pool_ids`` uint64 [budget] are theirs."""
     return replace(
         memory,
         pending_ids=np.concatenate([memory.pending_ids, pool_ids]),
         pending_sources=np.concatenate([memory.pending_sources, picked.sources]),
         pending_predicted=np.concatenate([memory.pending_predicted, picked.predicted]),
-        unsettled=memory.unsettled + scored,
     )

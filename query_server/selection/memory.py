@@ -32,9 +32,8 @@ class Memory:
         pending_ids: Picks whose labels have not been looked at uint64 [P].
         pending_sources: What proposed them int64 [P].
         pending_predicted: The class predicted for each int64 [P].
-        scored: Candidates scored of each source whose picks' labels were looked at, discounted by age float64 [S'].
-        unsettled: As ``scored``, of the rounds whose picks are still pending float64 [S'].
-        worth: Sum of the worth of the labeled picks of each source, discounted by age float64 [S'].
+        settled: Labeled picks of each source, discounted by age float64 [S'].
+        worth: Sum of their worth, discounted likewise float64 [S'].
         labeled: Labeled picks of each source float64 [S'].
         contradicted: Those whose label was not the class predicted float64 [S'].
         rarity: Sum of the rarity of the classes they turned out to be float64 [S'].
@@ -45,8 +44,7 @@ class Memory:
     pending_ids: UInt64 = field(default_factory=lambda: np.empty(0, np.uint64))
     pending_sources: Int64 = field(default_factory=lambda: np.empty(0, np.int64))
     pending_predicted: Int64 = field(default_factory=lambda: np.empty(0, np.int64))
-    scored: NDArray[np.float64] = field(default_factory=_per_source)
-    unsettled: NDArray[np.float64] = field(default_factory=_per_source)
+    settled: NDArray[np.float64] = field(default_factory=_per_source)
     worth: NDArray[np.float64] = field(default_factory=_per_source)
     labeled: NDArray[np.float64] = field(default_factory=_per_source)
     contradicted: NDArray[np.float64] = field(default_factory=_per_source)
@@ -65,7 +63,7 @@ class Memory:
             return cls()
         with np.load(io.BytesIO(written), allow_pickle=False) as arrays:
             known = {each.name: arrays[each.name] for each in fields(cls) if each.name in arrays}
-        for name in ("scored", "unsettled", "worth", "labeled", "contradicted", "rarity"):
+        for name in ("settled", "worth", "labeled", "contradicted", "rarity"):
             # A source that was added after this memory was written.
             missing = len(SOURCES) - len(known[name])
             known[name] = np.pad(known[name], (0, missing))

@@ -1,10 +1,10 @@
 """How the scoring budget of a round is shared among the sources.
 
-Fixed shares do as they are told. The adaptive policy starts from what is known of every campaign (random draws are a
-strong rival on balanced pools, neighbors of labeled samples find what is rare) and then follows the evidence of the
-campaign itself (``evidence``): a source whose scored samples are worth more than random ones gets more, one whose are
-worth less falls to a trickle that keeps the evidence coming, and random draws never get less than their floor. Nothing
-in it is random: the same labels and memory give the same shares.
+Fixed shares do as they are told. The adaptive policy starts from what holds of campaigns in general: on balanced pools
+nothing beats the best of random draws, and where classes are rare, neighbors of their labeled samples find more of
+them. Then it follows the evidence of the campaign itself (``evidence``): a source whose picks are worth more than
+random ones gets up to all that the random floor leaves, one whose picks are worth less falls to a trickle that keeps
+the evidence coming. Nothing in it is random: the same labels and memory give the same shares.
 """
 
 from __future__ import annotations
@@ -19,13 +19,16 @@ from query_server.selection.evidence import LabeledSet, yields
 from query_server.selection.memory import Memory
 from query_server.selection.values import Source
 
-# What the adaptive policy chooses from besides random draws, and their parts before there is evidence.
-_PRIOR = {Source.LABELED_NEIGHBORS: 0.25, Source.SYNTHESIS: 0.15, Source.CARRY_OVER: 0.10}
-# The part a source keeps while it is worth less than random draws.
+# A source gets nothing but the trickle up to the first yield, and its full part from the second on.
+_WORTHLESS, _WORTHY = 0.9, 1.2
 _TRICKLE = 0.05
-# Below this many scored samples the evidence on a source is no reason to change its part.
-_ENOUGH_SCORED = 100.0
-# Synthesis costs time besides scores: while it does not earn its keep it is asked only once in so many rounds.
+# What neighbors of labeled samples are thought to be worth where no class is rare, and where some clearly are.
+_NEIGHBORS_BALANCED, _NEIGHBORS_RARE = 0.8, 1.4
+# The overdispersion of label counts from which some class counts as clearly rare.
+_CLEARLY_RARE = 0.25
+# Synthesis is tried with this part until so many of its picks have labels.
+_SYNTHESIS_TRIAL, _ENOUGH_PICKS = 0.15, 10
+# It costs time besides scores: while it does not earn its keep it is asked only once in so many rounds.
 _SYNTHESIS_REST = 5
 
 
@@ -66,41 +69,42 @@ def adaptive(memory: Memory, labeled: LabeledSet, *, random_floor: float, round_
         random_floor: Least share of random draws.
         round_number: From 1.
     """
-    worth = yields(memory)
-    reasons = [_describe_labels(labeled)]
+    if not len(labeled.rows):
+        return Allocation(shares={Source.RANDOM: 1.0}, reasons=("no labels yet: random draws alone",))
+    worth = yields(memory, priors(labeled))
+    reasons = [_describe(labeled)]
     weights: dict[Source, float] = {}
-    for source, prior in _PRIOR.items():
-        if source is Source.LABELED_NEIGHBORS and not len(labeled.rows):
-            reasons.append("labeled_neighbors wait for the first labels")
-            continue
-        if source is Source.CARRY_OVER and not len(memory.carried_ids):
-            continue
-        number = NUMBER_OF[source]
-        if memory.scored[number] < _ENOUGH_SCORED:
-            weights[source] = prior
-            reasons.append(f"{source} gets its first share: {memory.scored[number]:.0f} scored so far")
-            continue
-        yield_ = float(worth[number])
-        weights[source] = prior * max(_TRICKLE, min(4.0, yield_**2 if yield_ > 1 else 0.0))
-        verdict = "more" if yield_ > 1 else "less"
-        reasons.append(f"a scored sample of {source} is worth {yield_:.2f} random ones: {verdict} for it")
-        if source is Source.SYNTHESIS and yield_ <= 1 and round_number % _SYNTHESIS_REST:
-            weights[source] = 0.0
-            reasons.append(f"synthesis rests, and is tried every {_SYNTHESIS_REST} rounds")
-    total = sum(weights.values())
-    room = 1.0 - random_floor
-    scale = 1.0 if total <= room else room / total
-    shares = {source: weight * scale for source, weight in weights.items() if weight > 0}
+    for source, yield_ in worth.items():
+        picks = int(memory.labeled[NUMBER_OF[source]])
+        weight = min(max((yield_ - _WORTHLESS) / (_WORTHY - _WORTHLESS), _TRICKLE), 1.0)
+        verdict = f"{picks} labeled picks of {source} make one worth {yield_:.2f} random ones"
+        if source is Source.SYNTHESIS and picks < _ENOUGH_PICKS:
+            weight = _SYNTHESIS_TRIAL
+            verdict = f"synthesis is on trial, with {picks} labeled picks"
+        elif source is Source.SYNTHESIS and weight == _TRICKLE and round_number % _SYNTHESIS_REST:
+            weight = 0.0
+            verdict += f": it rests, and is tried every {_SYNTHESIS_REST} rounds"
+        weights[source] = weight
+        reasons.append(verdict)
+    room = (1.0 - random_floor) / max(1.0, sum(weights.values()))
+    shares = {source: room * weight for source, weight in weights.items() if weight > 0}
     shares[Source.RANDOM] = 1.0 - sum(shares.values())
     return Allocation(shares=shares, reasons=tuple(reasons))
 
 
-def _describe_labels(labeled: LabeledSet) -> str:
+def priors(labeled: LabeledSet) -> dict[Source, float]:
+    """Return what a pick of each source the policy chooses from is thought to be worth before there is evidence."""
+    rare = min(max(labeled.overdispersion() / _CLEARLY_RARE, 0.0), 1.0)
+    return {
+        Source.LABELED_NEIGHBORS: _NEIGHBORS_BALANCED + rare * (_NEIGHBORS_RARE - _NEIGHBORS_BALANCED),
+        Source.SYNTHESIS: 1.0,
+    }
+
+
+def _describe(labeled: LabeledSet) -> str:
     counts = labeled.counts()
-    if not len(labeled.rows):
-        return "no labels yet"
-    rare = np.flatnonzero(counts < counts.mean() / 2)
-    if not len(rare):
-        return f"labels are balanced: {counts.min()} to {counts.max()} a class"
-    named = ", ".join(str(each) for each in rare[:10])
-    return f"classes with less than half the mean of {counts.mean():.1f} labels: {named}"
+    if labeled.overdispersion() < _CLEARLY_RARE:
+        return f"no class is clearly rare: {counts.min()} to {counts.max()} labels a class"
+    few = np.argsort(counts, kind="stable")[:5]
+    named = ", ".join(f"{each} ({counts[each]})" for each in few)
+    return f"classes differ in their labels by more than chance; the fewest have {named}"

@@ -254,8 +254,7 @@ class SelectionService:
         return lambda count: self.pool.inputs(draw(open_, count, rng))
 
     def _remember(self, round_: Round, entries: Entries, picked: Entries, lease: Lease) -> Memory:
-        scored = np.bincount(entries.sources, minlength=len(SOURCES)).astype(np.float64)
-        memory = remember_picks(round_.memory, picked, lease.pool_ids, scored)
+        memory = remember_picks(round_.memory, picked, lease.pool_ids)
         best = entries.rows[entries.by_score()]
         best = best[~np.isin(best, picked.rows)][:MAX_CARRIED]
         latents = memory.latents if round_.synthetic is None else round_.synthetic.latents

@@ -31,6 +31,7 @@ class Source(StrEnum):
     CARRY_OVER = "carry_over"
     CLIMB = "climb"
     CELLS = "cells"
+    SEALS = "seals"
 
 
 class BatchRuleName(StrEnum):
@@ -203,7 +204,7 @@ class SourceReport:
         contradicted: Those whose label was not the class predicted.
         rarity: Mean rarity of the classes they turned out to be, 1 where all classes have as many labels; None
             without labels.
-        yield_: Worth of a scored sample by this evidence, 1 for a random one; None without evidence.
+        yield_: Worth of one of its labeled picks by this evidence, 1 for a random one; None without evidence.
     """
 
     source: Source

@@ -9,6 +9,7 @@ from query_server.selection.sources.class_anchors import ClassAnchors
 from query_server.selection.sources.climb import Climb
 from query_server.selection.sources.labeled_neighbors import LabeledNeighbors
 from query_server.selection.sources.random_draw import RandomDraw
+from query_server.selection.sources.seals import Seals
 from query_server.selection.sources.source import ProposalSource
 from query_server.selection.sources.synthesis import Synthesis
 from query_server.selection.values import Source
@@ -19,6 +20,7 @@ PROPOSAL_SOURCES: dict[Source, Callable[[], ProposalSource]] = {
     Source.RANDOM: RandomDraw,
     Source.CARRY_OVER: CarryOver,
     Source.LABELED_NEIGHBORS: LabeledNeighbors,
+    Source.SEALS: Seals,
     Source.CLASS_ANCHORS: ClassAnchors,
     Source.SYNTHESIS: Synthesis,
     Source.CLIMB: Climb,

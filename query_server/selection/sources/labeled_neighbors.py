@@ -1,8 +1,7 @@
 """Neighbors of labeled samples, those of the classes with the fewest labels before others.
 
-SEALS (Coleman et al. 2022, *Similarity Search for Efficient Active Learning and Search of Rare Concepts*) restricts
-each round to the nearest neighbors of what is labeled. It takes the same number around every labeled sample; here
-every class gets a part in inverse proportion to its labels, so that what is rare is looked for where it was found.
+SEALS (``seals``) takes the same number around every labeled sample. Here every class gets a part in inverse proportion
+to its labels, so that what is rare is looked for where it was found.
 """
 
 from __future__ import annotations
