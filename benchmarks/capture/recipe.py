@@ -42,11 +42,15 @@ LARGEST_EXHAUSTIVE = 100_000  # pools above it are scored here alone, not once m
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the recipe's own options."""
-    parser.add_argument("--pool", default="mnist", help=f"of {', '.join(POOLS)}, or PATH.npz (default: mnist)")
+    parser.add_argument(
+        "--pool", default="mnist", help=f"of {', '.join(POOLS)}, or PATH.npz (default: mnist)"
+    )
     parser.add_argument("--searches", default="", help="names of searches (default: all)")
     parser.add_argument("--again", default="", help="searches whose finished campaigns are run anew")
     parser.add_argument("--seeds", type=int, help="runs of each search (2; with --quick 1)")
-    parser.add_argument("--bundles", type=Path, help="folder with bundle_POOL folders; what it has not is trained")
+    parser.add_argument(
+        "--bundles", type=Path, help="folder with bundle_POOL folders; what it has not is trained"
+    )
     parser.add_argument("--work", type=Path, help="folder of what is large or can be made again (OUT/work)")
 
 
@@ -109,7 +113,12 @@ def run(options: argparse.Namespace) -> int:
     result = {
         "name": NAME,
         **describe_environment(),
-        "pool": {"name": pool.name, "text": pool.text, "size": len(task.pool_y), "bundle": served.provenance()},
+        "pool": {
+            "name": pool.name,
+            "text": pool.text,
+            "size": len(task.pool_y),
+            "bundle": served.provenance(),
+        },
         "parameters": parameters,
         "seconds": time.perf_counter() - started,
         "quick": options.quick,

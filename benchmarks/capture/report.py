@@ -10,6 +10,7 @@ import numpy as np
 
 from benchmarks.capture.strategies import BOUNDED, SEARCH, SUBSET, UNBOUNDED
 from benchmarks.common import plots
+from benchmarks.common.markdown import NONE, table
 
 Result = Mapping[str, Any]
 
@@ -52,8 +53,8 @@ def render_report(results: Sequence[Result]) -> str:
     """Return the report as Markdown."""
     parts = [
         "# Capture: how near a bounded search comes to the highest scores",
-        "Mean maximum entropy of the picks, divided by that of the best batch of all unlabeled samples. The classifiers "
-        "are trained on labels drawn at random, the same for every search; what a search picks leaves its pool. High "
+        "Mean maximum entropy of the picks, divided by that of the best batch of all unlabeled samples. The "
+        "classifiers are trained on labels drawn at random, the same for every search; what a search picks leaves its pool. High "
         "scores are the diagnostic of the search, not the goal: see the report of `label-efficiency`.",
     ]
     for result in results:
@@ -85,8 +86,8 @@ def _by_bound(result: Result) -> str:
         entries = [searches.get(f"{name}_{bound}") for bound in bounds]
         found = next((each for each in entries if each is not None), None)
         if found is not None:
-            rows.append([found["text"], *(_spread(each) if each is not None else "–" for each in entries)])
-    return _table(["search", *(f"{bound:,} scored" for bound in bounds)] if bounds else ["search", ""], rows)
+            rows.append([found["text"], *(_spread(each) if each is not None else NONE for each in entries)])
+    return table(["search", *(f"{bound:,} scored" for bound in bounds)] if bounds else ["search", ""], rows)
 
 
 def _by_labels(result: Result) -> str:
@@ -94,14 +95,9 @@ def _by_labels(result: Result) -> str:
         [name, *(f"{value:.2f}" for value in np.mean(entry["capture"], axis=0))]
         for name, entry in result["searches"].items()
     ]
-    return _table(["search", *map(str, result["parameters"]["labels"])], rows)
+    return table(["search", *map(str, result["parameters"]["labels"])], rows)
 
 
 def _spread(entry: Mapping[str, Any]) -> str:
     values = np.array(entry["capture"])
     return f"{values.mean():.3f} ± {values.std():.3f}"
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -13,8 +13,8 @@ from torch import nn
 from benchmarks.common.classifiers import entropies
 
 CHUNK = 10_000
-#: Samples whose scores are computed again in float32, where the first pass is in bfloat16: many times more than batch and
-#: labels together, so that none of the best is lost to rounding.
+#: Samples whose scores are computed again in float32, where the first pass is in bfloat16: many times more than batch
+#: and labels together, so that none of the best is lost to rounding.
 SHORTLIST = 10_000
 
 

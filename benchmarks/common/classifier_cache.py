@@ -1,4 +1,4 @@
-"""Trained classifiers on disk: strategies that share a labeled set share its classifier, and a rerun trains none anew."""
+"""Trained classifiers on disk: strategies that share a labeled set share its classifier, a rerun trains none anew."""
 
 from __future__ import annotations
 
@@ -17,9 +17,7 @@ from torch import nn
 from benchmarks.common.classifiers import TrainingPlan, train_classifier
 
 
-def classifier_digest(
-    plan: TrainingPlan, x: NDArray[np.float32], y: NDArray[np.int64], *, seed: int
-) -> str:
+def classifier_digest(plan: TrainingPlan, x: NDArray[np.float32], y: NDArray[np.int64], *, seed: int) -> str:
     """Return a name for what training makes of these: plan, seed, and the labeled samples in their order."""
     digest = hashlib.sha256(
         json.dumps({**plan.describe(), "seed": seed, "torch": torch.__version__}, sort_keys=True).encode()

@@ -192,9 +192,7 @@ def recalls(
     return np.bincount(y[right], minlength=classes) / np.bincount(y, minlength=classes)
 
 
-def entropies(
-    module: nn.Module, x: NDArray[np.float32], *, bfloat16: bool = False
-) -> NDArray[np.float64]:
+def entropies(module: nn.Module, x: NDArray[np.float32], *, bfloat16: bool = False) -> NDArray[np.float64]:
     """Return the entropy of the predicted distribution, nats [n]."""
     log_p = F.log_softmax(logits_of(module, x, bfloat16=bfloat16).double(), dim=1)
     return (-(log_p.exp() * log_p).sum(1)).numpy()

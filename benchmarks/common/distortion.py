@@ -19,11 +19,11 @@ from tqdm import tqdm
 from benchmarks.common.results import read_json, write_json
 
 CHUNK = 10_000
-MAX_ROTATION_DEGREES = 15.0
-MAX_SCALING = 0.15
-MAX_SHEAR = 0.15
-MAX_SHIFT_PIXELS = 1.5
-ELASTIC_PIXELS = 1.2  # standard deviation of the coarse displacements
+MAX_ROTATION_DEGREES = 10.0
+MAX_SCALING = 0.1
+MAX_SHEAR = 0.1
+MAX_SHIFT_PIXELS = 1.0
+ELASTIC_PIXELS = 0.8  # standard deviation of the coarse displacements
 ELASTIC_GRID = 5  # knots a side
 
 
@@ -33,7 +33,9 @@ def distort(images: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.u
     angle = rng.uniform(-1, 1, n) * math.radians(MAX_ROTATION_DEGREES)
     scale = 1 + rng.uniform(-1, 1, (n, 2)) * MAX_SCALING
     shear = rng.uniform(-1, 1, n) * MAX_SHEAR
-    shift = rng.uniform(-1, 1, (n, 2)) * MAX_SHIFT_PIXELS * 2 / np.array([width, height])  # of a side of length 2
+    shift = (
+        rng.uniform(-1, 1, (n, 2)) * MAX_SHIFT_PIXELS * 2 / np.array([width, height])
+    )  # of a side of length 2
     cos, sin = np.cos(angle), np.sin(angle)
     rows = [
         np.stack([cos * scale[:, 0], -sin + shear, shift[:, 0]], 1),

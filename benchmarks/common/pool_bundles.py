@@ -29,10 +29,8 @@ def prepare_pool(pool: PoolRecipe, task: LabelingTask, work: Path, *, bundles: P
     file = Path(task.pool_raw.filename) if isinstance(task.pool_raw, np.memmap) else work / "pool.npy"
     if file == work / "pool.npy":
         np.save(file, task.pool_raw)
-    given = bundles / f"bundle_{pool.bundle or pool.name}" if bundles is not None else None
-    if given is not None and (given / "manifest.json").exists():
-        bundle = given
-    else:
+    bundle = None if bundles is None else bundles / f"bundle_{pool.bundle or pool.name}"
+    if bundle is None or not (bundle / "manifest.json").exists():
         bundle = _train(pool.training, file, work)
     return serve_with_index(bundle, file, work / "index", name=pool.name)
 

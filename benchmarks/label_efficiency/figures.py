@@ -39,7 +39,9 @@ def curves_figure(result: Result) -> Any:
         plots.curve(axes[0], entry["labels"], runs, name=name, color=color)
         if rare:
             plots.curve(axes[1], entry["labels"], np.array(entry["rare_found"]), name=name, color=color)
-    plots.label_axes(axes[0], x="labeled samples", y="balanced test accuracy, %", title=result["pool"]["text"])
+    plots.label_axes(
+        axes[0], x="labeled samples", y="balanced test accuracy, %", title=result["pool"]["text"]
+    )
     axes[0].legend(frameon=False, loc="lower right", fontsize=8)
     if rare:
         plots.label_axes(axes[1], x="labeled samples", y="rare samples found")
@@ -63,7 +65,9 @@ def ratios_figure(results: Sequence[Result]) -> Any:
                 continue
             y = row + 0.18 * (position - 1)
             ax.plot([found.low, found.high], [y, y], color=color, linewidth=2)
-            ax.plot([found.value], [y], "o", color=color, markerfacecolor="white" if found.unreached else color)
+            ax.plot(
+                [found.value], [y], "o", color=color, markerfacecolor="white" if found.unreached else color
+            )
         ax.plot([], [], "o-", color=color, label=label)
     ax.axvline(1.0, color=plots.INK, linewidth=1)
     ax.set_yticks(range(len(results)), [each["pool"]["name"] for each in results])

@@ -27,7 +27,9 @@ def summarize_records(
     """
     first = next(iter(records.values()))
     rounds = [each for record in records.values() for each in record["rounds"]]
-    seconds = {name: float(np.mean([each["seconds"][name] for each in rounds])) for name in rounds[0]["seconds"]}
+    seconds = {
+        name: float(np.mean([each["seconds"][name] for each in rounds])) for name in rounds[0]["seconds"]
+    }
     return {
         "seeds": list(records),
         "labels": first["labels"],
@@ -89,7 +91,10 @@ def paired(result: Result, ours: str, theirs: str) -> tuple[list[int], list[int]
     shared = [seed for seed in entries[0]["seeds"] if seed in entries[1]["seeds"]]
     if not shared or entries[0]["labels"] != entries[1]["labels"]:
         return None
-    return ([entries[0]["seeds"].index(seed) for seed in shared], [entries[1]["seeds"].index(seed) for seed in shared])
+    return (
+        [entries[0]["seeds"].index(seed) for seed in shared],
+        [entries[1]["seeds"].index(seed) for seed in shared],
+    )
 
 
 def ratio(result: Result, ours: str, theirs: str) -> LabelRatio | None:
@@ -110,7 +115,9 @@ def p_value(result: Result, ours: str, theirs: str) -> float | None:
     rows = paired(result, ours, theirs)
     if rows is None or len(rows[0]) < 2 or ours == theirs:
         return None
-    a, b = (over_rounds(result["strategies"][name])[each] for name, each in zip((ours, theirs), rows, strict=True))
+    a, b = (
+        over_rounds(result["strategies"][name])[each] for name, each in zip((ours, theirs), rows, strict=True)
+    )
     if np.ptp(a - b) == 0:
         return None
     return float(ttest_rel(a, b).pvalue)

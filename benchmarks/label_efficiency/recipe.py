@@ -32,14 +32,20 @@ DEFAULT_POOLS = "mnist,fashion,mnist-rare,fashion-rare,neu,cifar10-dominant"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the recipe's own options."""
     parser.add_argument(
-        "--pools", default=DEFAULT_POOLS, help=f"of {', '.join(POOLS)}, or PATH.npz (default: {DEFAULT_POOLS})"
+        "--pools",
+        default=DEFAULT_POOLS,
+        help=f"of {', '.join(POOLS)}, or PATH.npz (default: {DEFAULT_POOLS})",
     )
     parser.add_argument(
         "--strategies", default="core", help=f"names, or the sets {', '.join(SETS)} (default: core)"
     )
     parser.add_argument("--again", default="", help="strategies whose finished campaigns are run anew")
-    parser.add_argument("--seeds", type=int, help="runs of each strategy (default: the pool's; with --quick 1)")
-    parser.add_argument("--bundles", type=Path, help="folder with bundle_POOL folders; what it has not is trained")
+    parser.add_argument(
+        "--seeds", type=int, help="runs of each strategy (default: the pool's; with --quick 1)"
+    )
+    parser.add_argument(
+        "--bundles", type=Path, help="folder with bundle_POOL folders; what it has not is trained"
+    )
     parser.add_argument("--work", type=Path, help="folder of what is large or can be made again (OUT/work)")
     parser.add_argument("--processes", type=int, help="campaigns at the same time (the cores, 2 at most)")
 
@@ -118,7 +124,9 @@ def run_pool(
                 store.discard(unit.name)
         records = run_units(units, protocol, store, classes=task.classes, processes=processes)
     counts = {
-        seed: np.bincount(task.pool_y[protocol.initial_ids(task, seed).astype(np.int64)], minlength=task.classes)
+        seed: np.bincount(
+            task.pool_y[protocol.initial_ids(task, seed).astype(np.int64)], minlength=task.classes
+        )
         for seed in seeds
     }
     return {
@@ -181,7 +189,9 @@ def merge(stored: Mapping[str, Any], made: Mapping[str, Any]) -> dict[str, Any]:
 def load_results(out: Path, *, quick: bool) -> list[dict[str, Any]]:
     """Return the results of all pools in a folder, those of the portfolio first and in its order."""
     found = [read_json(path) for path in sorted(out.glob("*.json"))]
-    results = [each for each in found if each.get("name") == NAME and "pool" in each and each["quick"] == quick]
+    results = [
+        each for each in found if each.get("name") == NAME and "pool" in each and each["quick"] == quick
+    ]
     order = list(POOLS)
 
     def place(result: Mapping[str, Any]) -> int:

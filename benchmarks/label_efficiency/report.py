@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.common.markdown import NONE, table
 from benchmarks.label_efficiency.findings import (
     better_subset,
     closing_values,
@@ -27,14 +28,14 @@ def render_report(results: Sequence[Result]) -> str:
     """Return the report as Markdown."""
     parts = [
         "# Labels needed, on a portfolio of pools",
-        "Balanced accuracy (the mean of the classes' recalls) of a classifier trained from scratch in every round, on a "
-        "balanced test set. All strategies of a seed share initial labels, drawn at random with at least one of each "
+        "Balanced accuracy (the mean of the classes' recalls) of a classifier trained from scratch in every round, on "
+        "a balanced test set. All strategies of a seed share initial labels, drawn at random with at least one of each "
         "class, and first weights. The generator and the encoder are trained on each pool as it is, thinned classes "
         "thin. Dowser and the random subset score equally many real samples a round.",
         "## Labels Dowser needs for one of its rivals'",
         _ratios(results),
-        f"Geometric means of {LEVELS} levels between {FIRST_LEVEL:.0%} and all of what the rival gains; in brackets one "
-        "jackknife standard error over the seeds. ≥ marks a lower bound: some levels were never reached and count "
+        f"Geometric means of {LEVELS} levels between {FIRST_LEVEL:.0%} and all of what the rival gains; in brackets "
+        "one jackknife standard error over the seeds. ≥ marks a lower bound: some levels were never reached and count "
         "with the last label count.",
         "![ratios](ratios.png)",
         *(["![rare samples found](rare.png)"] if any(each["pool"]["rare"] for each in results) else []),
@@ -42,7 +43,7 @@ def render_report(results: Sequence[Result]) -> str:
         "## How to read this",
         "The p-value is that of a paired t-test over the seeds on the mean over the rounds, against the top scores of "
         "the random subset, not corrected for the number of strategies; with so few seeds it finds large differences "
-        "only, and its absence is no proof of a tie. \"The better subset\" is chosen on the numbers it is then "
+        'only, and its absence is no proof of a tie. "The better subset" is chosen on the numbers it is then '
         "compared by, which favors it. Pools with a thinned class were thinned with a fixed seed: the spread is that "
         "of initial labels, first weights and selections, not of the thinning or the generator, which was trained "
         "once. Seconds are of campaigns that shared the cores.",
@@ -51,7 +52,14 @@ def render_report(results: Sequence[Result]) -> str:
 
 
 def _ratios(results: Sequence[Result]) -> str:
-    head = ["pool", "vs subset, top", "vs the better subset", "vs exhaustive, top", "vs random", "rare found vs subset"]
+    head = [
+        "pool",
+        "vs subset, top",
+        "vs the better subset",
+        "vs exhaustive, top",
+        "vs random",
+        "rare found vs subset",
+    ]
     rows = []
     for each in results:
         better = better_subset(each)
@@ -60,30 +68,32 @@ def _ratios(results: Sequence[Result]) -> str:
             [
                 each["pool"]["name"],
                 _ratio(ratio(each, OURS, SUBSET)),
-                f"{_ratio(ratio(each, OURS, better))} ({better})" if better is not None else "–",
+                f"{_ratio(ratio(each, OURS, better))} ({better})" if better is not None else NONE,
                 _ratio(ratio(each, OURS, EXHAUSTIVE)),
                 _ratio(ratio(each, OURS, RANDOM)),
-                f"{found:.2f} ×" if found is not None else "–",
+                f"{found:.2f} times" if found is not None else NONE,
             ]
         )
-    closing = {key: "–" if math.isnan(value) else f"{value:.2f}" for key, value in closing_values(results).items()}
+    closing = {
+        key: NONE if math.isnan(value) else f"{value:.2f}" for key, value in closing_values(results).items()
+    }
     lines = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in closing.items())
-    return f"{_table(head, rows)}\n\nGeometric means over the pools: {lines}."
+    return f"{table(head, rows)}\n\nGeometric means over the pools: {lines}."
 
 
 def _ratio(found: LabelRatio | None) -> str:
     if found is None:
-        return "–"
+        return NONE
     bound = "≥ " if found.unreached else ""
     missing = f", {found.unreached} of {found.levels} levels unreached" if found.unreached else ""
-    return f"{bound}{found.value:.2f} ({found.low:.2f}–{found.high:.2f}{missing})"
+    return f"{bound}{found.value:.2f} ({found.low:.2f} to {found.high:.2f}{missing})"
 
 
 def _pool(result: Result) -> list[str]:
     pool, parameters = result["pool"], result["parameters"]
     rare = ", ".join(map(str, pool["rare"]))
     training = pool["bundle"].get("training", {})
-    iterations = f", {training['iterations']} iterations" if training.get("iterations", 1) > 1 else ""
+    iterations = f", {training['iterations']} iterations" if int(training.get("iterations", 1)) > 1 else ""
     about = (
         f"{pool['text']}: {pool['size']:,} samples, {len(pool['class_counts'])} classes"
         f"{f', rare are {rare}' if rare else ''}. {parameters['initial']} initial labels, {parameters['budget']} a "
@@ -109,7 +119,12 @@ def _targets(result: Result) -> list[float]:
 def _strategies(result: Result) -> str:
     targets = _targets(result)
     rare = bool(result["pool"]["rare"])
-    head = ["strategy", "mean over rounds, %", "last round, %", *(f"labels to {100 * at:.1f} %" for at in targets)]
+    head = [
+        "strategy",
+        "mean over rounds, %",
+        "last round, %",
+        *(f"labels to {100 * at:.1f} %" for at in targets),
+    ]
     head += ["rare found"] if rare else []
     head += ["p vs subset-top", "scored a round", "s a selection"]
     rows = []
@@ -126,13 +141,13 @@ def _strategies(result: Result) -> str:
                 _spread(100 * accuracy[:, -1]),
                 *(f"{each:.0f}" if each is not None else f"> {entry['labels'][-1]}" for each in needed),
                 *([_spread(np.array(entry["rare_found"])[:, -1])] if rare else []),
-                "–" if p is None else f"{p:.3f}",
+                NONE if p is None else f"{p:.3f}",
                 f"{entry['scored_a_round']:,.0f}",
                 f"{entry['seconds_a_round']['select']:.2f}",
             ]
         )
     seeds = max(len(entry["seeds"]) for entry in entries.values())
-    return f"{_table(head, rows)}\n\nMean ± standard deviation, {seeds} seed(s)."
+    return f"{table(head, rows)}\n\nMean ± standard deviation, {seeds} seed(s)."
 
 
 def _spread(values: Any) -> str:
@@ -170,13 +185,8 @@ def _sources(result: Result) -> str:
             f"{each['share']:.2f}",
             f"{each['scored_a_round']:.0f}",
             f"{each['picked_a_round']:.1f}",
-            f"{each['yield']:.2f}" if "yield" in each else "–",
+            f"{each['yield']:.2f}" if "yield" in each else NONE,
         ]
         for source, each in reports.items()
     ]
-    return _table(["source", "share", "scored a round", "picked a round", "yield"], rows)
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return table(["source", "share", "scored a round", "picked a round", "yield"], rows)

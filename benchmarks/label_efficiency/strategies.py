@@ -61,7 +61,9 @@ STRATEGIES: dict[str, StrategySpec] = {
     "source-carry_over": _balanced("carry-over and random, halves", carry_over=0.5, random=0.5),
     "source-climb": _balanced("climb from a random quarter", climb=0.75, random=0.25),
     "union": _balanced("1/4 synthesis, 1/4 neighbors of labeled, 1/2 random", **_UNION),
-    "neighbors-random": _balanced("neighbors of labeled and random, halves", labeled_neighbors=0.5, random=0.5),
+    "neighbors-random": _balanced(
+        "neighbors of labeled and random, halves", labeled_neighbors=0.5, random=0.5
+    ),
     "dowser": StrategySpec(kind="dowser", text="Dowser, its defaults: the policy learns the shares"),
     # Parts of the default turned off or exchanged.
     "dowser-no_floor": StrategySpec(
