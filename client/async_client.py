@@ -25,6 +25,7 @@ from client.retry import RetryPolicy
 from client.transport import DEFAULT_MESSAGE_BYTES, DEFAULT_TIMEOUT_SECONDS, Settings, TlsConfig
 from client.types import (
     Acquisition,
+    Batch,
     Campaign,
     ClassifierInfo,
     Dowser,
@@ -181,6 +182,8 @@ class AsyncClient:
         budget: int,
         acquisition: Acquisition | str = Acquisition.MAXIMUM_ENTROPY,
         strategy: Strategy = Dowser(),
+        batch: Batch | None = None,
+        class_prior_weight: float = 0.0,
         seed: int | None = None,
         return_synthetic: bool = False,
         min_index_version: int = 0,
@@ -194,6 +197,8 @@ class AsyncClient:
                 budget=budget,
                 acquisition=acquisition,
                 strategy=strategy,
+                batch=batch,
+                class_prior_weight=class_prior_weight,
                 seed=seed,
                 return_synthetic=return_synthetic,
                 min_index_version=min_index_version,

@@ -15,12 +15,23 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from client.cli_files import InputError, read_array, read_labels
+from client.cli_files import InputError, read_array, read_labels, read_shares
 from client.cli_output import items, print_json, print_table, print_value
 from client.errors import DowserError, UnavailableError
+from client.explain import explain
 from client.sync_client import Client
 from client.transport import DEFAULT_TIMEOUT_SECONDS, TlsConfig
-from client.types import Acquisition, ClassifierInfo, Dowser, Exhaustive, Random, RandomSubset, Strategy
+from client.types import (
+    Acquisition,
+    Batch,
+    BatchRule,
+    ClassifierInfo,
+    Dowser,
+    Exhaustive,
+    Random,
+    RandomSubset,
+    Strategy,
+)
 
 DEFAULT_TARGET = "127.0.0.1:50051"
 STRATEGIES = ("dowser", "exhaustive", "random", "random-subset")
@@ -105,6 +116,8 @@ def _select(client: Client, arguments: argparse.Namespace) -> None:
         budget=arguments.budget,
         acquisition=arguments.acquisition,
         strategy=_strategy(arguments),
+        batch=Batch(rule=arguments.batch, coldness=arguments.coldness),
+        class_prior_weight=arguments.class_prior_weight,
         seed=arguments.seed,
     )
     if arguments.json:
@@ -123,6 +136,8 @@ def _select(client: Client, arguments: argparse.Namespace) -> None:
         f"\nround {selection.round}: {len(selection.picks)} picked, {selection.scored} scored, "
         f"{selection.visited} visited in {selection.total_seconds:.3f} s"
     )
+    if arguments.explain:
+        print(f"\n{explain(selection)}")
 
 
 def _strategy(arguments: argparse.Namespace) -> Strategy:
@@ -135,6 +150,8 @@ def _strategy(arguments: argparse.Namespace) -> Strategy:
             return RandomSubset(max_scored=arguments.max_scored)
     return Dowser(
         max_scored=arguments.max_scored,
+        shares=read_shares(arguments.share) if arguments.share else None,
+        random_floor=arguments.random_floor,
         latents=arguments.latents,
         steps=arguments.steps,
         step_size=arguments.step_size,
@@ -251,6 +268,26 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--strategy", choices=STRATEGIES, default="dowser")
     sub.add_argument(
         "--max-scored", type=int, default=1000, help="real samples scored at most (default: 1000)"
+    )
+    sub.add_argument(
+        "--share",
+        action="append",
+        metavar="SOURCE=PART",
+        help="fix a source's part of what is scored; repeatable (default: learned)",
+    )
+    sub.add_argument(
+        "--random-floor",
+        type=float,
+        metavar="PART",
+        help="least part drawn uniformly while shares are learned (default: the server's)",
+    )
+    sub.add_argument("--batch", choices=list(BatchRule), help="how the batch is drawn of what was scored")
+    sub.add_argument("--coldness", type=float, help="of the batch rules power and gibbs (default: 1)")
+    sub.add_argument(
+        "--class-prior-weight", type=float, default=0.0, help="favor classes with few labels (default: 0)"
+    )
+    sub.add_argument(
+        "--explain", action="store_true", help="print what each source was worth, and the diagnosis"
     )
     sub.add_argument("--latents", type=int, help="latents optimized together (default: the budget)")
     sub.add_argument("--steps", type=int, help="steps of the ascent (default: the server's)")

@@ -1,4 +1,4 @@
-"""What the command line reads: labels from arguments, CSV files and standard input, and arrays."""
+"""What the command line reads: labels from arguments, CSV files and standard input, shares, and arrays."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from client.conversion.fields import candidate_source
+from client.types import CandidateSource
 
 
 class InputError(Exception):
@@ -46,6 +49,26 @@ def read_labels(arguments: Sequence[str], csv_path: str | None) -> dict[int, int
     if not labels:
         raise InputError("no labels; give ID=LABEL arguments or --csv FILE")
     return labels
+
+
+def read_shares(arguments: Sequence[str]) -> dict[CandidateSource, float]:
+    """Read the shares of sources, each "SOURCE=PART".
+
+    Raises:
+        InputError: A part is no number, or a source is named twice.
+        InvalidArgumentError: There is no such source.
+    """
+    shares: dict[CandidateSource, float] = {}
+    for argument in arguments:
+        name, _, part = argument.partition("=")
+        source = candidate_source(name)
+        if source in shares:
+            raise InputError(f"share {argument!r}: {name} has the share {shares[source]:g} already")
+        try:
+            shares[source] = float(part)
+        except ValueError as error:
+            raise InputError(f"share {argument!r}: expected SOURCE=PART, PART a number") from error
+    return shares
 
 
 def read_array(path: Path) -> NDArray[Any]:

@@ -23,31 +23,39 @@ def print_value(value: Any, as_json: bool) -> None:
     plain = items(value)
     width = max(map(len, plain), default=0)
     for name, field in plain.items():
-        print(f"{name:<{width}}  {_cell(field)}")
+        print(f"{name:<{width}}  {cell(field)}")
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Any]) -> None:
     """Print rows (dataclasses or mappings) under a header, numbers to the right."""
+    print(table(columns, rows))
+
+
+def table(columns: Sequence[str], rows: Sequence[Any]) -> str:
+    """Return rows (dataclasses or mappings) under a header, numbers to the right."""
     cells = [[items(row)[column] for column in columns] for row in rows]
-    texts = [[_cell(value) for value in row] for row in cells]
+    texts = [[cell(value) for value in row] for row in cells]
     widths = [max(len(name), *(len(row[i]) for row in texts), 0) for i, name in enumerate(columns)]
     numeric = [bool(cells) and all(_is_number(row[i]) for row in cells) for i in range(len(columns))]
+    lines = []
     for line in ([c.upper() for c in columns], *texts):
         aligned = (
             text.rjust(width) if right else text.ljust(width)
             for text, width, right in zip(line, widths, numeric, strict=True)
         )
-        print("  ".join(aligned).rstrip())
+        lines.append("  ".join(aligned).rstrip())
+    return "\n".join(lines)
 
 
 def items(value: Any) -> dict[str, Any]:
-    """Return the fields of a dataclass, or the entries of a mapping."""
+    """Return the fields of a dataclass (`yield_` as "yield"), or the entries of a mapping."""
     if is_dataclass(value):
-        return {field.name: getattr(value, field.name) for field in fields(value)}
+        return {field.name.removesuffix("_"): getattr(value, field.name) for field in fields(value)}
     return dict(value)
 
 
-def _cell(value: Any) -> str:
+def cell(value: Any) -> str:
+    """Return a value as a table shows it; a dash for None."""
     match value:
         case None:
             return "-"

@@ -26,6 +26,7 @@ from client.export import ClassifierExporter
 from client.sync_client import Client
 from client.types import (
     Acquisition,
+    Batch,
     Campaign,
     ClassifierInfo,
     Dowser,
@@ -77,8 +78,10 @@ class ActiveLearner:
             of them (a deep ensemble), or ONNX as bytes, path or `onnx.ModelProto`.
         oracle: Given ids uint64 [b], returns their labels int [b].
         budget: Samples selected a round.
-        strategy: How they are chosen. `Random` needs no classifier: nothing is exported or uploaded.
+        strategy: How candidates are found. `Random` needs no classifier: nothing is exported or uploaded.
         acquisition: What counts as informative.
+        batch: How the batch is made of what was scored; None means the strategy's default.
+        class_prior_weight: Exponent of the expected rarity, among the labels so far, that scores are multiplied by.
         export: Turns a torch module into ONNX bytes; None means `ClassifierExporter(pool.input_shape)`. Give one with
             `passes` for Monte Carlo dropout.
         stop: Asked after every round.
@@ -105,6 +108,8 @@ class ActiveLearner:
         budget: int,
         strategy: Strategy = Dowser(),
         acquisition: Acquisition | str = Acquisition.MAXIMUM_ENTROPY,
+        batch: Batch | None = None,
+        class_prior_weight: float = 0.0,
         export: Callable[[Any], bytes] | None = None,
         stop: Callable[[RoundReport], bool] | None = None,
         max_labels: int | None = None,
@@ -123,6 +128,8 @@ class ActiveLearner:
         self._budget = budget
         self._strategy = strategy
         self._acquisition = acquisition
+        self._batch = batch
+        self._class_prior_weight = class_prior_weight
         self._export = export or ClassifierExporter(self.pool.input_shape)
         self._stop = stop
         self._max_labels = max_labels
@@ -184,6 +191,8 @@ class ActiveLearner:
             budget=budget,
             acquisition=self._acquisition,
             strategy=self._strategy,
+            batch=self._batch,
+            class_prior_weight=self._class_prior_weight,
             seed=self._round_seed(len(ids)),
         )
         select_seconds = watch.lap()

@@ -24,6 +24,7 @@ from client.retry import RetryPolicy
 from client.transport import DEFAULT_MESSAGE_BYTES, DEFAULT_TIMEOUT_SECONDS, Settings, TlsConfig
 from client.types import (
     Acquisition,
+    Batch,
     Campaign,
     ClassifierInfo,
     Dowser,
@@ -206,6 +207,8 @@ class Client:
         budget: int,
         acquisition: Acquisition | str = Acquisition.MAXIMUM_ENTROPY,
         strategy: Strategy = Dowser(),
+        batch: Batch | None = None,
+        class_prior_weight: float = 0.0,
         seed: int | None = None,
         return_synthetic: bool = False,
         min_index_version: int = 0,
@@ -219,6 +222,9 @@ class Client:
             budget: How many samples to pick.
             acquisition: What counts as informative.
             strategy: `Dowser`, or one of the baselines `Exhaustive`, `Random` and `RandomSubset`.
+            batch: How the batch is made of what was scored; None means the strategy's default.
+            class_prior_weight: Exponent of the expected rarity, among the labels so far, that scores are multiplied
+                by; 0 leaves them as they are.
             seed: Same seed, same campaign state, same answer; None derives one from the campaign's.
             return_synthetic: Return the synthetic samples too.
             min_index_version: Refuse to answer from an older index.
@@ -231,6 +237,8 @@ class Client:
                 budget=budget,
                 acquisition=acquisition,
                 strategy=strategy,
+                batch=batch,
+                class_prior_weight=class_prior_weight,
                 seed=seed,
                 return_synthetic=return_synthetic,
                 min_index_version=min_index_version,

@@ -7,8 +7,8 @@ read-only.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
@@ -53,10 +53,12 @@ class Acquisition(StrEnum):
     """Mutual information of label and weights over the stochastic passes, in nats; needs a stochastic classifier."""
     MEAN_STANDARD_DEVIATION = "mean_standard_deviation"
     """Spread of the passes' probabilities, averaged over classes; needs a stochastic classifier."""
+    EPIG = "epig"
+    """Mutual information of the label and those of other pool samples, in nats; needs a stochastic classifier."""
 
 
 class CandidateSource(StrEnum):
-    """What proposed a pick."""
+    """What proposed a candidate."""
 
     SYNTHESIS = "synthesis"
     """A real neighbor of a synthetic sample."""
@@ -64,12 +66,43 @@ class CandidateSource(StrEnum):
     """Drawn uniformly from what is unlabeled."""
     EXHAUSTIVE = "exhaustive"
     """Found by scoring the whole unlabeled pool."""
+    LABELED_NEIGHBORS = "labeled_neighbors"
+    """Near a labeled sample, of the classes with the fewest labels before others (SEALS)."""
+    CLASS_ANCHORS = "class_anchors"
+    """Near a few labeled anchors drawn for each class alike (AnchorAL)."""
+    CARRY_OVER = "carry_over"
+    """Scored well in an earlier round and not picked then."""
+    CLIMB = "climb"
+    """Reached by a best-first walk over nearest neighbors of what was scored."""
+    CELLS = "cells"
+    """In an index cell that a surrogate, fitted to the round's scores, ranks high."""
     UNKNOWN = "unknown"
     """A source of a newer server that this client does not know."""
 
     @classmethod
     def _missing_(cls, value: object) -> CandidateSource:
         return cls.UNKNOWN
+
+
+class BatchRule(StrEnum):
+    """How a batch is drawn from the scored candidates."""
+
+    TOP = "top"
+    """The highest scores."""
+    POWER = "power"
+    """Sampling in proportion to a power of the score (Kirsch et al. 2021)."""
+    GIBBS = "gibbs"
+    """Sampling in proportion to the exponential of the score (Kirsch et al. 2021)."""
+    BADGE = "badge"
+    """k-means++ on gradient embeddings (Ash et al. 2020)."""
+    K_CENTER = "k_center"
+    """Farthest-first traversal from the labeled samples (Sener and Savarese 2018)."""
+    CLUSTER_MARGIN = "cluster_margin"
+    """Low margins, drawn in turns from clusters, the smallest first (Citovsky et al. 2021)."""
+    CLASS_BALANCED = "class_balanced"
+    """The highest scores, each divided by the labels its predicted class has so far."""
+    BATCH_BALD = "batch_bald"
+    """Greedy joint mutual information (Kirsch et al. 2019); needs a stochastic classifier."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,15 +212,24 @@ class LabelsRecorded:
 
 @dataclass(frozen=True, kw_only=True)
 class Dowser:
-    """Synthesis by gradient ascent, then the nearest real samples, re-scored: the product's own strategy.
+    """Candidates from several sources, scored up to a bound: the product's own strategy.
 
-    A classifier without a gradient that the server could derive is climbed without, for ``steps`` scores a latent.
+    Synthesis climbs the score in the generator's latent space and matches the nearest real samples. A classifier
+    without a gradient that the server could derive is climbed without, for ``steps`` scores a latent.
     """
 
     max_scored: int = 1000  # real candidates scored at most; 0 is plain ASAL: each synthetic sample's match
+    shares: Mapping[CandidateSource, float] | None = None  # parts of max_scored, of any sum; None: learned
+    random_floor: float | None = None  # least share drawn uniformly while it learns; None: the server's, 0.5
     latents: int | None = None  # latents optimized together; None: the budget
     steps: int | None = None  # Adam steps; None: the server's default, 100
     step_size: float | None = None  # Adam step size; None: the server's default, 0.05
+    warm_start: float | None = (
+        None  # share of latents that start at the last round's ends; None: the server's, 0
+    )
+    early_stop: float | None = None  # least relative gain over ten steps; None: the server's, 0: every step
+    latent_prior: float | None = None  # weight of -|z|^2 / 2, in units of the score; None: the server's, 0
+    repulsion: float | None = None  # weight of a penalty on latents close together; None: the server's, 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,7 +250,23 @@ class RandomSubset:
 
 
 Strategy: TypeAlias = Dowser | Exhaustive | Random | RandomSubset
-"""How samples are chosen."""
+"""How candidates are found."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """How the batch is made of what was scored."""
+
+    rule: BatchRule | str | None = None  # None: the strategy's default
+    coldness: float | None = (
+        None  # exponent of POWER, inverse temperature of GIBBS; None: the server's default, 1
+    )
+    shortlist: int | None = (
+        None  # candidates, the best by score, that the rule looks at; None: the rule's own
+    )
+    duplicate_distance: float = (
+        0.0  # drop what is closer to a better pick than this, in median nearest distances
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -233,6 +291,46 @@ class StageTiming:
     engine_seconds: float  # the part of it inside ONNX Runtime or FAISS
 
 
+@dataclass(frozen=True, kw_only=True)
+class SourceReport:
+    """What one source was worth."""
+
+    source: CandidateSource
+    share: float  # of the scored samples as the policy set it, 0 to 1
+    scored: int  # candidates scored that it was the first to propose
+    mean_score: float | None  # theirs; None with none
+    picked: int  # picks among them
+    labeled: int  # its picks of earlier rounds that have labels by now, ...
+    contradicted: int  # ... those whose label was not the class predicted, ...
+    rarity: float | None  # ... and the mean rarity of their classes, 1 where all have as many labels
+    yield_: float | None  # worth of a scored sample by this evidence, 1 for a random one
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaptureEstimate:
+    """Mean score of the batch over that of the pool's best batch, estimated from the random draws."""
+
+    value: float
+    low: float  # ends of the confidence interval
+    high: float
+    confidence: float  # its level
+    draws: int  # random draws it was made from
+
+
+@dataclass(frozen=True, kw_only=True)
+class Diagnosis:
+    """What a selection has to say about itself; empty from a server that says nothing."""
+
+    sources: tuple[SourceReport, ...] = ()  # those that were asked, in the policy's order
+    unique_match_rate: float | None = None  # distinct nearest matches per synthetic sample
+    redundancy: float | None = (
+        None  # part of the picks closer to a better one than half of the random draws are
+    )
+    capture: CaptureEstimate | None = None  # None with too few random draws, or where scores may be negative
+    reasons: tuple[str, ...] = ()  # why the shares are what they are
+    warnings: tuple[str, ...] = ()  # what deserves attention
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Selection:
     """The answer to "which samples should be labeled next?"."""
@@ -248,6 +346,7 @@ class Selection:
     match_gap: float | None  # mean synthetic score minus mean score of its matches; None without synthesis
     synthetic_samples: NDArray[Any] | None  # [S, *input_shape], with return_synthetic
     synthetic_scores: NDArray[np.float32] | None  # [S]
+    diagnosis: Diagnosis = field(default_factory=Diagnosis)
 
     @cached_property
     def pool_ids(self) -> NDArray[np.uint64]:

@@ -32,6 +32,7 @@ def serve(settings: ServeSettings) -> None:
     pool = Pool.open(
         settings.index,
         expected_bundle_digest=bundle.digest,
+        expected_encoder_sha256=bundle.encoder_sha256,
         threads=settings.threads,
         device=settings.device,
         verify=settings.verify,
@@ -49,9 +50,7 @@ def serve(settings: ServeSettings) -> None:
         max_bytes=settings.max_classifier_bytes,
     )
     workers = Workers(concurrency=settings.concurrency, queue=settings.queue)
-    selection = SelectionService(
-        pool=pool, pool_name=pool.name, campaigns=campaigns, classifier_of=classifiers.compiled
-    )
+    selection = SelectionService(pool=pool, pool_name=pool.name, campaigns=campaigns, classifiers=classifiers)
     services = Services(
         pools=PoolServicer(pool=pool, bundle=bundle, campaigns=campaigns, workers=workers),
         campaigns=CampaignServicer(campaigns=campaigns, pool_name=pool.name, workers=workers),
@@ -111,6 +110,7 @@ def build(
         preprocessing=opened.preprocessing,
         feature_dim=opened.feature_dim,
         bundle_digest=opened.digest,
+        encoder_sha256=opened.encoder_sha256,
         out=out,
         pool=name,
         chunk=chunk,

@@ -10,7 +10,7 @@ from pathlib import Path
 from trainer.config import TrainConfig
 from trainer.errors import TrainerError
 
-__all__ = ["TrainConfig", "TrainerError", "export", "train"]
+__all__ = ["TrainConfig", "TrainerError", "export", "refresh", "train"]
 
 
 def train(config: TrainConfig, *, show_progress: bool = True) -> Path:
@@ -50,3 +50,43 @@ def export(run: Path, features: str, out: Path, *, show_progress: bool = True) -
     from trainer import pipeline
 
     return pipeline.export(run, features, out, show_progress=show_progress)
+
+
+def refresh(
+    run: Path,
+    labels: Path,
+    out: Path,
+    *,
+    iterations: int | None = None,
+    rarity: float | None = None,
+    bundle: Path | None = None,
+    show_progress: bool = True,
+) -> Path:
+    """Go on with a run's generator, samples weighted by how rare new labels say they are; keep its encoder's file.
+
+    Args:
+        run: folder of a `train` or `refresh`; its last checkpoint counts.
+        labels: of some of the pool: .csv of pool_id,label or .npz of pool_ids and labels.
+        out: the bundle's folder to write; an index built with the old bundle serves it.
+        iterations: further generator updates; None is a tenth of the run's.
+        rarity: exponent of the weights; None is the run's.
+        bundle: the bundle whose encoder is kept; None is the one the run wrote.
+        show_progress: draw progress bars on stderr.
+
+    Returns:
+        The bundle's folder, `out`.
+
+    Raises:
+        TrainerError: if the run has no checkpoint, labels or bundle do not fit it, or the export disagrees.
+    """
+    from trainer import pipeline
+
+    return pipeline.refresh(
+        run,
+        labels,
+        out,
+        iterations=iterations,
+        rarity=rarity,
+        bundle=bundle,
+        show_progress=show_progress,
+    )

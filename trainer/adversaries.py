@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from trainer import losses
 from trainer.networks import Networks
+from trainer.networks.conditional import class_shares, draw_class_logits
 from trainer.networks.convolutional import Critic
 
 EMA_DECAY = 0.999
@@ -28,6 +29,7 @@ class Adversaries:
         learning_rate: of both Adam optimizers.
         device: where to train.
         precision: dtype of the forward and backward passes; weights and losses are float32.
+        class_count: C of the networks; 0: no classes.
     """
 
     def __init__(
@@ -39,6 +41,7 @@ class Adversaries:
         learning_rate: float,
         device: torch.device,
         precision: torch.dtype,
+        class_count: int = 0,
     ) -> None:
         # channels_last is faster for convolutions on CPUs and GPUs alike; Linear weights are left as they are.
         self.generator: nn.Module = networks.generator.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -47,6 +50,7 @@ class Adversaries:
         self.wasserstein = kind != "dcgan"
         self.critic_steps = losses.CRITIC_STEPS if self.wasserstein else 1
         self.latent_dim = latent_dim
+        self.class_count = class_count
         self.device = device
         self.precision = precision
         betas = losses.WGAN_BETAS if self.wasserstein else losses.DCGAN_BETAS
@@ -56,20 +60,33 @@ class Adversaries:
         self._critic_optimizer = torch.optim.Adam(self.critic.parameters(), learning_rate, betas, fused=True)
         self._updates = 0
 
-    def update_critic(self, real: Tensor, rng: torch.Generator) -> dict[str, Tensor]:
-        """Take one step of the critic on real u [B, ...]; return its losses as scalars."""
+    def update_critic(
+        self, real: Tensor, rng: torch.Generator, classes: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """Take one step of the critic on real u [B, ...] of `classes` [B]; return its losses as scalars.
+
+        Real and fake samples have the same classes, so that the critic cannot tell them apart by these.
+        """
+        z = torch.randn(len(real), self.latent_dim, generator=rng)
+        shares = None
+        if self.class_count and classes is not None:
+            logits = draw_class_logits(classes, self.class_count, rng)
+            z[:, -self.class_count :] = logits
+            shares = class_shares(logits).to(self.device)
         with torch.no_grad():
-            fake = self._fake(len(real), rng)
+            fake = self._fake(z)
         self._critic_optimizer.zero_grad(set_to_none=True)
         if not self.wasserstein:
-            loss = losses.discriminator_loss(self._scores(real), self._scores(fake))
+            loss = losses.discriminator_loss(self._scores(real, shares), self._scores(fake, shares))
             loss.backward()  # type: ignore[no-untyped-call]
             self._critic_optimizer.step()
             return {"critic_loss": loss.detach()}
         mix = torch.rand(len(real), generator=rng).to(self.device)
-        penalty = losses.gradient_penalty(self._scores, real, fake, mix)
+        penalty = losses.gradient_penalty(lambda u: self._scores(u, shares), real, fake, mix)
         # Real and fake share one pass: the critic has no batch norm, so they do not see each other.
-        scores = self._scores(torch.cat([fake, real]))
+        scores = self._scores(
+            torch.cat([fake, real]), None if shares is None else torch.cat([shares, shares])
+        )
         fake_scores, real_scores = scores[: len(fake)], scores[len(fake) :]
         distance = losses.wasserstein_distance(real_scores, fake_scores)
         loss = losses.GRADIENT_PENALTY_WEIGHT * penalty - distance
@@ -84,7 +101,9 @@ class Adversaries:
     def update_generator(self, batch_size: int, rng: torch.Generator) -> dict[str, Tensor]:
         """Take one step of the generator and of its average; return its loss as a scalar."""
         self.critic.requires_grad_(False)
-        scores = self._scores(self._fake(batch_size, rng))
+        z = torch.randn(batch_size, self.latent_dim, generator=rng)
+        shares = class_shares(z[:, -self.class_count :]).to(self.device) if self.class_count else None
+        scores = self._scores(self._fake(z), shares)
         loss = (
             losses.wasserstein_generator_loss(scores)
             if self.wasserstein
@@ -117,15 +136,14 @@ class Adversaries:
         self._critic_optimizer.load_state_dict(state["critic_optimizer"])
         self._updates = state["updates"]
 
-    def _fake(self, count: int, rng: torch.Generator) -> Tensor:
-        z = torch.randn(count, self.latent_dim, generator=rng).to(self.device)
+    def _fake(self, z: Tensor) -> Tensor:
         with self._autocast():
-            u: Tensor = self.generator(z)
+            u: Tensor = self.generator(z.to(self.device))
         return u.float()
 
-    def _scores(self, u: Tensor) -> Tensor:
+    def _scores(self, u: Tensor, shares: Tensor | None) -> Tensor:
         with self._autocast():
-            scores: Tensor = self.critic(u)
+            scores: Tensor = self.critic(u, shares)
         return scores.float()
 
     def _autocast(self) -> torch.autocast:

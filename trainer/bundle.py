@@ -44,13 +44,13 @@ class Trained:
 
     Attributes:
         generator: z [B, Z] -> x [B, *input_shape], in eval mode on the CPU.
-        encoder: x -> features [B, D], in eval mode on the CPU.
+        encoder: x -> features [B, D], in eval mode on the CPU; or the graph of an earlier bundle, kept byte for byte.
         latent_dim: Z.
         metrics: final metrics of training.
     """
 
     generator: nn.Module
-    encoder: nn.Module
+    encoder: nn.Module | bytes
     latent_dim: int
     metrics: Mapping[str, float]
 
@@ -83,6 +83,37 @@ def write_bundle(out: Path, trained: Trained, data: TrainingData, config: TrainC
     return out
 
 
+def read_manifest(folder: Path) -> bundle_pb2.BundleManifest:
+    """Read the manifest of a bundle.
+
+    Raises:
+        TrainerError: if there is none, or it is no manifest.
+    """
+    from google.protobuf import json_format
+
+    from dowser.v1 import bundle_pb2
+
+    path = folder / "manifest.json"
+    try:
+        return json_format.Parse(path.read_text(encoding="utf-8"), bundle_pb2.BundleManifest())
+    except (OSError, UnicodeDecodeError, json_format.ParseError) as error:
+        raise TrainerError(f"{path}: not the manifest of a bundle: {error}") from error
+
+
+def read_encoder(folder: Path, manifest: bundle_pb2.BundleManifest) -> bytes:
+    """Return the bytes of a bundle's encoder.onnx.
+
+    Raises:
+        TrainerError: if they are not what the manifest promises.
+    """
+    path = folder / "encoder.onnx"
+    promised = [entry.sha256 for entry in manifest.files if entry.name == path.name]
+    content = path.read_bytes() if path.is_file() else b""
+    if promised != [hashlib.sha256(content).hexdigest()]:
+        raise TrainerError(f"{path}: missing, or not the file its manifest names; restore the bundle")
+    return content
+
+
 def _export_graphs(folder: Path, trained: Trained, data: TrainingData) -> dict[str, float]:
     """Write both graphs and return the errors measured against torch."""
     import graphs
@@ -96,12 +127,19 @@ def _export_graphs(folder: Path, trained: Trained, data: TrainingData) -> dict[s
             kind=graphs.GraphKind.GENERATOR,
             tolerance=EXPORT_TOLERANCE,
         ).SerializeToString()
-        encoder = graphs.export_forward(
-            fold_batch_norms(trained.encoder), x, kind=graphs.GraphKind.ENCODER, tolerance=EXPORT_TOLERANCE
-        ).SerializeToString()
+        errors = _generator_errors(generator, trained)
+        if isinstance(trained.encoder, bytes):
+            encoder = trained.encoder
+        else:
+            encoder = graphs.export_forward(
+                fold_batch_norms(trained.encoder),
+                x,
+                kind=graphs.GraphKind.ENCODER,
+                tolerance=EXPORT_TOLERANCE,
+            ).SerializeToString()
+            errors |= _encoder_errors(encoder, trained.encoder, data)
     except graphs.GraphError as error:
         raise TrainerError(f"the export failed: {error}") from error
-    errors = _generator_errors(generator, trained) | _encoder_errors(encoder, trained, data)
     (folder / "generator.onnx").write_bytes(generator)
     (folder / "encoder.onnx").write_bytes(encoder)
     return errors
@@ -125,14 +163,14 @@ def _generator_errors(graph: bytes, trained: Trained) -> dict[str, float]:
     return _best_probe(probe)
 
 
-def _encoder_errors(graph: bytes, trained: Trained, data: TrainingData) -> dict[str, float]:
+def _encoder_errors(graph: bytes, encoder: nn.Module, data: TrainingData) -> dict[str, float]:
     session = _session(graph)
 
     def probe(rng: torch.Generator) -> dict[str, float]:
         rows = torch.randint(len(data), (_PROBE_ROWS,), generator=rng).numpy()
         x = data.take(rows)
         with torch.no_grad():
-            features = trained.encoder(torch.from_numpy(x)).numpy()
+            features = encoder(torch.from_numpy(x)).numpy()
         (graph_features,) = session.run(["features"], {"x": x})
         return {"encoder_max_error": _relative_error(graph_features, features)}
 
@@ -177,8 +215,8 @@ def _write_manifest(
 
     from dowser.v1 import bundle_pb2
 
-    with torch.no_grad():
-        feature_dim = trained.encoder(torch.from_numpy(data.take(np.arange(1)))).shape[1]
+    encoder = _session((folder / "encoder.onnx").read_bytes())
+    (features,) = encoder.run(["features"], {"x": data.take(np.arange(1))})
     manifest = bundle_pb2.BundleManifest(
         format=FORMAT,
         created_unix_seconds=int(time.time()),
@@ -187,7 +225,7 @@ def _write_manifest(
         input_max=data.input_max,
         preprocessing=data.preprocessing.to_proto(),
         latent_dim=trained.latent_dim,
-        feature_dim=feature_dim,
+        feature_dim=features.shape[1],
         generator=config.generator,
         features=config.features,
         files=[_file_entry(folder / name) for name in ("generator.onnx", "encoder.onnx", "preview.png")],

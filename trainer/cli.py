@@ -1,4 +1,4 @@
-"""`dowser-trainer train` and `dowser-trainer export`."""
+"""`dowser-trainer train`, `dowser-trainer export` and `dowser-trainer refresh`."""
 
 from __future__ import annotations
 
@@ -50,6 +50,11 @@ def _parser() -> argparse.ArgumentParser:
     _add_export(
         commands.add_parser("export", help="write another bundle of a trained run, with other features")
     )
+    _add_refresh(
+        commands.add_parser(
+            "refresh", help="go on with a run's generator as labels ask, and keep its encoder"
+        )
+    )
     return parser
 
 
@@ -66,6 +71,12 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     add("--run", type=Path, help="folder of checkpoints, metrics and sample grids (default: OUT-run)")
     add("--resume", action="store_true", help="go on from the last checkpoint in the run folder")
     add("--seed", type=int, default=_DEFAULTS["seed"], help="default %(default)s")
+    _add_labels(parser, required=False)
+    add(
+        "--conditional",
+        action="store_true",
+        help="make the class that --labels suggest part of the generator",
+    )
     add("--iterations", type=int, help="generator updates (default: wgan-gp 10000, dcgan 20000, mlp 5000)")
     add("--batch-size", type=int, default=_DEFAULTS["batch_size"], help="default %(default)s")
     add("--latent-dim", type=int, help="Z (default: 128, gaussian 33)")
@@ -125,6 +136,43 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run_command=_export)
 
 
+def _add_refresh(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--run", type=Path, required=True, help="folder of a run of `train` or `refresh`; left as it is")
+    _add_labels(parser, required=True)
+    add("--iterations", type=int, help="further generator updates (default: a tenth of the run's)")
+    add(
+        "--out",
+        type=Path,
+        required=True,
+        help="folder of the bundle; must not exist. The run goes on in OUT-run",
+    )
+    add("--bundle", type=Path, help="the bundle whose encoder is kept (default: the run's own)")
+    add("--data", type=Path, help="the pool, if it was moved since")
+    add("--resume", action="store_true", help="go on with an interrupted refresh")
+    add("--threads", type=int, help="CPU threads (default: torch's choice)")
+    _add_quiet(parser)
+    parser.set_defaults(run_command=_refresh, rarity=None)
+
+
+def _add_labels(parser: argparse.ArgumentParser, *, required: bool) -> None:
+    add = parser.add_argument
+    add(
+        "--labels",
+        type=Path,
+        required=required,
+        metavar="FILE",
+        help="draw samples by how rare these labels say they are: .csv of pool_id,label or .npz of pool_ids, labels",
+    )
+    add(
+        "--rarity",
+        type=float,
+        default=_DEFAULTS["rarity"],
+        metavar="EXPONENT",
+        help="0: draw uniformly, 1: undo the imbalance; default %(default)s",
+    )
+
+
 def _add_quiet(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quiet", action="store_true", help="no progress bars")
 
@@ -144,6 +192,23 @@ def _export(arguments: argparse.Namespace) -> Path:
         arguments.features,
         arguments.out,
         data_path=arguments.data,
+        threads=arguments.threads,
+        show_progress=not arguments.quiet,
+    )
+
+
+def _refresh(arguments: argparse.Namespace) -> Path:
+    from trainer import pipeline
+
+    return pipeline.refresh(
+        arguments.run,
+        arguments.labels,
+        arguments.out,
+        iterations=arguments.iterations,
+        rarity=arguments.rarity,
+        bundle=arguments.bundle,
+        data_path=arguments.data,
+        resume=arguments.resume,
         threads=arguments.threads,
         show_progress=not arguments.quiet,
     )

@@ -44,6 +44,10 @@ class TrainConfig:
         run: folder of checkpoints, metrics and sample grids; None is `out` with "-run" appended.
         resume: go on from the last checkpoint in `run`.
         seed: of every random draw.
+        labels: of some of the pool: .csv of pool_id,label or .npz of pool_ids and labels; draws real samples by how
+            rare their class seems (`trainer.rarity`). None draws uniformly.
+        rarity: exponent of that weight: 0 draws uniformly, 1 undoes the imbalance.
+        conditional: make the class, as the labels suggest it, part of the generator.
         iterations: generator updates; None is 10000 for wgan-gp, 20000 for dcgan, 5000 for mlp.
         batch_size: real samples in each critic update.
         latent_dim: Z; None is 128 for GANs, 33 for gaussian (one draws the component, the rest its coordinates).
@@ -70,6 +74,9 @@ class TrainConfig:
     run: Path | None = None
     resume: bool = False
     seed: int = 0
+    labels: Path | None = None
+    rarity: float = 0.5
+    conditional: bool = False
     iterations: int | None = None
     batch_size: int = 64
     latent_dim: int | None = None
@@ -118,6 +125,10 @@ class TrainConfig:
             raise TrainerError(f"seed must lie in [0, 2^63), got {self.seed}")
         if self.learning_rate is not None and not 0 < self.learning_rate < 1:
             raise TrainerError(f"learning_rate must lie in (0, 1), got {self.learning_rate}")
+        if not 0 <= self.rarity <= 2:
+            raise TrainerError(f"rarity must lie in [0, 2], got {self.rarity}")
+        if self.conditional and self.labels is None:
+            raise TrainerError("a conditional generator needs labels; pass --labels FILE")
         if self.generator == "gaussian" and self.features == "critic":
             raise TrainerError("a gaussian generator has no critic; choose features pixels or autoencoder")
 
@@ -141,7 +152,9 @@ class TrainConfig:
 
     def flat(self) -> dict[str, str]:
         """Return the settings as strings, as the bundle's manifest carries them; paths and None are left out."""
-        left_out = {"data", "out", "run", "resume"}
+        left_out = {"data", "out", "run", "resume", "labels"}
+        if self.labels is None:
+            left_out |= {"rarity", "conditional"}
         return {k: str(v) for k, v in asdict(self).items() if k not in left_out and v is not None}
 
     def to_json(self) -> str:
@@ -161,7 +174,11 @@ class TrainConfig:
             known = {field.name for field in fields(cls)}
             if not isinstance(plain, dict) or set(plain) - known:
                 raise TrainerError("config.json has fields this version does not know")
-            paths = {k: Path(v) for k, v in plain.items() if k in ("data", "out", "run") and v is not None}
+            paths = {
+                k: Path(v)
+                for k, v in plain.items()
+                if k in ("data", "out", "run", "labels") and v is not None
+            }
             return cls(**{**plain, **paths})
         except (json.JSONDecodeError, TypeError) as error:
             raise TrainerError(f"config.json is not a training configuration: {error}") from error

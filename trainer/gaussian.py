@@ -2,7 +2,7 @@
 
 Fit (closed form but for k-means): PCA of the pool to P <= 200 dimensions, k-means to K components in the first 50 of
 them, then for each component its mean and the R leading directions of its covariance, shrunk towards the average
-covariance.
+covariance. Samples may carry weights (`trainer.rarity`), and classes components of their own.
 
 Sampling as a function of a latent z ~ N(0, I) of 1 + R dimensions:
 
@@ -27,6 +27,7 @@ from torch import Tensor, nn
 
 from trainer.data import TrainingData
 from trainer.errors import TrainerError
+from trainer.rarity import Rarity
 
 _FIT_ROWS = 50_000
 _MAX_BASIS = 200
@@ -92,7 +93,13 @@ class GaussianMixture(nn.Module):
 
 
 def fit_gaussian_mixture(
-    data: TrainingData, *, components: int, rank: int, seed: int
+    data: TrainingData,
+    *,
+    components: int,
+    rank: int,
+    seed: int,
+    rarity: Rarity | None = None,
+    conditional: bool = False,
 ) -> tuple[nn.Module, dict[str, float]]:
     """Fit the mixture to a random subset of the pool (at most 50,000 samples); 50,000 MNIST digits take seconds.
 
@@ -101,6 +108,8 @@ def fit_gaussian_mixture(
         components: K, cut to a tenth of the samples.
         rank: R, cut to the dimension of the basis.
         seed: of the subset, the PCA and k-means.
+        rarity: weights of the samples in k-means, moments and the components' weights; None weights all the same.
+        conditional: fit components to each class by itself, as many as its share of the weights.
 
     Returns:
         The generator of 1 + `rank` latents (a cut rank leaves the surplus latents without effect), and metrics.
@@ -108,31 +117,37 @@ def fit_gaussian_mixture(
     Raises:
         TrainerError: if the pool has no variance.
     """
-    from sklearn.cluster import KMeans
     from sklearn.decomposition import PCA
 
     rng = np.random.default_rng(seed)
     size = math.prod(data.input_shape)
-    x = data.subset(min(_FIT_ROWS, max(1000, _FIT_VALUES // size)), rng).reshape(-1, size)  # [n, F]
+    limit = min(_FIT_ROWS, max(1000, _FIT_VALUES // size))
+    if rarity is None:
+        x = data.subset(limit, rng)
+        weights, classes = np.ones(len(x)), np.zeros(len(x), np.int64)
+    else:
+        rows, weights = rarity.subset(limit, rng)
+        x, classes = data.take(rows), rarity.classes[rows] if conditional else np.zeros(len(rows), np.int64)
+    x = x.reshape(-1, size)  # [n, F]
     dims = min(_MAX_BASIS, size, len(x) - 1)
     pca = PCA(dims, svd_solver="covariance_eigh" if size <= 1024 else "randomized", random_state=seed)
     projected = pca.fit_transform(x)  # [n, P]
     if not projected.std() > 0:
         raise TrainerError("the samples do not vary; there is nothing to fit")
-    components = max(1, min(components, len(x) // 10))
-    labels = KMeans(components, n_init=1, max_iter=50, random_state=seed).fit_predict(
-        projected[:, :_CLUSTER_DIMS]
-    )
-
-    counts = np.bincount(labels, minlength=components)
-    means = np.stack([projected[labels == k].mean(axis=0) for k in range(components)])  # [K, P]
-    pooled = np.cov((projected - means[labels]).T, bias=True).reshape(dims, dims)
+    labels = _clusters(projected[:, :_CLUSTER_DIMS], weights, classes, components, seed)
+    components = int(labels.max()) + 1
+    counts = np.bincount(labels, weights)  # [K]
+    means = np.stack(
+        [np.average(projected[labels == k], axis=0, weights=weights[labels == k]) for k in range(components)]
+    )  # [K, P]
+    pooled = np.cov((projected - means[labels]).T, bias=True, aweights=weights).reshape(dims, dims)
     kept_rank = min(rank, dims)
     factors = np.zeros((components, rank, dims), np.float32)
     for k in range(components):
         members = projected[labels == k] - means[k]
         # Shrinkage worth `kept_rank` samples: a component with few members leans on the average shape of all.
-        covariance = (members.T @ members + kept_rank * pooled) / (counts[k] + kept_rank)
+        weighted = members * weights[labels == k, None]
+        covariance = (weighted.T @ members + kept_rank * pooled) / (counts[k] + kept_rank)
         values, vectors = np.linalg.eigh(covariance)  # ascending
         leading = vectors[:, -kept_rank:][:, ::-1] * np.sqrt(
             np.maximum(values[-kept_rank:][::-1], 0)
@@ -159,6 +174,32 @@ def fit_gaussian_mixture(
         ),
     }
     return generator.eval(), metrics
+
+
+def _clusters(
+    x: NDArray[np.float32],  # [n, P]
+    weights: NDArray[np.float64],  # [n]
+    classes: NDArray[np.int64],  # [n]
+    components: int,
+    seed: int,
+) -> NDArray[np.int64]:
+    """Return a cluster 0…K-1 of each sample by weighted k-means within each class, without empty ones.
+
+    A class gets its share of `components` by weight: at least one, at most a tenth of its samples.
+    """
+    from sklearn.cluster import KMeans
+
+    clusters = np.empty(len(x), np.int64)
+    first = 0
+    for one in np.unique(classes):
+        rows = np.flatnonzero(classes == one)
+        share = round(components * weights[rows].sum() / weights.sum())
+        count = max(1, min(share, len(rows) // 10))
+        fitted = KMeans(count, n_init=1, max_iter=50, random_state=seed)
+        found = fitted.fit_predict(x[rows], sample_weight=weights[rows])
+        clusters[rows] = first + found
+        first += count
+    return np.unique(clusters, return_inverse=True)[1].astype(np.int64)
 
 
 def _tour(means: NDArray[np.floating]) -> NDArray[np.int64]:

@@ -23,14 +23,20 @@ from trainer.interrupts import DeferredInterrupt
 from trainer.networks import build_networks
 from trainer.networks.build import Destandardize, Standardize
 from trainer.preview import draw_samples, save_grid
+from trainer.rarity import Rarity
 from trainer.runs import RunFolder
 
 
-def build_adversaries(config: TrainConfig, data_shape: tuple[int, ...]) -> Adversaries:
-    """Return the GAN of a resolved configuration, at its first iteration."""
+def build_adversaries(config: TrainConfig, data_shape: tuple[int, ...], class_count: int = 0) -> Adversaries:
+    """Return the GAN of a resolved configuration, of `class_count` classes or none, at its first iteration."""
     device = choose_device(config.device)
     networks = build_networks(
-        config.generator, data_shape, config.latent_dim or 0, config.width or 0, seed=config.seed
+        config.generator,
+        data_shape,
+        config.latent_dim or 0,
+        config.width or 0,
+        seed=config.seed,
+        class_count=class_count,
     )
     return Adversaries(
         networks,
@@ -39,6 +45,7 @@ def build_adversaries(config: TrainConfig, data_shape: tuple[int, ...]) -> Adver
         learning_rate=config.learning_rate or 0.0,
         device=device,
         precision=torch.float32 if config.generator == "mlp" else choose_precision(config.precision, device),
+        class_count=class_count,
     )
 
 
@@ -62,7 +69,12 @@ def finished_critic_features(adversaries: Adversaries, data: TrainingData, kind:
 
 
 def train_gan(
-    config: TrainConfig, data: TrainingData, run: RunFolder, *, show_progress: bool = True
+    config: TrainConfig,
+    data: TrainingData,
+    run: RunFolder,
+    *,
+    rarity: Rarity | None = None,
+    show_progress: bool = True,
 ) -> Adversaries:
     """Train from scratch, or from the run's checkpoint, until `config.iterations`; leave a final checkpoint.
 
@@ -70,6 +82,7 @@ def train_gan(
         config: resolved.
         data: the pool.
         run: started; gets checkpoints, metrics and sample grids.
+        rarity: how often each sample is drawn, and its class where `config.conditional`; None draws uniformly.
         show_progress: draw a progress bar on stderr.
 
     Raises:
@@ -78,7 +91,8 @@ def train_gan(
     """
     from tqdm import tqdm
 
-    adversaries = build_adversaries(config, data.input_shape)
+    class_names = rarity.class_names if rarity is not None and config.conditional else ()
+    adversaries = build_adversaries(config, data.input_shape, len(class_names))
     rng = torch.Generator().manual_seed(config.seed)
     window = _Window()
     done = 0
@@ -94,6 +108,7 @@ def train_gan(
         run.save_checkpoint(
             {
                 "iteration": done,
+                "class_names": list(class_names),
                 "adversaries": adversaries.state(),
                 "rng": rng.get_state(),
                 "window": window.sums,
@@ -116,7 +131,7 @@ def train_gan(
     )
     with bar, DeferredInterrupt() as interrupt:
         while done < iterations:
-            window.add(_iterate(adversaries, data, config, rng))
+            window.add(_iterate(adversaries, data, config, rng, rarity))
             done += 1
             bar.update()
             if done % config.log_every == 0 or done == iterations:
@@ -146,16 +161,25 @@ def _checked(line: dict[str, float]) -> dict[str, float]:
 
 
 def _iterate(
-    adversaries: Adversaries, data: TrainingData, config: TrainConfig, rng: torch.Generator
+    adversaries: Adversaries,
+    data: TrainingData,
+    config: TrainConfig,
+    rng: torch.Generator,
+    rarity: Rarity | None,
 ) -> dict[str, torch.Tensor]:
     """Update the critic `critic_steps` times and the generator once; return the last losses of each."""
-    rows = torch.randint(len(data), (adversaries.critic_steps, config.batch_size), generator=rng).numpy()
+    shape = (adversaries.critic_steps, config.batch_size)
+    if rarity is None:
+        rows = torch.randint(len(data), shape, generator=rng).numpy()
+    else:
+        rows = rarity.rows(torch.rand(shape, generator=rng, dtype=torch.float64).numpy())
     measured: dict[str, torch.Tensor] = {}
     for step_rows in rows:
         real = data.take(step_rows)
         if config.generator == "mlp":
             real = (real - data.mean) / data.std
-        measured |= adversaries.update_critic(torch.from_numpy(real).to(adversaries.device), rng)
+        classes = None if rarity is None else torch.from_numpy(rarity.classes[step_rows])
+        measured |= adversaries.update_critic(torch.from_numpy(real).to(adversaries.device), rng, classes)
     return measured | adversaries.update_generator(config.batch_size, rng)
 
 

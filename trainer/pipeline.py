@@ -1,25 +1,34 @@
-"""The two verbs of the trainer: `train` (data -> networks -> loop -> features -> bundle) and `export` (the tail)."""
+"""The verbs of the trainer: `train` (data -> networks -> loop -> features -> bundle), `export` (its tail), `refresh`.
+
+`refresh` follows what a campaign has learned: the generator of a run goes on with samples weighted by rarity, the
+encoder stays the very file it was, so that an index built with it serves the new bundle as it is.
+"""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from torch import nn
 
 from trainer.adversaries import Adversaries
-from trainer.bundle import Trained, check_free, write_bundle
+from trainer.bundle import Trained, check_free, read_encoder, read_manifest, write_bundle
 from trainer.config import TrainConfig
 from trainer.data import TrainingData, open_training_data
 from trainer.errors import TrainerError
 from trainer.features import autoencoder_features, fit_encoder
 from trainer.gaussian import fit_gaussian_mixture
+from trainer.labels import read_labels
 from trainer.loop import build_adversaries, finished_critic_features, finished_generator, train_gan
 from trainer.preview import draw_samples, save_grid
+from trainer.rarity import Rarity, measure_rarity
 from trainer.runs import RunFolder
 
 logger = logging.getLogger("trainer")
+
+_ENCODER_METRICS = ("feature_variance_share", "autoencoder_loss", "encoder_max_error")
 
 
 def train(config: TrainConfig, *, show_progress: bool = True) -> Path:
@@ -29,6 +38,7 @@ def train(config: TrainConfig, *, show_progress: bool = True) -> Path:
     check_free(config.out)
     data = open_training_data(config.data, config.key, config.image_size)
     _check_fits(config, data)
+    rarity = _rarity(config, data)
     run = RunFolder(config.run_folder)
     resuming = run.start(config)
     logger.info(
@@ -42,8 +52,8 @@ def train(config: TrainConfig, *, show_progress: bool = True) -> Path:
     )
     adversaries = None
     if config.generator != "gaussian":
-        adversaries = train_gan(config, data, run, show_progress=show_progress)
-    return _finish(config, data, run, adversaries, show_progress=show_progress)
+        adversaries = train_gan(config, data, run, rarity=rarity, show_progress=show_progress)
+    return _finish(config, data, run, adversaries, rarity, show_progress=show_progress)
 
 
 def export(
@@ -75,12 +85,90 @@ def export(
     adversaries = None
     if config.generator != "gaussian":
         state = run.load_checkpoint()
-        adversaries = build_adversaries(config, data.input_shape)
+        adversaries = build_adversaries(config, data.input_shape, len(state.get("class_names", ())))
         adversaries.load_state(state["adversaries"])
         if state["iteration"] < (config.iterations or 0):
             logger.warning("the run stopped at iteration %d of %d", state["iteration"], config.iterations)
         config = replace(config, iterations=state["iteration"])
-    return _finish(config, data, run, adversaries, show_progress=show_progress)
+    rarity = _rarity(config, data) if adversaries is None else None
+    return _finish(config, data, run, adversaries, rarity, show_progress=show_progress)
+
+
+def refresh(
+    path: Path,
+    labels: Path,
+    out: Path,
+    *,
+    iterations: int | None = None,
+    rarity: float | None = None,
+    bundle: Path | None = None,
+    data_path: Path | None = None,
+    resume: bool = False,
+    threads: int | None = None,
+    show_progress: bool = True,
+) -> Path:
+    """Go on from a run's last checkpoint with new labels; see `trainer.refresh`.
+
+    Args:
+        path: the run's folder; left as it is, the refreshed run is `out` with "-run" appended.
+        labels: .csv or .npz, as in `TrainConfig`.
+        out: the bundle's folder.
+        iterations: further generator updates; None is a tenth of the run's. A gaussian generator is fitted anew.
+        rarity: exponent; None is the run's.
+        bundle: the bundle whose encoder is kept; None is the one the run wrote.
+        data_path: where the pool is now, if it was moved since.
+        resume: go on with a refresh that was interrupted.
+        threads: CPU threads of torch.
+        show_progress: draw progress bars on stderr.
+    """
+    saved = RunFolder(path).config().resolved()
+    _set_threads(threads)
+    check_free(out)
+    bundle = bundle or saved.out
+    manifest = read_manifest(bundle)
+    encoder = read_encoder(bundle, manifest)
+    state = None if saved.generator == "gaussian" else RunFolder(path).load_checkpoint()
+    done = state["iteration"] if state else 0
+    further = iterations if iterations is not None else max(1, (saved.iterations or 0) // 10)
+    if further < 1:
+        raise TrainerError(f"iterations must be at least 1, got {further}")
+    config = replace(
+        saved,
+        data=data_path or saved.data,
+        out=out,
+        run=out.with_name(f"{out.name}-run"),
+        resume=resume,
+        features=manifest.features,
+        labels=labels,
+        rarity=saved.rarity if rarity is None else rarity,
+        iterations=done + further,
+        threads=threads,
+    )
+    data = open_training_data(config.data, config.key, config.image_size)
+    if manifest.preprocessing != data.preprocessing.to_proto():
+        raise TrainerError(
+            f"{config.data}: samples of another kind than those of {bundle}; name the same pool"
+        )
+    weights = _rarity(config, data, state["class_names"] if state and config.conditional else None)
+    run = RunFolder(config.run_folder)
+    resuming = run.start(config)
+    if state and not resuming:
+        run.save_checkpoint(state)
+    logger.info("refreshing %s from iteration %d with the labels of %s", path, done, labels)
+    adversaries = None
+    if config.generator != "gaussian":
+        adversaries = train_gan(config, data, run, rarity=weights, show_progress=show_progress)
+    generator, metrics = _generator(config, data, run, adversaries, weights)
+    kept = {name: manifest.metrics[name] for name in _ENCODER_METRICS if name in manifest.metrics}
+    trained = Trained(
+        generator=generator,
+        encoder=encoder,
+        latent_dim=config.latent_dim or 0,
+        metrics={**metrics, **kept},
+    )
+    write_bundle(out, trained, data, config)
+    logger.info("wrote %s (the encoder of %s)", out, bundle)
+    return out
 
 
 def _finish(
@@ -88,34 +176,81 @@ def _finish(
     data: TrainingData,
     run: RunFolder,
     adversaries: Adversaries | None,
+    rarity: Rarity | None,
     *,
     show_progress: bool,
 ) -> Path:
     """Build generator and encoder from what was trained and write the bundle."""
-    latent_dim = config.latent_dim or 0
-    if adversaries is None:
-        generator, metrics = fit_gaussian_mixture(
-            data, components=config.components, rank=latent_dim - 1, seed=config.seed
-        )
-        run.samples.mkdir(parents=True, exist_ok=True)
-        grid = draw_samples(generator, latent_dim)
-        save_grid(run.samples / "final.png", grid, data.input_min, data.input_max)
-    else:
-        generator = finished_generator(adversaries, data, config.generator)
-        # A run that was killed may have logged more than its checkpoint holds.
-        lines = [line for line in run.read_metrics() if line["iteration"] <= (config.iterations or 0)]
-        metrics = lines[-1] if lines else {}
+    generator, metrics = _generator(config, data, run, adversaries, rarity)
     base, feature_metrics = _feature_base(config, data, run, adversaries, show_progress=show_progress)
     encoder, encoder_metrics = fit_encoder(base, data, feature_dim=config.feature_dim, seed=config.seed)
     trained = Trained(
         generator=generator,
         encoder=encoder,
-        latent_dim=latent_dim,
+        latent_dim=config.latent_dim or 0,
         metrics={**metrics, **feature_metrics, **encoder_metrics},
     )
     write_bundle(config.out, trained, data, config)
     logger.info("wrote %s (features: %s)", config.out, config.features)
     return config.out
+
+
+def _generator(
+    config: TrainConfig,
+    data: TrainingData,
+    run: RunFolder,
+    adversaries: Adversaries | None,
+    rarity: Rarity | None,
+) -> tuple[nn.Module, dict[str, float]]:
+    """Return the trained generator, or fit the mixture, and its metrics."""
+    if adversaries is not None:
+        # A run that was killed may have logged more than its checkpoint holds.
+        lines = [line for line in run.read_metrics() if line["iteration"] <= (config.iterations or 0)]
+        return finished_generator(adversaries, data, config.generator), lines[-1] if lines else {}
+    latent_dim = config.latent_dim or 0
+    generator, metrics = fit_gaussian_mixture(
+        data,
+        components=config.components,
+        rank=latent_dim - 1,
+        seed=config.seed,
+        rarity=rarity,
+        conditional=config.conditional,
+    )
+    run.samples.mkdir(parents=True, exist_ok=True)
+    grid = draw_samples(generator, latent_dim)
+    save_grid(run.samples / "final.png", grid, data.input_min, data.input_max)
+    return generator, metrics
+
+
+def _rarity(
+    config: TrainConfig, data: TrainingData, class_names: Sequence[str] | None = None
+) -> Rarity | None:
+    """Return the weights that the configuration asks for, with classes numbered as `class_names`, or None."""
+    if config.labels is None:
+        return None
+    labels = read_labels(config.labels, data.source)
+    if class_names is not None:
+        labels = labels.numbered_as(class_names)
+    if (
+        config.conditional
+        and config.generator != "gaussian"
+        and len(labels.names) >= (config.latent_dim or 0)
+    ):
+        raise TrainerError(
+            f"{len(labels.names)} classes take a latent each and leave none of {config.latent_dim} for noise; "
+            "choose a larger --latent-dim"
+        )
+    rarity = measure_rarity(
+        data, labels, exponent=config.rarity, conditional=config.conditional, seed=config.seed
+    )
+    logger.info(
+        "%d labels of %d classes weight the pool by %.2f to %.2f",
+        len(labels.rows),
+        len(labels.names),
+        rarity.weights.min(),
+        rarity.weights.max(),
+    )
+    return rarity
 
 
 def _feature_base(

@@ -15,7 +15,9 @@ from client.conversion import tensors
 from client.types import (
     Campaign,
     CandidateSource,
+    CaptureEstimate,
     ClassifierInfo,
+    Diagnosis,
     Label,
     LabelPage,
     LabelsRecorded,
@@ -23,6 +25,7 @@ from client.types import (
     Pick,
     Pool,
     Selection,
+    SourceReport,
     StageTiming,
     Synthesis,
 )
@@ -116,6 +119,7 @@ def selection(reply: selection_pb2.SelectSamplesResponse) -> Selection:
         match_gap=_optional(reply, "match_gap", float),
         synthetic_samples=tensors.decode(reply.synthetic_samples) if synthetic else None,
         synthetic_scores=_array(reply.synthetic_scores, np.float32) if synthetic else None,
+        diagnosis=_diagnosis(reply.diagnosis),
     )
 
 
@@ -210,6 +214,41 @@ def _source(number: int) -> CandidateSource:
     )
 
 
+def _diagnosis(message: selection_pb2.Diagnosis) -> Diagnosis:
+    return Diagnosis(
+        sources=tuple(_source_report(each) for each in message.sources),
+        unique_match_rate=_optional(message, "unique_match_rate", float),
+        redundancy=_optional(message, "redundancy", float),
+        capture=_optional(message, "capture", _capture),
+        reasons=tuple(message.reasons),
+        warnings=tuple(message.warnings),
+    )
+
+
+def _source_report(message: selection_pb2.SourceReport) -> SourceReport:
+    return SourceReport(
+        source=_source(message.source),
+        share=message.share,
+        scored=message.scored,
+        mean_score=_optional(message, "mean_score", float),
+        picked=message.picked,
+        labeled=message.labeled,
+        contradicted=message.contradicted,
+        rarity=_optional(message, "rarity", float),
+        yield_=_optional(message, "yield", float),
+    )
+
+
+def _capture(message: selection_pb2.CaptureEstimate) -> CaptureEstimate:
+    return CaptureEstimate(
+        value=message.value,
+        low=message.low,
+        high=message.high,
+        confidence=message.confidence,
+        draws=message.draws,
+    )
+
+
 def _timings(messages: Any) -> tuple[StageTiming, ...]:
     return tuple(
         StageTiming(stage=each.stage, seconds=each.seconds, engine_seconds=each.engine_seconds)
@@ -218,7 +257,7 @@ def _timings(messages: Any) -> tuple[StageTiming, ...]:
 
 
 def _optional(message: Message, field: str, kind: Callable[[Any], T]) -> T | None:
-    """Read an `optional` field: None where it is unset."""
+    """Read an `optional` field, or a message: None where it is unset."""
     return kind(getattr(message, field)) if message.HasField(field) else None
 
 

@@ -18,6 +18,7 @@ from client.conversion.call import Call, unary
 from client.errors import invalid_argument
 from client.types import (
     Acquisition,
+    Batch,
     Campaign,
     ClassifierInfo,
     LabelPage,
@@ -197,6 +198,8 @@ def select_samples(
     budget: int,
     acquisition: Acquisition | str,
     strategy: Strategy,
+    batch: Batch | None,
+    class_prior_weight: float,
     seed: int | None,
     return_synthetic: bool,
     min_index_version: int,
@@ -210,6 +213,8 @@ def select_samples(
         classifier_id=fields.classifier_id(classifier) if classifier is not None else "",
         budget=budget,
         acquisition=fields.acquisition(acquisition),
+        batch=fields.batch(batch) if batch is not None else None,
+        class_prior_weight=class_prior_weight,
         seed=seed,
         return_synthetic=return_synthetic,
         min_index_version=min_index_version,

@@ -6,19 +6,26 @@ read where it is used; higher scores always mean more informative.
 
 A stochastic classifier gives logits [T, B, C], one set a pass. Functions of one distribution score the mean of the
 passes (``Reads``), whose gradient is worked out here once for all of them; functions of the passes' disagreement read
-every pass themselves and apply to no deterministic classifier.
+every pass themselves and apply to no deterministic classifier. What else a head depends on, class weights and target
+samples, is written into it as constants (``HeadCondition``).
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
+import numpy as np
 import onnx
 import onnx.parser
+from numpy.typing import NDArray
+from onnx import numpy_helper
 
 from graphs import OPSET
+from query_server.acquisition.class_prior import weighted_by_class_prior
+from query_server.acquisition.condition import HeadCondition
 from query_server.errors import acquisition_unsupported
 
 
@@ -98,26 +105,46 @@ class AcquisitionFunction:
         body: ONNX text from ``l [B, C]`` (C ≥ 2) to ``score [B]`` and ``gradient [B, C]``; where every pass is read,
             from ``l [T, B, C]`` to ``score [B]`` and ``gradient [T, B, C]``.
         reads: What ``l`` is where the classifier is stochastic.
+        nonpositive: Whether scores are at most 0, as negated distances are.
+        target_constants: Makes what the body reads of target samples, by name, from their probabilities [T, M, C]; None
+            where it reads nothing of them.
     """
 
     name: str
     unit: str
     body: str
     reads: Reads = Reads.MEAN_DISTRIBUTION
+    nonpositive: bool = False
+    target_constants: Callable[[NDArray[np.float32]], Mapping[str, NDArray[np.float32]]] | None = None
 
-    def head(self, classes: int, passes: int = 0) -> onnx.ModelProto:
+    def bound(self, classes: int) -> float:
+        """Return what no score exceeds with this many classes; infinity where nothing is known."""
+        return {"nats": math.log(classes), "probability": 1.0}.get(self.unit, math.inf)
+
+    @property
+    def needs_targets(self) -> bool:
+        """Whether a head can only be built with target samples."""
+        return self.target_constants is not None
+
+    def head(
+        self, classes: int, passes: int = 0, *, condition: HeadCondition | None = None
+    ) -> onnx.ModelProto:
         """Build the ONNX head for a classifier.
 
         Args:
             classes: Number of logits C; 1 means one logit of a binary classifier.
             passes: Stochastic passes T; 0 means a deterministic classifier.
+            condition: Class weights to multiply the score with, and target samples, where the function needs them.
 
         Returns:
             A graph ``logits -> score [B], dlogits`` with logits and dlogits [B, C], or [T, B, C] with passes.
 
         Raises:
-            DowserError: ACQUISITION_UNSUPPORTED if the function reads every pass and there are fewer than two.
+            DowserError: ACQUISITION_UNSUPPORTED if the function reads every pass and there are fewer than two, or if it
+                needs targets and there are none.
+            ValueError: If the condition is of another number of classes or passes.
         """
+        condition = condition or HeadCondition()
         if self.reads is Reads.EVERY_PASS and passes < 2:
             raise acquisition_unsupported(
                 self.name,
@@ -125,6 +152,16 @@ class AcquisitionFunction:
                 "with at least 2 passes (Monte Carlo dropout) or as an ensemble",
                 metadata={"passes": str(passes)},
             )
+        constants: Mapping[str, NDArray[np.float32]] = {}
+        if self.target_constants is not None:
+            if condition.targets is None:
+                raise acquisition_unsupported(
+                    self.name, "it measures what a label tells about other samples and none were given"
+                )
+            _require_shape(
+                "targets", condition.targets, (passes, condition.targets.shape[1], max(2, classes))
+            )
+            constants = self.target_constants(condition.targets)
         before, after = _STOCHASTIC[self.reads] if passes else (_ONE_BEFORE, _ONE_AFTER)
         if passes:
             numbers = {"passes": passes, "log_passes": math.log(passes)}
@@ -138,4 +175,19 @@ class AcquisitionFunction:
             f"{_BINARY_BEFORE if binary else _CLASSES_BEFORE}{before}{self.body}"
             f"{after}{_BINARY_AFTER if binary else _CLASSES_AFTER}}}\n"
         )
-        return onnx.parser.parse_model(text)
+        head = onnx.parser.parse_model(text)
+        head.graph.initializer.extend(
+            numpy_helper.from_array(values, name) for name, values in constants.items()
+        )
+        weights = condition.class_weights
+        if weights is None:
+            return head
+        _require_shape("class_weights", weights, (max(2, classes),))
+        return weighted_by_class_prior(
+            head, weights, classes=classes, passes=passes, nonpositive=self.nonpositive
+        )
+
+
+def _require_shape(name: str, values: NDArray[np.float32], shape: tuple[int, ...]) -> None:
+    if values.shape != shape:
+        raise ValueError(f"{name} of shape {list(values.shape)}, the classifier needs {list(shape)}")

@@ -11,6 +11,7 @@ MINIMUM_DISTANCE = AcquisitionFunction(
     name="minimum_distance",
     unit="logit",
     reads=Reads.MEAN_LOGITS,
+    nonpositive=True,
     body="""
     classes = Constant <value = int64[1] {1}> ()
     two = Constant <value = int64[1] {2}> ()

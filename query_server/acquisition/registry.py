@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from query_server.acquisition.bald import BALD
+from query_server.acquisition.epig import EPIG
 from query_server.acquisition.function import AcquisitionFunction
 from query_server.acquisition.least_confidence import LEAST_CONFIDENCE
 from query_server.acquisition.margin import MARGIN
@@ -24,6 +25,7 @@ FUNCTIONS: Mapping[str, AcquisitionFunction] = {
         VARIATION_RATIO,
         BALD,
         MEAN_STANDARD_DEVIATION,
+        EPIG,
     )
 }
 

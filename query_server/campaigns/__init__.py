@@ -2,6 +2,7 @@
 
 from query_server.campaigns.store import CampaignStore
 from query_server.campaigns.values import (
+    Answer,
     AnswerBuilder,
     CampaignInfo,
     Label,
@@ -14,6 +15,7 @@ from query_server.campaigns.values import (
 )
 
 __all__ = [
+    "Answer",
     "AnswerBuilder",
     "CampaignInfo",
     "CampaignStore",

@@ -29,6 +29,7 @@ class CampaignRow:
     seed: int
     create_time: float
     rounds: int
+    memory: bytes = b""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +66,7 @@ class Ledger:
     def campaigns(self) -> list[CampaignRow]:
         """Return every campaign in order of creation."""
         rows = self._connection.execute(
-            "SELECT key, id, name, pool, seed, create_time, rounds FROM campaigns ORDER BY key"
+            "SELECT key, id, name, pool, seed, create_time, rounds, memory FROM campaigns ORDER BY key"
         )
         return [
             CampaignRow(
@@ -76,8 +77,9 @@ class Ledger:
                 seed=seed % 2**64,
                 create_time=create_time,
                 rounds=rounds,
+                memory=memory,
             )
-            for key, id_, name, pool, seed, create_time, rounds in rows
+            for key, id_, name, pool, seed, create_time, rounds, memory in rows
         ]
 
     def add_campaign(self, id_: str, name: str, pool: str, seed: int) -> CampaignRow:
@@ -164,6 +166,10 @@ class Ledger:
             "INSERT INTO leases (campaign, pool_id, round, lease_time) VALUES (?, ?, ?, ?)",
             ((key, pool_id, round_, now) for pool_id in pool_ids.astype(np.int64).tolist()),
         )
+
+    def remember(self, key: int, memory: bytes) -> None:
+        """Replace a campaign's memory."""
+        self._connection.execute("UPDATE campaigns SET memory = ? WHERE key = ?", (memory, key))
 
     def delete_leases(self, key: int, pool_ids: UInt64Array) -> None:
         """Delete the leases of the given samples."""

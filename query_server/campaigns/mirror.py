@@ -30,15 +30,41 @@ class ServedPool:
         return rows
 
 
+class LabelLog:
+    """A campaign's labels in the order they were recorded; cheap to add to, joined when read."""
+
+    def __init__(
+        self, rows: npt.NDArray[np.int64], pool_ids: npt.NDArray[np.uint64], labels: npt.NDArray[np.int64]
+    ) -> None:
+        self._rows, self._pool_ids, self._labels = [rows], [pool_ids], [labels]
+
+    def append(
+        self, rows: npt.NDArray[np.int64], pool_ids: npt.NDArray[np.uint64], labels: npt.NDArray[np.int64]
+    ) -> None:
+        """Add labels."""
+        self._rows.append(rows)
+        self._pool_ids.append(pool_ids)
+        self._labels.append(labels)
+
+    def joined(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint64], npt.NDArray[np.int64]]:
+        """Return (rows [L], pool ids [L], labels [L]), not to be written to."""
+        self._rows = [np.concatenate(self._rows)]
+        self._pool_ids = [np.concatenate(self._pool_ids)]
+        self._labels = [np.concatenate(self._labels)]
+        return self._rows[0], self._pool_ids[0], self._labels[0]
+
+
 @dataclass(kw_only=True)
 class MirroredCampaign:
-    """One campaign; `membership` is None while its pool is not served."""
+    """One campaign; `membership` and `labels` are None while its pool is not served."""
 
     row: CampaignRow
     labeled: int
     leased: int
     rounds: int
+    memory: bytes = b""
     membership: Membership | None = None
+    labels: LabelLog | None = None
 
     def info(self) -> CampaignInfo:
         """Return the campaign and its counts now."""
@@ -69,6 +95,7 @@ class Mirror:
                 labeled=ledger.label_count(row.key),
                 leased=ledger.lease_count(row.key),
                 rounds=row.rounds,
+                memory=row.memory,
             )
             self._ids[row.name] = row.id
 
@@ -77,9 +104,12 @@ class Mirror:
         self._pools[pool] = served
         for campaign in self._campaigns.values():
             if campaign.row.pool == pool:
+                pool_ids, labels = self._ledger.labels(campaign.row.key)
+                rows = served.rows_of(pool_ids)
+                campaign.labels = LabelLog(rows[rows >= 0], pool_ids[rows >= 0], labels[rows >= 0])
                 campaign.membership = Membership(
                     served.size,
-                    labeled=served.rows_of(self._ledger.labels(campaign.row.key)[0]),
+                    labeled=rows,
                     leased=served.rows_of(self._ledger.leased_ids(campaign.row.key)),
                 )
 
@@ -95,7 +125,8 @@ class Mirror:
         """Return the mirror of a campaign just inserted; `keep` it after the commit."""
         nothing = np.empty(0, dtype=np.int64)
         membership = Membership(self._pools[row.pool].size, labeled=nothing, leased=nothing)
-        return MirroredCampaign(row=row, labeled=0, leased=0, rounds=0, membership=membership)
+        log = LabelLog(nothing, nothing.astype(np.uint64), nothing)
+        return MirroredCampaign(row=row, labeled=0, leased=0, rounds=0, membership=membership, labels=log)
 
     def keep(self, campaign: MirroredCampaign) -> None:
         """Add a campaign."""

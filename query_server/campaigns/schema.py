@@ -9,7 +9,7 @@ from pathlib import Path
 
 from query_server import errors
 
-VERSION = 1
+VERSION = 2
 _APPLICATION_ID = 0x446F7773  # "Dows", so that another program's database is recognized as such
 
 # pool_id and seed are uint64 on the wire and stored as the signed integer of the same 64 bits (SQLite has no
@@ -22,7 +22,8 @@ CREATE TABLE campaigns (
     pool        TEXT NOT NULL,
     seed        INTEGER NOT NULL,
     create_time REAL NOT NULL,
-    rounds      INTEGER NOT NULL DEFAULT 0
+    rounds      INTEGER NOT NULL DEFAULT 0,
+    memory      BLOB NOT NULL DEFAULT x''
 ) STRICT;
 CREATE TABLE labels (
     sequence    INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -59,6 +60,9 @@ CREATE TABLE requests (
 ) STRICT;
 CREATE INDEX requests_of_campaign ON requests (campaign);
 """
+
+# What brings a ledger of the version before up to the one named.
+_MIGRATIONS = {2: "ALTER TABLE campaigns ADD COLUMN memory BLOB NOT NULL DEFAULT x'';"}
 
 
 def open_ledger(path: Path) -> sqlite3.Connection:
@@ -110,6 +114,9 @@ def _bring_up(connection: sqlite3.Connection, path: Path) -> None:
         raise errors.corrupt_file(
             path, f"ledger version {version}, this server knows up to {VERSION}; upgrade the server"
         )
+    elif version < VERSION:
+        steps = " ".join(_MIGRATIONS[each] for each in range(version + 1, VERSION + 1))
+        connection.executescript(f"BEGIN IMMEDIATE; {steps} PRAGMA user_version = {VERSION}; COMMIT;")
     else:
         # A write transaction takes the exclusive lock now and not at the first call.
         connection.executescript("BEGIN IMMEDIATE; COMMIT;")

@@ -136,7 +136,16 @@ class CampaignStore:
         """
         with self._lock:
             campaign, _, membership = self._mirror.find_served(id_or_name)
-            return Snapshot(info=campaign.info(), available=membership.available())
+            assert campaign.labels is not None  # made together with the membership
+            rows, pool_ids, labels = campaign.labels.joined()
+            return Snapshot(
+                info=campaign.info(),
+                available=membership.available(),
+                labeled_rows=rows,
+                labeled_ids=pool_ids,
+                labels=labels,
+                memory=campaign.memory,
+            )
 
     def available_mask(self, id_or_name: str) -> npt.NDArray[np.bool_]:
         """Return bool [N], true where a row is neither labeled nor leased; the caller's own copy."""
@@ -207,6 +216,10 @@ class CampaignStore:
                 self._ledger.add_labels(campaign.row.key, new)
                 self._ledger.add_request(request, json.dumps(asdict(outcome)).encode(), campaign.row.key)
             membership.label(new_rows)
+            assert campaign.labels is not None  # made together with the membership
+            campaign.labels.append(
+                new_rows, pool_ids[~already], np.array([entry.label for entry in new], dtype=np.int64)
+            )
             campaign.labeled += len(new)
             campaign.leased -= ended_leases
             return outcome
@@ -229,8 +242,8 @@ class CampaignStore:
             ranked_pool_ids: uint64 [n], the best first; repeated ids count once.
             budget: How many to lease.
             request: The write's identity.
-            answer: Makes the answer's bytes from what was leased; runs inside the transaction, so it must be
-                quick. An exception in it undoes everything.
+            answer: Makes the answer and the campaign's memory from what was leased; runs inside the transaction,
+                so it must be quick. An exception in it undoes everything.
 
         Returns:
             The answer, or the stored one where the request was answered before.
@@ -257,12 +270,16 @@ class CampaignStore:
             lease = Lease(positions=positions, pool_ids=pool_ids[positions], round=campaign.rounds + 1)
             with self._ledger.transaction():
                 self._ledger.add_round(campaign.row.key, lease.round, lease.pool_ids, request.id)
-                answer_bytes = answer(lease)
-                self._ledger.add_request(request, answer_bytes, campaign.row.key)
+                answered = answer(lease)
+                if answered.memory is not None:
+                    self._ledger.remember(campaign.row.key, answered.memory)
+                self._ledger.add_request(request, answered.reply, campaign.row.key)
             membership.lease(rows[positions])
             campaign.leased += budget
             campaign.rounds = lease.round
-            return answer_bytes
+            if answered.memory is not None:
+                campaign.memory = answered.memory
+            return answered.reply
 
     def release(self, id_or_name: str, pool_ids: npt.NDArray[np.uint64], request: Request) -> int:
         """Give leased samples back; ids that are not leased are ignored. Returns how many were released.

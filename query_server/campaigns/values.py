@@ -66,10 +66,18 @@ class Snapshot:
     Attributes:
         info: The campaign and its counts.
         available: bool [N], true where the row is neither labeled nor leased; the caller's own copy.
+        labeled_rows: Rows with a label int64 [L], in the order in which they were recorded.
+        labeled_ids: Their pool ids uint64 [L].
+        labels: Their labels int64 [L].
+        memory: What the campaign's last selection left for the next; empty before the first.
     """
 
     info: CampaignInfo
     available: npt.NDArray[np.bool_]
+    labeled_rows: npt.NDArray[np.int64]
+    labeled_ids: npt.NDArray[np.uint64]
+    labels: npt.NDArray[np.int64]
+    memory: bytes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +103,20 @@ class Recorded:
     labeled: int
 
 
-AnswerBuilder = Callable[[Lease], bytes]
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What a selection writes beside its leases.
+
+    Attributes:
+        reply: The answer's bytes, stored under its request id.
+        memory: For the campaign's next selection; None leaves what is there.
+    """
+
+    reply: bytes
+    memory: bytes | None = None
+
+
+AnswerBuilder = Callable[[Lease], Answer]
 RowsOf = Callable[[npt.NDArray[np.uint64]], npt.NDArray[np.int64]]
 
 

@@ -4,6 +4,7 @@ Adam (Kingma and Ba 2015, algorithm 1), ascending, per latent:
 
     mean' = β₁ mean + (1 - β₁) dz,   variance' = β₂ variance + (1 - β₂) dz²,   z' = z + rate · mean' / (√variance' + ε)
 
+where dz is the gradient of the score plus ``push``, whatever else moves a latent,
 with the bias corrections of step t folded into ``rate`` = step_size √(1 - β₂ᵗ) / (1 - β₁ᵗ) and
 ``epsilon`` = ε √(1 - β₂ᵗ), as the paper suggests. The loop stays outside, where a request can stop between steps.
 """
@@ -24,16 +25,18 @@ BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 
 _UPDATE = f"""
 <ir_version: 10, opset_import: ["" : {OPSET}]>
-adam (float[B, Z] z, float[B, Z] dz, float[B, Z] mean, float[B, Z] variance, float[1] rate, float[1] epsilon)
+adam (float[B, Z] z, float[B, Z] dz, float[B, Z] push, float[B, Z] mean, float[B, Z] variance, float[1] rate,
+      float[1] epsilon)
     => (float[B, Z] z_next, float[B, Z] mean_next, float[B, Z] variance_next) {{
     adam_beta1 = Constant <value = float {{{BETA1}}}> ()
     adam_beta2 = Constant <value = float {{{BETA2}}}> ()
     adam_rest1 = Constant <value = float {{{1 - BETA1:.9f}}}> ()
     adam_rest2 = Constant <value = float {{{1 - BETA2:.9f}}}> ()
+    adam_gradient = Add (dz, push)
     adam_old_mean = Mul (mean, adam_beta1)
-    adam_new_mean = Mul (dz, adam_rest1)
+    adam_new_mean = Mul (adam_gradient, adam_rest1)
     mean_next = Add (adam_old_mean, adam_new_mean)
-    adam_square = Mul (dz, dz)
+    adam_square = Mul (adam_gradient, adam_gradient)
     adam_old_variance = Mul (variance, adam_beta2)
     adam_new_variance = Mul (adam_square, adam_rest2)
     variance_next = Add (adam_old_variance, adam_new_variance)
@@ -53,7 +56,7 @@ def with_adam(step: onnx.ModelProto) -> onnx.ModelProto:
         step: z [B, Z] -> score [B], dz [B, Z], x [B, ...] and more; not changed.
 
     Returns:
-        z, mean, variance [B, Z], rate [1], epsilon [1]
+        z, push, mean, variance [B, Z], rate [1], epsilon [1]
         -> score [B], x [B, ...], z_next, mean_next, variance_next [B, Z].
     """
     update = onnx.parser.parse_model(_UPDATE)
@@ -63,7 +66,7 @@ def with_adam(step: onnx.ModelProto) -> onnx.ModelProto:
     graph.node.extend(update.graph.node)
     (latents,) = (value.type.tensor_type.shape.dim[1].dim_value for value in graph.input if value.name == "z")
     for value in update.graph.input:
-        if value.name in ("mean", "variance"):
+        if value.name in ("push", "mean", "variance"):
             graph.input.append(helper.make_tensor_value_info(value.name, TensorProto.FLOAT, ["B", latents]))
         elif value.name in ("rate", "epsilon"):
             graph.input.append(value)

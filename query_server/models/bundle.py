@@ -96,6 +96,11 @@ class Bundle:
             runtime=runtime,
         )
 
+    @property
+    def encoder_sha256(self) -> str:
+        """sha256 of encoder.onnx, hexadecimal: what binds an index to this bundle and to its refreshed ones."""
+        return next(entry.sha256 for entry in self.manifest.files if entry.name == ENCODER)
+
     def encode(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return features float32 [n, D] of model inputs float32 [n, *input_shape]."""
         (features,) = self.runtime.run_spread(self.encoder, ("features",), "x", x)

@@ -12,7 +12,7 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 import onnx
@@ -57,14 +57,30 @@ class ClassifierInfo:
     embedding_dim: int
 
 
-class ScoreFunction(Protocol):
+class Condition(Protocol):
+    """What the store needs of what a head depends on besides the classifier."""
+
+    @property
+    def digest(self) -> str:
+        """Names the content."""
+
+    @property
+    def values_per_sample(self) -> int:
+        """Floats that the head's largest intermediate takes per sample, beside what any head takes."""
+
+
+ConditionT = TypeVar("ConditionT", bound=Condition)
+ConditionT_contra = TypeVar("ConditionT_contra", bound=Condition, contravariant=True)
+
+
+class ScoreFunction(Protocol[ConditionT_contra]):
     """What the store needs of an acquisition function."""
 
     @property
     def name(self) -> str:
         """The name used in requests."""
 
-    def head(self, classes: int, passes: int) -> onnx.ModelProto:
+    def head(self, classes: int, passes: int, *, condition: ConditionT_contra | None) -> onnx.ModelProto:
         """Build the head for a classifier with that many logits and stochastic passes (0 when deterministic)."""
 
 
@@ -98,7 +114,7 @@ class ClassifierStore:
         self.max_bytes = max_bytes
         self._max_files = max_files
         self._loaded: Cache[str, tuple[onnx.ModelProto, ClassifierInfo]] = Cache(max_compiled)
-        self._compiled: Cache[tuple[str, str], CompiledClassifier] = Cache(max_compiled)
+        self._compiled: Cache[tuple[str, str, str], CompiledClassifier] = Cache(max_compiled)
 
     def add(self, data: bytes) -> ClassifierInfo:
         """Check an upload, run it once on zeros, and keep it.
@@ -125,8 +141,18 @@ class ClassifierStore:
         """
         return self._load(classifier_id)[1]
 
-    def compiled(self, classifier_id: str, function: ScoreFunction) -> CompiledClassifier:
+    def compiled(
+        self,
+        classifier_id: str,
+        function: ScoreFunction[ConditionT],
+        condition: ConditionT | None = None,
+    ) -> CompiledClassifier:
         """Return the classifier with an acquisition head, compiling it on first use.
+
+        Args:
+            classifier_id: From ``add``.
+            function: Builds the head.
+            condition: What the head depends on besides the classifier; equal digests share one compiled classifier.
 
         Raises:
             DowserError: CLASSIFIER_NOT_FOUND, ACQUISITION_UNSUPPORTED.
@@ -138,13 +164,15 @@ class ClassifierStore:
                 classifier_id=classifier_id,
                 classifier=model,
                 has_pullback=info.has_pullback,
-                head=function.head(info.classes, info.passes),
+                head=function.head(info.classes, info.passes, condition=condition),
+                head_values_per_sample=condition.values_per_sample if condition else 0,
                 passes=info.passes,
                 bundle=self._bundle,
                 runtime=self._runtime,
             )
 
-        return self._compiled.get((classifier_id, function.name), compile_it)
+        key = (classifier_id, function.name, condition.digest if condition else "")
+        return self._compiled.get(key, compile_it)
 
     def _load(self, classifier_id: str) -> tuple[onnx.ModelProto, ClassifierInfo]:
         def read_it() -> tuple[onnx.ModelProto, ClassifierInfo]:

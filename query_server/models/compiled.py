@@ -10,13 +10,18 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from graphs import forward, splice, synthesis_forward
+from graphs import GraphKind, check, forward, splice, synthesis_forward
+from query_server.ascending import Ascended, AscentOptions
 from query_server.errors import not_finite
-from query_server.models import cross_entropy
-from query_server.models.ascent_graph import corrections, with_adam
+from query_server.models import cross_entropy, gradient_ascent
+from query_server.models.ascent_graph import with_adam
 from query_server.models.bundle import Bundle
 from query_server.models.derived_pullback import derived_pullback
 from query_server.models.runtime import Runtime, Session
+from query_server.scored import Scored
+
+# Floats of a head's intermediate that one sample may take before fewer are run at a time.
+_HEAD_VALUES = 2**14
 
 
 class CompiledClassifier:
@@ -28,8 +33,14 @@ class CompiledClassifier:
         has_pullback: Whether it carries its gradient.
         head: The acquisition head for its number of classes and passes.
         passes: Its stochastic passes T; 0 when deterministic.
+        head_values_per_sample: Floats of the head's largest intermediate, one sample; with many, fewer are scored at a
+            time.
         bundle: Whose generator the gradient is pulled back through.
         runtime: Makes the sessions.
+
+    Attributes:
+        classes: C, 2 for a binary classifier of one logit.
+        latent_dim: Z.
     """
 
     def __init__(
@@ -40,6 +51,7 @@ class CompiledClassifier:
         has_pullback: bool,
         head: onnx.ModelProto,
         passes: int,
+        head_values_per_sample: int = 0,
         bundle: Bundle,
         runtime: Runtime,
     ) -> None:
@@ -49,35 +61,46 @@ class CompiledClassifier:
         self._has_pullback = has_pullback
         self._head = head
         self._passes = passes
+        self._repeats = max(1, passes, head_values_per_sample // _HEAD_VALUES)
         self._bundle = bundle
         self._runtime = runtime
-        self._score_session = runtime.session(forward(classifier, head))
+        info = check(classifier, GraphKind.CLASSIFIER)
+        self.classes = max(2, info.output_shape[-1])
+        self._has_embedding = info.has_embedding
+        # The logits are computed from the embedding: the same session gives it, and copies it only where asked for.
+        self._score_session = runtime.session(forward(classifier, head, embedding=True))
         self._ascent: _Ascent | None = None
         self._lock = threading.Lock()
 
-    def score(self, x: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    def score(self, x: NDArray[np.float32], *, embedding: bool = False) -> Scored:
         """Score model inputs with the forward part alone.
 
         Args:
             x: float32 [n, *input_shape].
-
-        Returns:
-            The scores float32 [n] and the predicted classes int64 [n]: the most probable ones of the mean distribution
-            where the classifier is stochastic.
+            embedding: Whether to give the classifier's embedding too, where it has one.
 
         Raises:
             DowserError: NOT_FINITE if a score is NaN or infinite.
         """
-        logits, scores = self._runtime.run_spread(
+        embeds = embedding and self._has_embedding
+        logits, scores, *embedded = self._runtime.run_spread(
             self._score_session,
-            ("logits", "score"),
+            ("logits", "score", *(("embedding",) if embeds else ())),
             "x",
             x,
-            batch_axes=(1, 0) if self._passes else (0, 0),
-            repeats=max(1, self._passes),
+            batch_axes=(1 if self._passes else 0, 0, *((0,) if embeds else ())),
+            repeats=self._repeats,
         )
         _require_finite(scores, "the classifier's scores of real samples")
-        return scores, _predicted(logits)
+        each = _softmax(logits)
+        mean = each.mean(axis=0) if self._passes else each
+        return Scored(
+            scores=scores,
+            predicted=np.asarray(mean.argmax(axis=1), np.int64),
+            probabilities=mean,
+            passes=each if self._passes else None,
+            embedding=embedded[0] if embeds else None,
+        )
 
     @property
     def has_gradient(self) -> bool:
@@ -89,23 +112,16 @@ class CompiledClassifier:
         self._prepared()
 
     def ascend(
-        self,
-        z: NDArray[np.float32],
-        *,
-        steps: int,
-        step_size: float,
-        before_step: Callable[[], None],
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+        self, z: NDArray[np.float32], *, options: AscentOptions, before_step: Callable[[], None]
+    ) -> Ascended:
         """Climb the score from latents z: by Adam, or where there is no gradient by the cross-entropy method.
+
+        Without a gradient only ``options.steps`` is of account.
 
         Args:
             z: float32 [S, Z]; not changed.
-            steps: Steps to take, at least 1; without a gradient, scores to ask for a latent (`cross_entropy`).
-            step_size: Adam's; without a gradient, of no account.
+            options: How to climb.
             before_step: Called before every step or generation, on several threads; what it raises ends the ascent.
-
-        Returns:
-            The synthetic samples x [S, *input_shape], their scores [S], and the scores before the first step [S].
 
         Raises:
             DowserError: NOT_FINITE if a gradient or a score is NaN or infinite.
@@ -113,16 +129,16 @@ class CompiledClassifier:
         ascent = self._prepared()
         session = ascent.session
         if not ascent.has_gradient:
-            return self._search(session, z, steps=steps, before_step=before_step)
+            return self._search(session, z, steps=options.steps, before_step=before_step)
 
         def climb(part: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-            return _climb(session, part, steps=steps, step_size=step_size, before_step=before_step)
+            return gradient_ascent.climb(session, part, options=options, before_step=before_step)
 
-        # Latents do not know of each other: each thread climbs with its own, and none waits for another's step.
-        parts = self._runtime.spread(climb, z)
-        x, scores, initial_scores = (np.concatenate(each) for each in zip(*parts, strict=True))
+        # Latents that do not know of each other: each thread climbs with its own, and none waits for another's step.
+        parts = [climb(z)] if options.repulsion else self._runtime.spread(climb, z)
+        x, latents, scores, initial_scores = (np.concatenate(each) for each in zip(*parts, strict=True))
         _require_finite(scores, "the classifier's scores or gradients of synthetic samples")
-        return x, scores, initial_scores
+        return Ascended(x=x, latents=latents, scores=scores, initial_scores=initial_scores)
 
     def encode(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return matching features float32 [n, D] of model inputs float32 [n, *input_shape]."""
@@ -130,7 +146,7 @@ class CompiledClassifier:
 
     def _search(
         self, session: Session, z: NDArray[np.float32], *, steps: int, before_step: Callable[[], None]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    ) -> Ascended:
         """Climb without a gradient; arguments, results and errors are those of ``ascend``."""
 
         def score(latents: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -140,7 +156,7 @@ class CompiledClassifier:
 
         best, initial_scores = cross_entropy.climb(z, score, steps=steps, before_generation=before_step)
         x, scores = self._runtime.run_spread(session, ("x", "score"), "z", best)
-        return x, scores, initial_scores
+        return Ascended(x=x, latents=best, scores=scores, initial_scores=initial_scores)
 
     def _prepared(self) -> _Ascent:
         with self._lock:
@@ -174,38 +190,12 @@ class _Ascent:
     has_gradient: bool
 
 
-def _climb(
-    session: Session,
-    z: NDArray[np.float32],
-    *,
-    steps: int,
-    step_size: float,
-    before_step: Callable[[], None],
-) -> list[NDArray[np.float32]]:
-    """Return x, scores and initial scores of latents z [S, Z]; scores are NaN where a gradient was not finite."""
-    mean, variance = np.zeros_like(z), np.zeros_like(z)
-    initial_scores = np.empty(0, np.float32)
-    for step in range(1, steps + 1):
-        before_step()
-        rate, epsilon = corrections(step, step_size)
-        inputs = {"z": z, "mean": mean, "variance": variance, "rate": rate, "epsilon": epsilon}
-        z, mean, variance, scores = session.run(("z_next", "mean_next", "variance_next", "score"), inputs)
-        if step == 1:
-            initial_scores = scores
-    inputs = {"z": z, "mean": mean, "variance": variance, "rate": rate, "epsilon": epsilon}
-    x, scores = session.run(("x", "score"), inputs)
-    # A gradient that is not finite stays in the latent from its step on, but need not show in the score.
-    return [x, np.where(np.isfinite(z).all(axis=1), scores, np.float32(np.nan)), initial_scores]
-
-
-def _predicted(logits: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Return the most probable classes [n] of logits [n, C], or of the mean distribution of logits [T, n, C]."""
+def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return probabilities [..., C] of logits [..., C]; of one logit l, those of (0, l)."""
     if logits.shape[-1] == 1:
         logits = np.concatenate((np.zeros_like(logits), logits), axis=-1)
-    if logits.ndim == 3:
-        p = np.exp(logits - logits.max(axis=2, keepdims=True))
-        logits = (p / p.sum(axis=2, keepdims=True)).mean(axis=0)
-    return np.asarray(logits.argmax(axis=1), np.int64)
+    p = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return np.asarray(p / p.sum(axis=-1, keepdims=True), np.float32)
 
 
 def _require_finite(values: NDArray[np.float32], where: str) -> None:

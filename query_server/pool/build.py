@@ -45,6 +45,7 @@ def build_index(
     preprocessing: Preprocessing,
     feature_dim: int,
     bundle_digest: str,
+    encoder_sha256: str = "",
     out: Path,
     pool: str,
     threads: int,
@@ -63,6 +64,7 @@ def build_index(
         preprocessing: From raw samples to model inputs.
         feature_dim: D.
         bundle_digest: Identifies the bundle the encoder is of.
+        encoder_sha256: Identifies the encoder, so that the index outlives a generator; empty binds it to the bundle.
         out: The directory to make.
         pool: The pool's name.
         threads: OpenMP threads of FAISS.
@@ -135,6 +137,7 @@ def build_index(
             size=len(source),
             feature_dim=feature_dim,
             bundle_digest=bundle_digest,
+            encoder_sha256=encoder_sha256,
             preprocessing=preprocessing.to_proto(),
             factory=factory,
             nlist=inverted_lists(index),

@@ -50,13 +50,19 @@ def check_files(index_dir: Path, manifest: index_pb2.IndexManifest, *, verify: b
     files.check_entries(index_dir / MANIFEST, manifest.files, required=FILES, verify=verify, remedy=_REMEDY)
 
 
-def check_bundle(index_dir: Path, manifest: index_pb2.IndexManifest, expected_bundle_digest: str) -> None:
-    """Refuse an index whose features were made by another bundle's encoder.
+def check_bundle(
+    index_dir: Path,
+    manifest: index_pb2.IndexManifest,
+    expected_bundle_digest: str,
+    expected_encoder_sha256: str | None = None,
+) -> None:
+    """Refuse an index whose features were made by another encoder; a refreshed generator is no other encoder.
 
     Raises:
         DowserError: CORRUPT_FILE.
     """
-    if manifest.bundle_digest != expected_bundle_digest:
+    same_encoder = bool(manifest.encoder_sha256) and manifest.encoder_sha256 == expected_encoder_sha256
+    if manifest.bundle_digest != expected_bundle_digest and not same_encoder:
         raise errors.corrupt_file(
             index_dir / MANIFEST,
             f"the index was built with the bundle {manifest.bundle_digest[:12]}, the bundle given is "

@@ -84,6 +84,7 @@ class Pool:
         index_dir: Path,
         *,
         expected_bundle_digest: str,
+        expected_encoder_sha256: str | None = None,
         threads: int = 1,
         device: Device = "auto",
         verify: bool = False,
@@ -93,6 +94,7 @@ class Pool:
         Args:
             index_dir: What `build_index` made.
             expected_bundle_digest: Of the bundle that is served with it.
+            expected_encoder_sha256: Of that bundle's encoder; one equal to the index's makes another digest do.
             threads: OpenMP threads of each search.
             device: Where to search; "auto" takes a GPU if FAISS has one.
             verify: Hash every file and compare; reads all of them.
@@ -101,7 +103,7 @@ class Pool:
             DowserError: CORRUPT_FILE naming the file that is missing, damaged or belongs to another bundle.
         """
         manifest = read_manifest(index_dir)
-        check_bundle(index_dir, manifest, expected_bundle_digest)
+        check_bundle(index_dir, manifest, expected_bundle_digest, expected_encoder_sha256)
         check_files(index_dir, manifest, verify=verify)
         try:
             preprocessing = Preprocessing.from_proto(manifest.preprocessing)

@@ -21,6 +21,11 @@ from query_server.campaigns.values import CampaignInfo, Label, Request
 from query_server.errors import invalid_argument, not_finite, shape_mismatch
 from query_server.models.classifiers import ClassifierInfo
 from query_server.selection.values import (
+    MAX_CLASS_PRIOR_WEIGHT,
+    BatchChoice,
+    BatchRuleName,
+    CaptureEstimate,
+    Diagnosis,
     DowserStrategy,
     ExhaustiveStrategy,
     Pick,
@@ -28,6 +33,8 @@ from query_server.selection.values import (
     RandomSubsetStrategy,
     Selection,
     SelectionRequest,
+    Source,
+    SourceReport,
     Strategy,
     SynthesisOptions,
 )
@@ -43,6 +50,12 @@ _DTYPE_NUMBERS = {dtype: number for number, dtype in _DTYPES.items()}
 _ACQUISITIONS = {
     number: name.removeprefix("ACQUISITION_FUNCTION_").lower()
     for name, number in acquisition_pb2.AcquisitionFunction.items()
+}
+_SOURCES: dict[int, Source] = {
+    acquisition_pb2.CandidateSource.Value(f"CANDIDATE_SOURCE_{source.name}"): source for source in Source
+}
+_BATCH_RULES: dict[int, BatchRuleName | None] = {selection_pb2.BATCH_RULE_UNSPECIFIED: None} | {
+    selection_pb2.BatchRule.Value(f"BATCH_RULE_{rule.name}"): rule for rule in BatchRuleName
 }
 _MAX_REQUEST_ID = 128
 
@@ -102,6 +115,8 @@ def selection_request(message: selection_pb2.SelectSamplesRequest) -> SelectionR
         budget=message.budget,
         acquisition=acquisition(message.acquisition),
         strategy=_strategy(message),
+        batch=_batch(message.batch),
+        class_prior_weight=_class_prior_weight(message.class_prior_weight),
         seed=message.seed if message.HasField("seed") else None,
         min_index_version=message.min_index_version,
     )
@@ -121,7 +136,7 @@ def acquisition(number: int) -> str:
 
 
 def synthesis_options(message: selection_pb2.SynthesisOptions) -> SynthesisOptions:
-    """Read SynthesisOptions, zeros meaning the defaults.
+    """Read SynthesisOptions; zero latents, steps and step size mean the defaults, other zeros turn a part off.
 
     Raises:
         DowserError: INVALID_ARGUMENT.
@@ -130,6 +145,10 @@ def synthesis_options(message: selection_pb2.SynthesisOptions) -> SynthesisOptio
         latents=message.latents,
         steps=message.steps or SynthesisOptions.steps,
         step_size=message.step_size or SynthesisOptions.step_size,
+        warm_start=message.warm_start,
+        early_stop=message.early_stop,
+        latent_prior=message.latent_prior,
+        repulsion=message.repulsion,
     )
 
 
@@ -138,15 +157,52 @@ def _strategy(message: selection_pb2.SelectSamplesRequest) -> Strategy:
         case None:
             return DowserStrategy()
         case "dowser":
-            return DowserStrategy(
-                synthesis=synthesis_options(message.dowser.synthesis), max_scored=message.dowser.max_scored
-            )
+            return _dowser(message.dowser)
         case "exhaustive":
             return ExhaustiveStrategy()
         case "random":
             return RandomStrategy()
         case _:
             return RandomSubsetStrategy(max_scored=message.random_subset.max_scored)
+
+
+def _dowser(message: selection_pb2.DowserStrategy) -> DowserStrategy:
+    floor = message.random_floor if message.HasField("random_floor") else DowserStrategy.random_floor
+    return DowserStrategy(
+        synthesis=synthesis_options(message.synthesis),
+        max_scored=message.max_scored,
+        shares=_shares(message.shares),
+        random_floor=floor,
+    )
+
+
+def _shares(messages: Sequence[selection_pb2.SourceShare]) -> dict[Source, float] | None:
+    shares: dict[Source, float] = {}
+    for message in messages:
+        source = _SOURCES.get(message.source)
+        if source is None:
+            raise invalid_argument("shares.source", message.source, "a known CandidateSource")
+        if source in shares:
+            raise invalid_argument("shares.source", source.value, "named once")
+        shares[source] = message.share
+    return shares or None
+
+
+def _batch(message: selection_pb2.BatchChoice) -> BatchChoice:
+    if message.rule not in _BATCH_RULES:
+        raise invalid_argument("batch.rule", message.rule, "a known BatchRule")
+    return BatchChoice(
+        rule=_BATCH_RULES[message.rule],
+        coldness=message.coldness or BatchChoice.coldness,
+        shortlist=message.shortlist,
+        duplicate_distance=message.duplicate_distance,
+    )
+
+
+def _class_prior_weight(weight: float) -> float:
+    if not 0 <= weight <= MAX_CLASS_PRIOR_WEIGHT:
+        raise invalid_argument("class_prior_weight", weight, f"0 to {MAX_CLASS_PRIOR_WEIGHT:g}")
+    return weight
 
 
 def selection_response(
@@ -163,6 +219,7 @@ def selection_response(
         index_version=selection.index_version,
         seed=selection.seed,
         match_gap=selection.match_gap,
+        diagnosis=_diagnosis(selection.diagnosis),
     )
     if return_synthetic and selection.synthetic_samples is not None:
         response.synthetic_samples.CopyFrom(tensor(selection.synthetic_samples.x))
@@ -182,11 +239,47 @@ def _pick(pick: Pick) -> selection_pb2.Pick:
     return selection_pb2.Pick(
         pool_id=pick.pool_id,
         score=pick.score,
-        source=f"CANDIDATE_SOURCE_{pick.source.upper()}",
+        source=f"CANDIDATE_SOURCE_{pick.source.name}",
         synthetic_index=pick.synthetic_index,
         synthetic_score=pick.synthetic_score,
         distance=pick.distance,
         predicted_class=pick.predicted_class,
+    )
+
+
+def _diagnosis(diagnosis: Diagnosis) -> selection_pb2.Diagnosis:
+    capture = diagnosis.capture
+    return selection_pb2.Diagnosis(
+        sources=[_source_report(report) for report in diagnosis.sources],
+        unique_match_rate=diagnosis.unique_match_rate,
+        redundancy=diagnosis.redundancy,
+        capture=None if capture is None else _capture(capture),
+        reasons=diagnosis.reasons,
+        warnings=diagnosis.warnings,
+    )
+
+
+def _source_report(report: SourceReport) -> selection_pb2.SourceReport:
+    return selection_pb2.SourceReport(
+        source=f"CANDIDATE_SOURCE_{report.source.name}",
+        share=report.share,
+        scored=report.scored,
+        mean_score=report.mean_score,
+        picked=report.picked,
+        labeled=report.labeled,
+        contradicted=report.contradicted,
+        rarity=report.rarity,
+        **{"yield": report.yield_},
+    )
+
+
+def _capture(capture: CaptureEstimate) -> selection_pb2.CaptureEstimate:
+    return selection_pb2.CaptureEstimate(
+        value=capture.value,
+        low=capture.low,
+        high=capture.high,
+        confidence=capture.confidence,
+        draws=capture.draws,
     )
 
 

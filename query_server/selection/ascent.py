@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from query_server.selection.ports import Checkpoint, Classifier
+from query_server.selection.ports import Checkpoint, Classifier, Float32
 from query_server.selection.values import SynthesisOptions, SyntheticSamples
+from query_server.timing import StageClock
 
 
 def synthesize(
@@ -20,25 +21,38 @@ def synthesize(
     latents: int,
     options: SynthesisOptions,
     rng: np.random.Generator,
+    clock: StageClock,
     checkpoint: Checkpoint,
+    start_from: Float32 | None = None,
 ) -> SyntheticSamples:
     """Make informative synthetic samples.
 
     Args:
         classifier: Gives scores and gradients.
         latents: How many, S.
-        options: Steps and step size.
+        options: How to climb.
         rng: Draws the starts.
+        clock: Times the stages "synthesize" and "encode".
         checkpoint: Called before every step.
+        start_from: Where an earlier ascent ended float32 [S', Z]; used as far as ``options.warm_start`` says.
 
     Raises:
         DowserError: NOT_FINITE, CANCELLED or DEADLINE_EXCEEDED.
     """
     starts = rng.standard_normal((latents, classifier.latent_dim), dtype=np.float32)
-    x, scores, initial_scores = classifier.ascend(
-        starts,
-        steps=options.steps,
-        step_size=options.step_size,
-        before_step=lambda: checkpoint("synthesize"),
+    if start_from is not None and start_from.shape[1:] == starts.shape[1:]:
+        warm = min(round(options.warm_start * latents), len(start_from))
+        starts[:warm] = start_from[:warm]
+    with clock.stage("prepare"):
+        classifier.prepare_ascent()
+    with clock.stage("synthesize"):
+        ended = classifier.ascend(starts, options=options, before_step=lambda: checkpoint("synthesize"))
+    with clock.stage("encode"):
+        features = classifier.encode(ended.x)
+    return SyntheticSamples(
+        x=ended.x,
+        latents=ended.latents,
+        scores=ended.scores,
+        initial_scores=ended.initial_scores,
+        features=features,
     )
-    return SyntheticSamples(x=x, scores=scores, initial_scores=initial_scores)

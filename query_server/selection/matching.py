@@ -19,12 +19,14 @@ class Matches:
         rows: int64 [M].
         synthetic: Index of the synthetic sample int64 [M].
         distances: Euclidean feature distance to it float32 [M].
+        nearest: The nearest real sample of each synthetic one int64 [S], whether taken or not.
         visited: Index entries returned before filtering.
     """
 
     rows: Int64
     synthetic: Int64
     distances: Float32
+    nearest: Int64
     visited: int
 
 
@@ -66,6 +68,7 @@ def nearest_unshared(pool: Pool, features: Float32, *, count: int, available: Ma
                 rows=np.fromiter(taken, np.int64, len(taken)),
                 synthetic=np.array([synthetic for synthetic, _ in taken.values()], np.int64),
                 distances=np.array([distance for _, distance in taken.values()], np.float32),
+                nearest=rows[:, 0],
                 visited=visited,
             )
         k = min(pool.size, 2 * k)
@@ -97,6 +100,7 @@ def nearest_many(pool: Pool, features: Float32, *, count: int, available: Mask) 
                 rows=by_rank[first],
                 synthetic=first % len(features),
                 distances=distances.T.reshape(-1)[first],
+                nearest=rows[:, 0],
                 visited=visited,
             )
         k = min(pool.size, 2 * k)

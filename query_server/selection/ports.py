@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from query_server.acquisition import HeadCondition
+from query_server.acquisition.function import AcquisitionFunction
+from query_server.ascending import Ascended, AscentOptions
 from query_server.campaigns.values import AnswerBuilder, Request, Snapshot
+from query_server.scored import Scored as Scored
 
 Float32 = NDArray[np.float32]
 Int64 = NDArray[np.int64]
@@ -19,25 +22,6 @@ Mask = NDArray[np.bool_]
 
 #: Raises DowserError (CANCELLED or DEADLINE_EXCEEDED) once the caller no longer waits; called between steps.
 Checkpoint = Callable[[str], None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Scored:
-    """What the classifier says of n real samples.
-
-    Attributes:
-        scores: Acquisition scores float32 [n].
-        predicted: Most probable classes int64 [n], of the mean distribution where there are several passes.
-        probabilities: That distribution float32 [n, C]; C is 2 for a binary classifier of one logit.
-        passes: Probabilities of every stochastic pass float32 [T, n, C]; None for a deterministic classifier.
-        embedding: float32 [n, E]; None where it was not asked for or the classifier has none.
-    """
-
-    scores: Float32
-    predicted: Int64
-    probabilities: Float32
-    passes: Float32 | None = None
-    embedding: Float32 | None = None
 
 
 class Classifier(Protocol):
@@ -58,15 +42,40 @@ class Classifier(Protocol):
         """Compile what ``ascend`` needs, once."""
 
     def ascend(
-        self, z: Float32, *, steps: int, step_size: float, before_step: Callable[[], None]
-    ) -> tuple[Float32, Float32, Float32]:
-        """Climb the score from latents [S, Z]; return samples [S, …], their scores [S] and those before.
-
-        By Adam, or without a gradient for ``steps`` scores a latent.
-        """
+        self,
+        z: Float32,
+        *,
+        options: AscentOptions,
+        before_step: Callable[[], None],
+    ) -> Ascended:
+        """Climb the score from latents [S, Z]: by Adam, or without a gradient for as many scores as steps a latent."""
 
     def encode(self, x: Float32) -> Float32:
         """Return matching features [n, D] of inputs [n, …]."""
+
+
+class ClassifierFacts(Protocol):
+    """What is known of an uploaded classifier."""
+
+    @property
+    def classes(self) -> int:
+        """C; 1 for a binary classifier of one logit."""
+
+    @property
+    def passes(self) -> int:
+        """T; 0 for a deterministic classifier."""
+
+
+class Classifiers(Protocol):
+    """The uploaded classifiers."""
+
+    def info(self, classifier_id: str) -> ClassifierFacts:
+        """Return what is known of one."""
+
+    def compiled(
+        self, classifier_id: str, function: AcquisitionFunction, condition: HeadCondition | None
+    ) -> Classifier:
+        """Return one ready to score and climb with an acquisition function."""
 
 
 class Pool(Protocol):
@@ -108,4 +117,4 @@ class Campaigns(Protocol):
     def lease(
         self, id_or_name: str, ranked_pool_ids: UInt64, budget: int, request: Request, answer: AnswerBuilder
     ) -> bytes:
-        """Lease the first free ids of a ranked list and store the answer, in one transaction."""
+        """Lease the first free ids of a ranked list and store the answer and the memory, in one transaction."""

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from query_server.acquisition import acquisition_function
-from query_server.acquisition.function import AcquisitionFunction
-from query_server.campaigns.values import CampaignInfo, Lease, RankedListExhaustedError, Request
+from query_server.campaigns.values import (
+    Answer,
+    CampaignInfo,
+    Lease,
+    RankedListExhaustedError,
+    Request,
+    Snapshot,
+)
 from query_server.errors import (
     budget_exceeds_pool,
     index_version_too_old,
@@ -20,10 +26,21 @@ from query_server.errors import (
 )
 from query_server.selection import strategies
 from query_server.selection.ascent import synthesize
-from query_server.selection.ports import Campaigns, Checkpoint, Classifier, Pool
+from query_server.selection.batches.choose import choose_batch
+from query_server.selection.batches.registry import batch_rule
+from query_server.selection.batches.rule import BatchRule, Shortlist
+from query_server.selection.board import SOURCES, Entries, not_scored
+from query_server.selection.conditions import compiled
+from query_server.selection.diagnosis import diagnose, match_gap
+from query_server.selection.evidence import LabeledSet, remember_picks, settle
+from query_server.selection.memory import MAX_CARRIED, Memory
+from query_server.selection.policy import Allocation, adaptive, fixed
+from query_server.selection.ports import Campaigns, Checkpoint, Classifiers, Float32, Int64, Mask, Pool
+from query_server.selection.round import Round, draw
 from query_server.selection.values import (
     MAX_LATENTS,
-    Candidates,
+    BatchRuleName,
+    Diagnosis,
     DowserStrategy,
     ExhaustiveStrategy,
     Pick,
@@ -31,6 +48,8 @@ from query_server.selection.values import (
     RandomSubsetStrategy,
     Selection,
     SelectionRequest,
+    Source,
+    Strategy,
     SynthesisOptions,
     SyntheticSamples,
 )
@@ -42,9 +61,6 @@ MAX_SCORED = 1_000_000
 _SPARES = 3
 _ATTEMPTS = 5
 
-#: Finds a classifier compiled with an acquisition function, by id.
-ClassifierOf = Callable[[str, AcquisitionFunction], Classifier]
-
 
 @dataclass(frozen=True, kw_only=True)
 class SelectionService:
@@ -54,13 +70,13 @@ class SelectionService:
         pool: The real samples.
         pool_name: Its name.
         campaigns: The durable ledger.
-        classifier_of: Finds compiled classifiers.
+        classifiers: The uploaded ones.
     """
 
     pool: Pool
     pool_name: str
     campaigns: Campaigns
-    classifier_of: ClassifierOf
+    classifiers: Classifiers
 
     def select(
         self,
@@ -109,16 +125,22 @@ class SelectionService:
         """
         clock = StageClock()
         with clock.stage("prepare"):
-            classifier = self.classifier_of(classifier_id, acquisition_function(acquisition))
-            classifier.prepare_ascent()
-        with clock.stage("synthesize"):
-            made = synthesize(
-                classifier,
-                latents=options.latents or 1,
-                options=options,
-                rng=np.random.default_rng(seed),
-                checkpoint=checkpoint,
+            classifier = compiled(
+                self.classifiers,
+                classifier_id,
+                acquisition_function(acquisition),
+                class_prior_weight=0.0,
+                label_counts=None,
+                targets=self._targets(seed, np.ones(self.pool.size, bool)),
             )
+        made = synthesize(
+            classifier,
+            latents=options.latents or 1,
+            options=options,
+            rng=np.random.default_rng(seed),
+            clock=clock,
+            checkpoint=checkpoint,
+        )
         return made, clock.timings()
 
     def _select_once(
@@ -132,49 +154,181 @@ class SelectionService:
         with clock.stage("prepare"):
             snapshot = self.campaigns.snapshot(request.campaign_id)
             _validate(request, snapshot.info, self.pool_name, self.pool.index_version)
-            function = acquisition_function(request.acquisition)
-            classifier = None
+            rule = batch_rule(request.batch.rule or _default_rule(request.strategy))
+            seed = request.seed
+            if seed is None:
+                entropy = np.random.SeedSequence([snapshot.info.seed, snapshot.info.rounds])
+                seed = int(entropy.generate_state(1, np.uint64)[0])
+            round_ = None
             if request.classifier_id is not None:
-                classifier = self.classifier_of(request.classifier_id, function)
-                if isinstance(request.strategy, DowserStrategy):
-                    classifier.prepare_ascent()
-        seed = request.seed
-        if seed is None:
-            entropy = np.random.SeedSequence([snapshot.info.seed, snapshot.info.rounds])
-            seed = int(entropy.generate_state(1, np.uint64)[0])
-        round_ = strategies.Round(
-            pool=self.pool,
-            available=snapshot.available,
-            budget=request.budget,
-            rng=np.random.default_rng(seed),
-            clock=clock,
-            checkpoint=checkpoint,
-        )
-        found = _run(request, round_, classifier)
-        offered = found.rows[: request.budget * (1 + _SPARES)]
+                round_ = self._round(request, snapshot, rule, seed, clock, checkpoint)
+        if round_ is None:
+            with clock.stage("draw"):
+                rows = draw(snapshot.available, request.budget, np.random.default_rng(seed))
+            entries, allocation = not_scored(Source.RANDOM, rows), Allocation(shares={Source.RANDOM: 1.0})
+            order = np.arange(len(rows))
+        else:
+            allocation, in_order = _fill(request.strategy, round_, snapshot.info.rounds + 1)
+            entries = round_.board.entries()
+            if in_order:
+                order = np.arange(len(entries))
+            else:
+                with clock.stage("choose"):
+                    order = _choose(rule, request, round_, entries)
+        order = order[: request.budget * (1 + _SPARES)]
         with clock.stage("pick"):
-            pool_ids = self.pool.ids_of(offered)
+            pool_ids = self.pool.ids_of(entries.rows[order])
 
-        def build(lease: Lease) -> bytes:
+        def build(lease: Lease) -> Answer:
             checkpoint("commit")  # the last moment to change nothing
+            picked = entries.take(order[lease.positions])
+            diagnosis = Diagnosis() if round_ is None else diagnose(round_, entries, picked, allocation)
             with clock.stage("pick"):
-                picks = _picks(found, lease)
-            return answer(
-                Selection(
-                    picks=picks,
-                    round=lease.round,
-                    timings=clock.timings(),
-                    total_seconds=clock.total_seconds(),
-                    scored=found.scored,
-                    visited=found.visited,
-                    index_version=self.pool.index_version,
-                    seed=seed,
-                    match_gap=found.match_gap,
-                    synthetic_samples=found.synthetic_samples,
-                )
+                picks = _picks(round_, picked, lease)
+                memory = None
+                if round_ is not None and isinstance(request.strategy, DowserStrategy):
+                    memory = self._remember(round_, entries, picked, lease).to_bytes()
+            selection = Selection(
+                picks=picks,
+                round=lease.round,
+                timings=clock.timings(),
+                total_seconds=clock.total_seconds(),
+                scored=0 if round_ is None else round_.board.scored,
+                visited=0 if round_ is None else round_.board.visited,
+                index_version=self.pool.index_version,
+                seed=seed,
+                match_gap=None if round_ is None else match_gap(round_, entries),
+                synthetic_samples=None if round_ is None else round_.synthetic,
+                diagnosis=diagnosis,
             )
+            return Answer(reply=answer(selection), memory=memory)
 
         return self.campaigns.lease(request.campaign_id, pool_ids, request.budget, write, build)
+
+    def _round(
+        self,
+        request: SelectionRequest,
+        snapshot: Snapshot,
+        rule: BatchRule,
+        seed: int,
+        clock: StageClock,
+        checkpoint: Checkpoint,
+    ) -> Round:
+        assert request.classifier_id is not None  # the caller looked
+        function = acquisition_function(request.acquisition)
+        labeled = LabeledSet(
+            rows=snapshot.labeled_rows,
+            pool_ids=snapshot.labeled_ids,
+            labels=snapshot.labels,
+            classes=max(2, self.classifiers.info(request.classifier_id).classes),
+        )
+        classifier = compiled(
+            self.classifiers,
+            request.classifier_id,
+            function,
+            class_prior_weight=request.class_prior_weight,
+            label_counts=labeled.counts(),
+            targets=self._targets(seed, snapshot.available),
+        )
+        synthesis = SynthesisOptions()
+        if isinstance(request.strategy, DowserStrategy):
+            synthesis = request.strategy.synthesis
+        return Round(
+            pool=self.pool,
+            classifier=classifier,
+            open=snapshot.available,
+            labeled=labeled,
+            memory=settle(Memory.from_bytes(snapshot.memory), labeled),
+            budget=request.budget,
+            synthesis=synthesis,
+            seed=seed,
+            clock=clock,
+            checkpoint=checkpoint,
+            embedding=rule.needs_embedding,
+            score_bound=math.inf if request.class_prior_weight else function.bound(classifier.classes),
+        )
+
+    def _targets(self, seed: int, open_: Mask) -> Callable[[int], Float32]:
+        """Return what draws model inputs of so many open samples, for functions that ask about the pool at large."""
+        rng = np.random.default_rng(np.random.SeedSequence([seed, len(SOURCES), 0]))
+        return lambda count: self.pool.inputs(draw(open_, count, rng))
+
+    def _remember(self, round_: Round, entries: Entries, picked: Entries, lease: Lease) -> Memory:
+        scored = np.bincount(entries.sources, minlength=len(SOURCES)).astype(np.float64)
+        memory = remember_picks(round_.memory, picked, lease.pool_ids, scored)
+        best = entries.rows[entries.by_score()]
+        best = best[~np.isin(best, picked.rows)][:MAX_CARRIED]
+        latents = memory.latents if round_.synthetic is None else round_.synthetic.latents
+        return replace(memory, latents=latents, carried_ids=self.pool.ids_of(best))
+
+
+def _default_rule(strategy: Strategy) -> BatchRuleName:
+    return BatchRuleName.CLASS_BALANCED if isinstance(strategy, DowserStrategy) else BatchRuleName.TOP
+
+
+def _fill(strategy: Strategy, round_: Round, round_number: int) -> tuple[Allocation, bool]:
+    """Fill the board; return the shares, and whether its order is that of the picks already."""
+    match strategy:
+        case DowserStrategy(max_scored=0):
+            strategies.plain(round_)
+            return Allocation(shares={Source.SYNTHESIS: 1.0}), True
+        case DowserStrategy():
+            allocation = (
+                adaptive(
+                    round_.memory,
+                    round_.labeled,
+                    random_floor=strategy.random_floor,
+                    round_number=round_number,
+                )
+                if strategy.shares is None
+                else fixed(strategy.shares)
+            )
+            strategies.search(round_, allocation, strategy.max_scored)
+            return allocation, False
+        case ExhaustiveStrategy():
+            strategies.exhaustive(round_)
+            return Allocation(shares={Source.EXHAUSTIVE: 1.0}), False
+        case RandomSubsetStrategy():
+            strategies.random_subset(round_, strategy.max_scored)
+            return Allocation(shares={Source.RANDOM: 1.0}), False
+        case RandomStrategy():
+            strategies.random_subset(round_, round_.budget)
+            return Allocation(shares={Source.RANDOM: 1.0}), True
+
+
+def _choose(rule: BatchRule, request: SelectionRequest, round_: Round, entries: Entries) -> Int64:
+    """Return positions in the entries, the batch first and the best of the others after it."""
+    if rule.needs_passes and entries.passes is None:
+        raise invalid_argument(
+            "batch.rule",
+            rule.name,
+            "a rule for one distribution; this one needs a classifier with stochastic passes",
+        )
+    ranked = entries.by_score()
+    ordered = entries.take(ranked)
+    features = round_.pool.features(ordered.rows)
+
+    def labeled_embedding() -> Float32:
+        rows = round_.labeled.rows
+        if ordered.embedding is None or not len(rows):
+            return round_.pool.features(rows)
+        embedding = round_.classifier.score(round_.pool.inputs(rows), embedding=True).embedding
+        assert embedding is not None  # the candidates have theirs
+        return embedding
+
+    shortlist = Shortlist(
+        scores=ordered.scores,
+        predicted=ordered.predicted,
+        probabilities=ordered.probabilities,
+        passes=ordered.passes,
+        features=features,
+        embedding=features if ordered.embedding is None else ordered.embedding,
+        labeled_embedding=labeled_embedding,
+        label_counts=round_.labeled.counts(),
+    )
+    rng = np.random.default_rng(np.random.SeedSequence([round_.seed, len(SOURCES), 1]))
+    order: Int64 = ranked[choose_batch(rule, shortlist, count=request.budget, choice=request.batch, rng=rng)]
+    return order
 
 
 def _validate(request: SelectionRequest, campaign: CampaignInfo, pool: str, index_version: int) -> None:
@@ -196,6 +350,7 @@ def _validate(request: SelectionRequest, campaign: CampaignInfo, pool: str, inde
             raise invalid_argument("max_scored", strategy.max_scored, limit)
     if (
         isinstance(strategy, DowserStrategy)
+        and strategy.max_scored == 0
         and not strategy.synthesis.latents
         and request.budget > MAX_LATENTS
     ):
@@ -206,40 +361,23 @@ def _validate(request: SelectionRequest, campaign: CampaignInfo, pool: str, inde
         )
 
 
-def _run(request: SelectionRequest, round_: strategies.Round, classifier: Classifier | None) -> Candidates:
-    strategy = request.strategy
-    if classifier is None:
-        return strategies.random(round_, None)
-    match strategy:
-        case DowserStrategy():
-            return strategies.dowser(round_, classifier, strategy)
-        case ExhaustiveStrategy():
-            return strategies.exhaustive(round_, classifier)
-        case RandomSubsetStrategy():
-            return strategies.random_subset(round_, classifier, strategy)
-        case _:
-            return strategies.random(round_, classifier)
-
-
-def _picks(found: Candidates, lease: Lease) -> tuple[Pick, ...]:
-    synthetic = found.synthetic_samples
+def _picks(round_: Round | None, picked: Entries, lease: Lease) -> tuple[Pick, ...]:
+    synthetic = None if round_ is None else round_.synthetic
     picks = []
-    for position, pool_id in zip(lease.positions.tolist(), lease.pool_ids.tolist(), strict=True):
-        led_by = int(found.synthetic[position])
-        has_synthetic = synthetic is not None and led_by >= 0
-        score = float(found.scores[position])
-        predicted = int(found.predicted[position])
+    for position, pool_id in enumerate(lease.pool_ids.tolist()):
+        led_by = int(picked.synthetic[position])
+        found_by = synthetic if led_by >= 0 else None
+        score = float(picked.scores[position])
+        predicted = int(picked.predicted[position])
         picks.append(
             Pick(
                 pool_id=pool_id,
-                source=found.source,
+                source=SOURCES[picked.sources[position]],
                 score=None if math.isnan(score) else score,
                 predicted_class=None if predicted < 0 else predicted,
-                synthetic_index=led_by if has_synthetic else None,
-                synthetic_score=float(synthetic.scores[led_by])
-                if synthetic is not None and led_by >= 0
-                else None,
-                distance=float(found.distances[position]) if has_synthetic else None,
+                synthetic_index=led_by if found_by is not None else None,
+                synthetic_score=float(found_by.scores[led_by]) if found_by is not None else None,
+                distance=float(picked.distances[position]) if found_by is not None else None,
             )
         )
     return tuple(picks)

@@ -10,13 +10,12 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from query_server.ascending import AscentOptions
 from query_server.errors import invalid_argument
 from query_server.timing import StageTiming
 
 MAX_LATENTS = 4096
-MAX_STEPS = 10_000
 MAX_COLDNESS = 100.0
-MAX_WEIGHT = 1000.0
 MAX_CLASS_PRIOR_WEIGHT = 10.0
 MAX_DUPLICATE_DISTANCE = 10.0
 
@@ -74,41 +73,23 @@ class BatchChoice:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SynthesisOptions:
-    """Gradient ascent in latent space (ASAL, equation 3; defaults of §5.2).
+class SynthesisOptions(AscentOptions):
+    """How synthetic samples are made.
 
     Attributes:
-        latents: Latents optimized together, S; 0 means the budget.
-        steps: Adam steps.
-        step_size: Adam step size.
+        latents: Latents optimized together, S; 0 means what the strategy needs.
         warm_start: Share of the latents that start where the campaign's last ones ended, 0 to 1.
-        early_stop: Stop once the mean score grew by less than this part of itself over ten steps; 0 takes every step.
-        latent_prior: Weight of :math:`-|z|^2/2` in the objective, in units of the score.
-        repulsion: Weight of a penalty on latents close to each other, in units of the score.
     """
 
     latents: int = 0
-    steps: int = 100
-    step_size: float = 0.05
     warm_start: float = 0.0
-    early_stop: float = 0.0
-    latent_prior: float = 0.0
-    repulsion: float = 0.0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not 0 <= self.latents <= MAX_LATENTS:
             raise invalid_argument("latents", self.latents, f"0 to {MAX_LATENTS}")
-        if not 0 < self.steps <= MAX_STEPS:
-            raise invalid_argument("steps", self.steps, f"1 to {MAX_STEPS}")
-        if not 0 < self.step_size <= 10:
-            raise invalid_argument("step_size", self.step_size, "above 0 and at most 10")
         if not 0 <= self.warm_start <= 1:
             raise invalid_argument("warm_start", self.warm_start, "0 to 1")
-        if not 0 <= self.early_stop < 1:
-            raise invalid_argument("early_stop", self.early_stop, "0 up to, not including, 1")
-        for field_, weight in (("latent_prior", self.latent_prior), ("repulsion", self.repulsion)):
-            if not 0 <= weight <= MAX_WEIGHT:
-                raise invalid_argument(field_, weight, f"0 to {MAX_WEIGHT:g}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -195,42 +176,17 @@ class SyntheticSamples:
 
     Attributes:
         x: Model inputs float32 [S, *input_shape].
+        latents: What the generator made them from float32 [S, Z].
         scores: Their acquisition scores float32 [S].
         initial_scores: Scores before the ascent float32 [S].
+        features: Their matching features float32 [S, D].
     """
 
     x: NDArray[np.float32]
+    latents: NDArray[np.float32]
     scores: NDArray[np.float32]
     initial_scores: NDArray[np.float32]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Candidates:
-    """Real samples in the order in which they should be picked, best first; no row twice.
-
-    Attributes:
-        source: What proposed them.
-        rows: int64 [M].
-        scores: Acquisition scores float32 [M]; NaN where not scored.
-        predicted: Predicted classes int64 [M]; -1 where not scored.
-        synthetic: Index of the synthetic sample that led here int64 [M]; -1 without one.
-        distances: Euclidean feature distance to it float32 [M]; NaN without one.
-        scored: Real samples scored to get here.
-        visited: Index entries returned before filtering.
-        synthetic_samples: What the ascent made; None without synthesis.
-        match_gap: Mean synthetic score minus mean score of the scored matches; None where not both are known.
-    """
-
-    source: Source
-    rows: NDArray[np.int64]
-    scores: NDArray[np.float32]
-    predicted: NDArray[np.int64]
-    synthetic: NDArray[np.int64]
-    distances: NDArray[np.float32]
-    scored: int = 0
-    visited: int = 0
-    synthetic_samples: SyntheticSamples | None = None
-    match_gap: float | None = None
+    features: NDArray[np.float32]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -296,7 +252,7 @@ class Diagnosis:
 
 @dataclass(frozen=True, kw_only=True)
 class Pick:
-    """One selected sample and why it was selected; fields as in ``Candidates``, None where unknown."""
+    """One selected sample and why it was selected; None where unknown."""
 
     pool_id: int
     source: Source
@@ -320,8 +276,8 @@ class Selection:
         visited: Index entries returned before filtering.
         index_version: Of the index that answered.
         seed: The seed that was used.
-        match_gap: As in ``Candidates``.
-        synthetic_samples: As in ``Candidates``.
+        match_gap: Mean synthetic score minus mean score of the scored matches; None where not both are known.
+        synthetic_samples: What the ascent made; None without synthesis.
         diagnosis: What each source was worth.
     """
 

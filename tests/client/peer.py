@@ -28,6 +28,10 @@ from dowser.v1 import (
 )
 
 
+def one_pick() -> selection_pb2.SelectSamplesResponse:
+    return selection_pb2.SelectSamplesResponse(picks=[selection_pb2.Pick(pool_id=7)], round=1)
+
+
 def refusal(
     code: grpc.StatusCode,
     message: str = "refused",
@@ -58,13 +62,14 @@ def refusal(
 
 @dataclass
 class Peer:
-    """What the peer was sent, and what it shall refuse before it answers."""
+    """What the peer was sent, what it shall refuse before it answers, and the selection it answers with."""
 
     target: str = ""
     delay_seconds: float = 0.0
     refusals: list[status_pb2.Status] = field(default_factory=list)
     requests: list[Any] = field(default_factory=list)
     metadata: list[dict[str, str]] = field(default_factory=list)
+    selection: selection_pb2.SelectSamplesResponse = field(default_factory=one_pick)
 
     def take(self, request: Any, context: grpc.ServicerContext) -> None:
         self.requests.append(request)
@@ -75,6 +80,7 @@ class Peer:
 
     def reset(self) -> None:
         self.delay_seconds, self.refusals, self.requests, self.metadata = 0.0, [], [], []
+        self.selection = one_pick()
 
 
 class _Pools(pools_pb2_grpc.PoolServiceServicer):
@@ -125,7 +131,7 @@ class _Selection(selection_pb2_grpc.SelectionServiceServicer):
 
     def SelectSamples(self, request, context):  # noqa: N802
         self.peer.take(request, context)
-        return selection_pb2.SelectSamplesResponse(picks=[selection_pb2.Pick(pool_id=7)], round=1)
+        return self.peer.selection
 
 
 def start_peer(

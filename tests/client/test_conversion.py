@@ -7,6 +7,8 @@ import pytest
 
 from client import (
     Acquisition,
+    Batch,
+    BatchRule,
     CandidateSource,
     Dowser,
     Exhaustive,
@@ -60,7 +62,7 @@ def test_every_acquisition_function_has_its_number_on_the_wire(acquisition: Acqu
     assert acquisition_pb2.AcquisitionFunction.Name(number) == f"ACQUISITION_FUNCTION_{acquisition.name}"
 
 
-def test_the_client_knows_every_acquisition_function_and_source_of_the_api() -> None:
+def test_the_client_knows_every_acquisition_function_source_and_batch_rule_of_the_api() -> None:
     functions = {
         name.removeprefix("ACQUISITION_FUNCTION_")
         for name in acquisition_pb2.AcquisitionFunction.DESCRIPTOR.values_by_name
@@ -71,6 +73,8 @@ def test_the_client_knows_every_acquisition_function_and_source_of_the_api() -> 
         for name in acquisition_pb2.CandidateSource.DESCRIPTOR.values_by_name
     }
     assert sources == {each.name for each in CandidateSource if each != "unknown"} | {"UNSPECIFIED"}
+    rules = {name.removeprefix("BATCH_RULE_") for name in selection_pb2.BatchRule.DESCRIPTOR.values_by_name}
+    assert rules == {each.name for each in BatchRule} | {"UNSPECIFIED"}
 
 
 def test_an_unknown_acquisition_function_is_refused_with_the_choices() -> None:
@@ -99,6 +103,28 @@ def test_synthesis_options_left_open_stay_at_the_servers_defaults() -> None:
 def test_a_synthesis_option_of_zero_is_refused_instead_of_meaning_the_default() -> None:
     with pytest.raises(InvalidArgumentError, match="steps must be positive"):
         _select(strategy=Dowser(steps=0))
+
+
+@pytest.mark.parametrize("batch", [Batch(coldness=0), Batch(shortlist=0)])
+def test_a_batch_option_of_zero_is_refused_instead_of_meaning_the_default(batch: Batch) -> None:
+    with pytest.raises(InvalidArgumentError, match="must be positive"):
+        _select(batch=batch)
+
+
+def test_an_unknown_batch_rule_is_refused_with_the_choices() -> None:
+    with pytest.raises(InvalidArgumentError, match="k_center"):
+        _select(batch=Batch(rule="coreset"))
+
+
+@pytest.mark.parametrize("shares", [{}, {"sythesis": 1.0}, {CandidateSource.UNKNOWN: 1.0}])
+def test_shares_of_no_source_are_refused_instead_of_learned(shares) -> None:
+    with pytest.raises(InvalidArgumentError):
+        _select(strategy=Dowser(shares=shares))
+
+
+def test_a_random_floor_of_zero_is_a_floor() -> None:
+    assert _select(strategy=Dowser(random_floor=0.0)).dowser.HasField("random_floor")
+    assert not _select(strategy=Dowser()).dowser.HasField("random_floor")
 
 
 def test_a_seed_of_zero_is_a_seed() -> None:
@@ -226,6 +252,8 @@ def _select(**changes) -> selection_pb2.SelectSamplesRequest:
         "budget": 5,
         "acquisition": Acquisition.MARGIN,
         "strategy": Dowser(),
+        "batch": None,
+        "class_prior_weight": 0.0,
         "seed": None,
         "return_synthetic": False,
         "min_index_version": 0,

@@ -7,7 +7,16 @@ import uuid
 import numpy as np
 import pytest
 
-from client import ActiveLearner, Client, Dowser, InvalidArgumentError, Random, RandomSubset, RoundReport
+from client import (
+    ActiveLearner,
+    Batch,
+    Client,
+    Dowser,
+    InvalidArgumentError,
+    Random,
+    RandomSubset,
+    RoundReport,
+)
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +131,16 @@ def test_torch_modules_are_exported_on_the_way(make_learner, digits_classifier) 
     assert [report.labeled for report in reports] == [8, 16]
     assert reports[1].classifier_info == reports[0].classifier_info
     assert reports[0].classifier_info.has_pullback
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [({"batch": Batch(coldness=1000)}, "batch.coldness"), ({"class_prior_weight": 11}, "class_prior_weight")],
+)
+def test_how_a_batch_is_made_goes_with_every_selection(make_learner, changes, field) -> None:
+    with pytest.raises(InvalidArgumentError) as refused:
+        make_learner(**changes).run()
+    assert refused.value.metadata["field"] == field
 
 
 def test_a_budget_of_nothing_is_refused(make_learner) -> None:

@@ -55,6 +55,9 @@ def test_an_interrupted_run_is_resumed_from_the_command_line(digits: Path, tmp_p
         (["--key", "z"], "has no array 'z'"),
         (["--seed", "-1"], "seed must lie"),
         (["--learning-rate", "2"], "learning_rate"),
+        (["--rarity", "3"], "rarity must lie in [0, 2], got 3"),
+        (["--conditional"], "needs labels"),
+        (["--labels", "missing.csv"], "missing.csv: no such file"),
     ],
 )
 def test_a_users_error_is_one_line_and_status_1(

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from trainer.errors import TrainerError
+from trainer.networks.conditional import ClassLatents
 from trainer.networks.convolutional import Critic, conv_critic, conv_generator
 from trainer.networks.mlp import mlp_critic, mlp_generator
 
@@ -64,7 +65,7 @@ class Networks:
 
 
 def build_networks(
-    kind: str, sample_shape: tuple[int, ...], latent_dim: int, width: int, seed: int
+    kind: str, sample_shape: tuple[int, ...], latent_dim: int, width: int, seed: int, class_count: int = 0
 ) -> Networks:
     """Return freshly initialized networks; the global random state of torch is left as it was.
 
@@ -74,6 +75,7 @@ def build_networks(
         latent_dim: Z.
         width: channels or hidden units.
         seed: of the initial weights.
+        class_count: C, below `latent_dim`; the last C latents are the class's. 0: no classes.
 
     Raises:
         TrainerError: if convolutions are asked for on vectors.
@@ -85,14 +87,14 @@ def build_networks(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         if kind == "mlp":
-            return Networks(
-                generator=mlp_generator(latent_dim, sample_shape, width),
-                critic=mlp_critic(sample_shape, width),
-            )
-        networks = Networks(
-            generator=conv_generator(latent_dim, sample_shape, width),
-            critic=conv_critic(sample_shape, width, batch_norm=kind == "dcgan"),
-        )
+            generator = mlp_generator(latent_dim, sample_shape, width)
+            critic = mlp_critic(sample_shape, width, class_count)
+        else:
+            generator = conv_generator(latent_dim, sample_shape, width)
+            critic = conv_critic(sample_shape, width, batch_norm=kind == "dcgan", class_count=class_count)
+        if class_count:
+            generator = nn.Sequential(ClassLatents(class_count), *generator)
+        networks = Networks(generator=generator, critic=critic)
         if kind == "dcgan":
             networks.generator.apply(_initialize_dcgan)
             networks.critic.apply(_initialize_dcgan)

@@ -51,20 +51,28 @@ class Critic(nn.Module):
     Attributes:
         hidden: x -> [B, hidden_dim], the features of ASAL-Discriminator.
         head: [B, hidden_dim] -> [B, 1].
+        embedding: shares of the classes [B, C] -> [B, hidden_dim]; None where C is 0.
     """
 
-    def __init__(self, hidden: nn.Sequential, hidden_dim: int) -> None:
+    def __init__(self, hidden: nn.Sequential, hidden_dim: int, class_count: int = 0) -> None:
         super().__init__()
         self.hidden = hidden
         self.head = nn.Linear(hidden_dim, 1)
+        self.embedding = nn.Linear(class_count, hidden_dim, bias=False) if class_count else None
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the score [B] of x [B, ...]: unbounded, higher for samples that look real."""
-        score: Tensor = self.head(self.hidden(x))
-        return score.squeeze(1)  # [B, 1] -> [B]
+    def forward(self, x: Tensor, shares: Tensor | None = None) -> Tensor:
+        """Return the score [B] of x [B, ...], of the classes `shares` [B, C]: unbounded, higher for what looks real."""
+        hidden = self.hidden(x)  # [B, hidden_dim]
+        score: Tensor = self.head(hidden).squeeze(1)  # [B, 1] -> [B]
+        if self.embedding is None or shares is None:
+            return score
+        projected: Tensor = (self.embedding(shares) * hidden).sum(dim=1)
+        return score + projected
 
 
-def conv_critic(image_shape: tuple[int, ...], width: int, *, batch_norm: bool) -> Critic:
+def conv_critic(
+    image_shape: tuple[int, ...], width: int, *, batch_norm: bool, class_count: int = 0
+) -> Critic:
     """Return the critic (no batch norm: the gradient penalty is per sample) or DCGAN's discriminator."""
     chain = halving_chain(*image_shape[1:])
     channels = channels_per_level(len(chain) - 1, width)
@@ -78,4 +86,4 @@ def conv_critic(image_shape: tuple[int, ...], width: int, *, batch_norm: bool) -
         layers.append(nn.LeakyReLU(LEAK))
         incoming = outgoing
     layers.append(nn.Flatten())
-    return Critic(nn.Sequential(*layers), channels[-1] * math.prod(chain[-1]))
+    return Critic(nn.Sequential(*layers), channels[-1] * math.prod(chain[-1]), class_count)

@@ -25,11 +25,11 @@ def mlp_generator(latent_dim: int, sample_shape: tuple[int, ...], width: int) ->
     return nn.Sequential(*layers)
 
 
-def mlp_critic(sample_shape: tuple[int, ...], width: int) -> Critic:
+def mlp_critic(sample_shape: tuple[int, ...], width: int, class_count: int = 0) -> Critic:
     """Return standardized x [B, *sample_shape] -> score [B]."""
     layers: list[nn.Module] = [nn.Flatten()] if len(sample_shape) > 1 else []
     incoming = math.prod(sample_shape)
     for _ in range(3):
         layers += [nn.Linear(incoming, width), nn.LeakyReLU(LEAK)]
         incoming = width
-    return Critic(nn.Sequential(*layers), width)
+    return Critic(nn.Sequential(*layers), width, class_count)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from graphs import GraphKind, check
-from query_server.acquisition import FUNCTIONS, acquisition_function
+from query_server.acquisition import FUNCTIONS, HeadCondition, acquisition_function
 from query_server.acquisition.function import Reads
 from query_server.errors import DowserError, Reason
 
@@ -16,8 +16,22 @@ EVERY_PASS = sorted(name for name, function in FUNCTIONS.items() if function.rea
 ONE_DISTRIBUTION = sorted(set(FUNCTIONS) - set(EVERY_PASS))
 
 
+def targets(passes, classes):
+    """Probabilities [T, 5, C] of target samples, C at least 2."""
+    generator = torch.Generator().manual_seed(classes)
+    return (2 * torch.randn(passes, 5, max(2, classes), generator=generator)).softmax(2)
+
+
+def condition_for(name, classes, passes):
+    """The targets of a function that needs them, and of no other."""
+    if not acquisition_function(name).needs_targets:
+        return None
+    return HeadCondition(targets=targets(passes, classes).numpy())
+
+
 def run(name, logits):
-    head = acquisition_function(name).head(logits.shape[2], logits.shape[0])
+    passes, _, classes = logits.shape
+    head = acquisition_function(name).head(classes, passes, condition=condition_for(name, classes, passes))
     session = onnxruntime.InferenceSession(head.SerializeToString(), providers=["CPUExecutionProvider"])
     return session.run(("score", "dlogits"), {"logits": logits.astype(np.float32)})
 
@@ -34,6 +48,9 @@ def reference(name, logits):
     first, second = mean.topk(2).values.unbind(1)
     highest, next_highest = two.mean(0).topk(2).values.unbind(1)
     votes = torch.nn.functional.one_hot(two.argmax(2), two.shape[2]).float().mean(0)
+    aims = targets(*logits.shape[::2]).double()
+    joint = torch.einsum("tbc,tmd->bmcd", p, aims) / len(p)
+    apart = torch.einsum("bc,md->bmcd", mean, aims.mean(0))
     soft_votes = 1 - mean.gather(1, votes.argmax(1, keepdim=True))[:, 0]
     one = {
         "maximum_entropy": entropy(mean),
@@ -42,6 +59,7 @@ def reference(name, logits):
         "minimum_distance": -(highest - next_highest),
         "bald": entropy(mean) - entropy(p).mean(0),
         "mean_standard_deviation": p.std(0, correction=0).mean(1),
+        "epig": (joint * (joint / apart).log()).sum((2, 3)).mean(1),
     }
     if name == "variation_ratio":
         return 1 - votes.max(1).values, soft_votes
@@ -131,7 +149,8 @@ def test_extreme_logits_stay_finite(name):
 @pytest.mark.parametrize("classes", [1, 2, 10])
 @pytest.mark.parametrize("name", sorted(FUNCTIONS))
 def test_heads_keep_the_acquisition_contract(name, classes):
-    info = check(acquisition_function(name).head(classes, 4), GraphKind.ACQUISITION)
+    head = acquisition_function(name).head(classes, 4, condition=condition_for(name, classes, 4))
+    info = check(head, GraphKind.ACQUISITION)
     assert info.input_shape == (classes,)
     assert info.passes == 4
 

@@ -1,6 +1,7 @@
 """Uploaded classifiers on disk and in memory, with a real bundle and real exports."""
 
 import hashlib
+import math
 import os
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 
 from client import export_classifier
 from graphs import GraphKind, export_forward, export_pullback
-from query_server.acquisition import acquisition_function
+from query_server.acquisition import HeadCondition, acquisition_function, class_prior_weights
 from query_server.errors import DowserError, Reason
 from query_server.models import Bundle, ClassifierStore, Runtime
 from query_server.selection.ascent import synthesize
@@ -78,13 +79,16 @@ def test_scores_are_torchs_and_the_ascent_raises_them(
     x = bundle.preprocessing.to_input(digits.pool[:300])
     with torch.no_grad():
         p = digits_classifier(torch.from_numpy(x)).softmax(1)
-    scores, predicted = compiled.score(x)
-    np.testing.assert_allclose(scores, -(p * p.log()).sum(1).numpy(), atol=1e-5)
-    np.testing.assert_array_equal(predicted, p.argmax(1).numpy())
+    said = compiled.score(x)
+    np.testing.assert_allclose(said.scores, -(p * p.log()).sum(1).numpy(), atol=1e-5)
+    np.testing.assert_array_equal(said.predicted, p.argmax(1).numpy())
+    np.testing.assert_allclose(said.probabilities, p.numpy(), atol=1e-5)
+    assert said.passes is None
+    assert compiled.classes == 10
 
     z = np.random.default_rng(0).standard_normal((6, bundle.latent_dim), dtype=np.float32)
     x, after, before = compiled.ascend(z, steps=40, step_size=0.05, before_step=lambda: None)
-    np.testing.assert_allclose(after, compiled.score(x)[0], atol=1e-5)
+    np.testing.assert_allclose(after, compiled.score(x).scores, atol=1e-5)
     assert (after > before).mean() > 0.8
 
 
@@ -150,8 +154,8 @@ def test_a_classifier_that_gives_probabilities_scores_as_its_logits_would(
     assert not info.has_pullback
     x = bundle.preprocessing.to_input(digits.pool[:100])
     function = acquisition_function("maximum_entropy")
-    expected, _ = store.compiled(store.add(classifier_bytes).id, function).score(x)
-    np.testing.assert_allclose(store.compiled(info.id, function).score(x)[0], expected, atol=1e-4)
+    expected = store.compiled(store.add(classifier_bytes).id, function).score(x).scores
+    np.testing.assert_allclose(store.compiled(info.id, function).score(x).scores, expected, atol=1e-4)
     assert store.compiled(info.id, function).has_gradient
 
 
@@ -164,14 +168,16 @@ def test_a_stochastic_classifier_is_scored_over_all_its_passes(store, bundle, di
     with torch.no_grad():
         p = torch.stack([member(torch.from_numpy(x)) for member in members]).softmax(2)
     mean = p.mean(0)
-    scores, predicted = store.compiled(info.id, acquisition_function("maximum_entropy")).score(x)
-    np.testing.assert_allclose(scores, -(mean * mean.log()).sum(1).numpy(), atol=1e-5)
-    np.testing.assert_array_equal(predicted, mean.argmax(1).numpy())
+    said = store.compiled(info.id, acquisition_function("maximum_entropy")).score(x)
+    np.testing.assert_allclose(said.scores, -(mean * mean.log()).sum(1).numpy(), atol=1e-5)
+    np.testing.assert_array_equal(said.predicted, mean.argmax(1).numpy())
+    np.testing.assert_allclose(said.probabilities, mean.numpy(), atol=1e-5)
+    np.testing.assert_allclose(said.passes, p.numpy(), atol=1e-5)
 
     z = np.random.default_rng(0).standard_normal((6, bundle.latent_dim), dtype=np.float32)
     compiled = store.compiled(info.id, acquisition_function("bald"))
     x, after, before = compiled.ascend(z, steps=40, step_size=0.05, before_step=lambda: None)
-    np.testing.assert_allclose(after, compiled.score(x)[0], atol=1e-5)
+    np.testing.assert_allclose(after, compiled.score(x).scores, atol=1e-5)
     assert (after > before).mean() > 0.8
 
 
@@ -184,7 +190,73 @@ def test_the_predicted_class_of_one_stochastic_logit_is_the_likelier_on_average(
             return torch.stack([flat + 3, flat - 4])  # mean logit -0.5, mean probability 0.485
 
     info = store.add(export_classifier(Two(), (1, 8, 8)))
-    _, predicted = store.compiled(info.id, acquisition_function("bald")).score(
-        bundle.preprocessing.to_input(digits.pool[:5])
+    compiled = store.compiled(info.id, acquisition_function("bald"))
+    said = compiled.score(bundle.preprocessing.to_input(digits.pool[:5]))
+    assert said.predicted.tolist() == [0] * 5
+    assert (compiled.classes, said.passes.shape) == (2, (2, 5, 2))
+    expected = (1 / (1 + math.exp(-3)) + 1 / (1 + math.exp(4))) / 2
+    np.testing.assert_allclose(said.probabilities[:, 1], expected, rtol=1e-5)
+
+
+def test_the_embedding_comes_with_the_scores_where_asked_for(store, bundle, digits, classifier_bytes):
+    class Embedding(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 5), torch.nn.Tanh())
+            self.last = torch.nn.Linear(5, 3)
+
+        def forward(self, x):
+            embedding = self.body(x)
+            return self.last(embedding), embedding
+
+    module = Embedding()
+    function = acquisition_function("margin")
+    compiled = store.compiled(store.add(export_classifier(module, (1, 8, 8))).id, function)
+    x = bundle.preprocessing.to_input(digits.pool[:600])
+    with torch.no_grad():
+        expected = module.body(torch.from_numpy(x)).numpy()
+    np.testing.assert_allclose(compiled.score(x, embedding=True).embedding, expected, atol=1e-5)
+    assert compiled.score(x).embedding is None
+    without = store.compiled(store.add(classifier_bytes).id, function)
+    assert without.score(x, embedding=True).embedding is None
+
+
+def test_a_condition_is_compiled_once_and_changes_scores_and_ascent(store, bundle, digits, classifier_bytes):
+    uploaded = store.add(classifier_bytes).id
+    function = acquisition_function("maximum_entropy")
+    weights = class_prior_weights(np.arange(10), 1.0)
+    compiled = store.compiled(uploaded, function, HeadCondition(class_weights=weights))
+    assert compiled is store.compiled(uploaded, function, HeadCondition(class_weights=weights.copy()))
+    plain = store.compiled(uploaded, function)
+    assert compiled is not plain
+    x = bundle.preprocessing.to_input(digits.pool[:50])
+    said = plain.score(x)
+    np.testing.assert_allclose(
+        compiled.score(x).scores, said.scores * (said.probabilities @ weights), rtol=1e-4, atol=1e-6
     )
-    assert predicted.tolist() == [0] * 5
+    z = np.random.default_rng(0).standard_normal((6, bundle.latent_dim), dtype=np.float32)
+    x, after, before = compiled.ascend(z, steps=40, step_size=0.05, before_step=lambda: None)
+    np.testing.assert_allclose(after, compiled.score(x).scores, rtol=1e-4, atol=1e-5)
+    assert (after > before).mean() > 0.8
+
+
+def test_epig_scores_and_climbs_with_targets_of_the_pool(store, bundle, digits):
+    torch.manual_seed(0)
+    members = [torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 10)) for _ in range(4)]
+    uploaded = store.add(export_classifier(members, (1, 8, 8))).id
+    x = bundle.preprocessing.to_input(digits.pool)
+    bald = store.compiled(uploaded, acquisition_function("bald")).score(x)
+    targets = bald.passes[:, :200]  # C · M · C = 20,000: fewer rows are run at a time
+    compiled = store.compiled(uploaded, acquisition_function("epig"), HeadCondition(targets=targets))
+    scores = compiled.score(x).scores
+    p, q = torch.from_numpy(bald.passes[:, :20]).double(), torch.from_numpy(targets).double()
+    joint = torch.einsum("tbc,tmd->bmcd", p, q) / 4
+    apart = torch.einsum("bc,md->bmcd", p.mean(0), q.mean(0))
+    expected = (joint * (joint / apart).log()).sum((2, 3)).mean(1)
+    np.testing.assert_allclose(scores[:20], expected.numpy(), rtol=1e-3, atol=1e-6)
+    assert (scores < bald.scores + 1e-6).all()
+
+    z = np.random.default_rng(0).standard_normal((6, bundle.latent_dim), dtype=np.float32)
+    x, after, before = compiled.ascend(z, steps=40, step_size=0.05, before_step=lambda: None)
+    np.testing.assert_allclose(after, compiled.score(x).scores, rtol=1e-3, atol=1e-5)
+    assert (after > before).mean() > 0.8

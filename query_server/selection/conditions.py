@@ -1,0 +1,54 @@
+"""A classifier compiled with all that its acquisition function asks for: class weights, and target samples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from query_server.acquisition import HeadCondition, acquisition_function, class_prior_weights, target_count
+from query_server.acquisition.function import AcquisitionFunction
+from query_server.errors import acquisition_unsupported
+from query_server.selection.ports import Classifier, Classifiers, Float32, Int64
+
+
+def compiled(
+    classifiers: Classifiers,
+    classifier_id: str,
+    function: AcquisitionFunction,
+    *,
+    class_prior_weight: float,
+    label_counts: Int64 | None,
+    targets: Callable[[int], Float32],
+) -> Classifier:
+    """Compile a classifier.
+
+    Args:
+        classifiers: The uploaded ones.
+        classifier_id: One of them.
+        function: Its score.
+        class_prior_weight: Exponent of the class prior; 0 leaves scores as they are.
+        label_counts: Labels so far of each class int64 [C]; None where there is no campaign.
+        targets: Returns model inputs of that many samples the function is to ask about; called only if it does.
+
+    Raises:
+        DowserError: CLASSIFIER_NOT_FOUND or ACQUISITION_UNSUPPORTED.
+    """
+    weights = None
+    if class_prior_weight and label_counts is not None:
+        weights = class_prior_weights(label_counts, class_prior_weight)
+    passes = None
+    if function.needs_targets:
+        info = classifiers.info(classifier_id)
+        if info.passes < 2:
+            raise acquisition_unsupported(
+                function.name,
+                f"it compares stochastic passes and the classifier makes {info.passes or 'none'}; export it with at "
+                "least 2 passes (Monte Carlo dropout) or as an ensemble",
+                metadata={"passes": str(info.passes)},
+            )
+        # Whatever reads the passes compiles them; its own scores are of no account here.
+        plain = classifiers.compiled(classifier_id, acquisition_function("bald"), None)
+        passes = plain.score(targets(target_count(plain.classes))).passes
+    condition = (
+        None if weights is None and passes is None else HeadCondition(class_weights=weights, targets=passes)
+    )
+    return classifiers.compiled(classifier_id, function, condition)

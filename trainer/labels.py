@@ -1,0 +1,122 @@
+"""Labels of some of the pool: a CSV of pool_id,label lines, or an .npz with the arrays pool_ids and labels."""
+
+from __future__ import annotations
+
+import csv
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from samples import SampleSource
+from trainer.errors import TrainerError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Labels:
+    """L labeled samples of a pool.
+
+    Attributes:
+        rows: int64 [L], distinct rows of the pool.
+        classes: int64 [L] in 0…C-1.
+        names: C labels as text, sorted.
+    """
+
+    rows: NDArray[np.int64]
+    classes: NDArray[np.int64]
+    names: tuple[str, ...]
+
+    def numbered_as(self, names: Sequence[str]) -> Labels:
+        """Return the same labels with the classes of a conditional run.
+
+        Raises:
+            TrainerError: if the run does not know one.
+        """
+        new = sorted(set(self.names) - set(names))
+        if new:
+            raise TrainerError(
+                f"the run's generator knows no class {', '.join(new)}; train a new conditional one with these labels"
+            )
+        numbers = np.array([list(names).index(name) for name in self.names], np.int64)
+        return Labels(rows=self.rows, classes=numbers[self.classes], names=tuple(names))
+
+
+def read_labels(path: Path, source: SampleSource) -> Labels:
+    """Read labels and find their rows in the pool.
+
+    Args:
+        path: .npz with `pool_ids` and `labels`, else a CSV with or without a header line; a label is any text.
+        source: the pool; its pool ids, or its row numbers where the file has none, as in an index.
+
+    Raises:
+        TrainerError: if the file cannot be read, is empty, names an id the pool lacks, or labels one in two ways.
+    """
+    if not path.is_file():
+        raise TrainerError(f"{path}: no such file")
+    pool_ids, labels = _read_npz(path) if path.suffix == ".npz" else _read_csv(path)
+    if not len(pool_ids):
+        raise TrainerError(f"{path}: holds no labels; expected lines of pool_id,label")
+    pool_ids, first, inverse = np.unique(pool_ids, return_index=True, return_inverse=True)
+    names, classes = np.unique(labels, return_inverse=True)
+    contradicted = np.flatnonzero(classes[first][inverse] != classes)
+    if len(contradicted):
+        raise TrainerError(f"{path}: {pool_ids[inverse[contradicted[0]]]} is labeled in two ways")
+    return Labels(
+        rows=_rows_of(path, pool_ids, source),
+        classes=classes[first].astype(np.int64),
+        names=tuple(names.tolist()),
+    )
+
+
+def _rows_of(path: Path, pool_ids: NDArray[np.uint64], source: SampleSource) -> NDArray[np.int64]:
+    known = np.arange(len(source), dtype=np.uint64) if source.pool_ids is None else source.pool_ids
+    order = np.argsort(known, kind="stable")
+    at = np.minimum(np.searchsorted(known[order], pool_ids), len(known) - 1)
+    rows: NDArray[np.int64] = order[at].astype(np.int64)
+    missing = pool_ids[known[rows] != pool_ids]
+    if len(missing):
+        raise TrainerError(
+            f"{path}: {len(missing)} of {len(pool_ids)} pool ids are not in {source.path} (such as {missing[0]})"
+        )
+    return rows
+
+
+def _read_npz(path: Path) -> tuple[NDArray[np.uint64], NDArray[np.str_]]:
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            pool_ids, labels = arrays["pool_ids"], arrays["labels"]
+    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        raise TrainerError(
+            f"{path}: expected an .npz with the arrays pool_ids and labels: {error}"
+        ) from error
+    if pool_ids.ndim != 1 or labels.shape != pool_ids.shape or pool_ids.dtype.kind not in "iu":
+        raise TrainerError(
+            f"{path}: expected integer pool_ids [L] and labels [L], got {pool_ids.dtype} {list(pool_ids.shape)} and "
+            f"{list(labels.shape)}"
+        )
+    if pool_ids.dtype.kind == "i" and pool_ids.size and pool_ids.min() < 0:
+        raise TrainerError(f"{path}: pool_ids must not be negative, got {pool_ids.min()}")
+    return pool_ids.astype(np.uint64), labels.astype(np.str_)
+
+
+def _read_csv(path: Path) -> tuple[NDArray[np.uint64], NDArray[np.str_]]:
+    pool_ids: list[int] = []
+    labels: list[str] = []
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            reader = csv.reader(file)
+            for cells in reader:
+                if not cells or (reader.line_num == 1 and not cells[0].strip().isdecimal()):
+                    continue
+                if len(cells) != 2 or not cells[0].strip().isdecimal() or int(cells[0]) >= 2**64:
+                    raise TrainerError(
+                        f"{path}: line {reader.line_num} is no pool_id,label: {','.join(cells)}"
+                    )
+                pool_ids.append(int(cells[0]))
+                labels.append(cells[1].strip())
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise TrainerError(f"{path}: cannot be read as CSV: {error}") from error
+    return np.array(pool_ids, dtype=np.uint64), np.array(labels, dtype=np.str_)
