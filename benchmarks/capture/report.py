@@ -54,8 +54,8 @@ def render_report(results: Sequence[Result]) -> str:
     parts = [
         "# Capture: how near a bounded search comes to the highest scores",
         "Mean maximum entropy of the picks, divided by that of the best batch of all unlabeled samples. The "
-        "classifiers are trained on labels drawn at random, the same for every search; what a search picks leaves its pool. High "
-        "scores are the diagnostic of the search, not the goal: see the report of `label-efficiency`.",
+        "classifiers are trained on labels drawn at random, the same for every search; what a search picks leaves its "
+        "pool. High scores are the diagnostic of the search, not the goal: see the report of `label-efficiency`.",
     ]
     for result in results:
         pool, parameters = result["pool"], result["parameters"]

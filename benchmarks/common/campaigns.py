@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from benchmarks.common.classifier_cache import ClassifierCache
 from benchmarks.common.classifiers import TrainingPlan, entropies, logits_of, recalls, train_classifier
-from client import ActiveLearner, Client, NotFoundError, RoundReport, Selection, Strategy
+from client import ActiveLearner, Client, NotFoundError, RoundReport, Strategy
 
 Ids = NDArray[np.uint64]
 
@@ -165,11 +165,5 @@ def _describe_round(
             timing.stage: {"seconds": timing.seconds, "engine_seconds": timing.engine_seconds}
             for timing in selection.timings
         },
-        "diagnosis": _describe_diagnosis(selection),
+        "diagnosis": asdict(selection.diagnosis),
     }
-
-
-def _describe_diagnosis(selection: Selection) -> dict[str, Any]:
-    """Return what the server said about its sources; empty where it said nothing."""
-    diagnosis = getattr(selection, "diagnosis", None)
-    return asdict(diagnosis) if diagnosis is not None else {}

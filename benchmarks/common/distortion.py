@@ -76,6 +76,8 @@ def grow(
     folder.mkdir(parents=True, exist_ok=True)
     done = read_json(progress) if progress.exists() else {}
     chunks = done["chunks"] if done.get("parameters") == parameters else 0
+    if chunks == 0:
+        (folder / "original.npy").unlink(missing_ok=True)
     path = folder / "x.npy"
     shape = (size, *images.shape[1:])
     x = np.lib.format.open_memmap(path, "r+" if chunks else "w+", dtype=np.uint8, shape=shape)
@@ -89,6 +91,7 @@ def grow(
         x[rows[0] : rows[-1] + 1] = made
         x.flush()
         write_json(progress, {"parameters": parameters, "chunks": chunk + 1})
-    np.save(folder / "y.npy", y[original])
-    np.save(folder / "original.npy", original)
+    if not (folder / "original.npy").exists():
+        np.save(folder / "y.npy", y[original])
+        np.save(folder / "original.npy", original)
     return np.load(path, mmap_mode="r"), y[original], original

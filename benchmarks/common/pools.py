@@ -1,7 +1,7 @@
 """The portfolio: pools that are balanced, thinned, dominated by one class, or full of near-duplicates.
 
-A thinned pool keeps its balanced test set. "cifar10-dominant" is VaB-AL's (Choi et al. 2021): one class whole, the others
-thinned to a tenth. A path to an .npz file with x_train, y_train, x_test and y_test is a pool too.
+A thinned pool keeps its balanced test set. "cifar10-dominant" is VaB-AL's (Choi et al. 2021): one class whole, the
+others thinned to a tenth. A path to an .npz file with x_train, y_train, x_test and y_test is a pool too.
 """
 
 from __future__ import annotations

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-import client
-from client import Dowser, Exhaustive, Random, RandomSubset, Strategy
+from client import Batch, CandidateSource, Dowser, Exhaustive, Random, RandomSubset, Strategy
 
 #: Rules that look at matching features or embeddings, so that their picks depend on the bundle.
 _RULES_ON_FEATURES = ("badge", "k_center", "cluster_margin")
@@ -47,23 +46,16 @@ class StrategySpec:
             return RandomSubset(max_scored=max_scored)
         given: dict[str, Any] = dict(self.options)
         if self.shares is not None:
-            given["shares"] = {client.CandidateSource(name): part for name, part in self.shares.items()}
+            given["shares"] = {CandidateSource(name): part for name, part in self.shares.items()}
         return Dowser(max_scored=max_scored if self.scored else 0, **given)
 
     def learner_options(self) -> dict[str, Any]:
-        """Return the arguments of `ActiveLearner` that this strategy sets."""
-        options: dict[str, Any] = {"acquisition": self.acquisition}
-        if self.class_prior_weight:
-            options["class_prior_weight"] = self.class_prior_weight
-        if (batch := self.batch()) is not None:
-            options["batch"] = batch
-        return options
-
-    def batch(self) -> Any:
-        """Return the client's batch choice; None leaves it to the server."""
-        if self.rule is None or (self.rule == "top" and self.kind != "dowser"):  # the baselines' default
-            return None
-        return client.Batch(rule=client.BatchRule(self.rule))
+        """Return this strategy's arguments of `ActiveLearner` and of `Client.select_samples`."""
+        return {
+            "acquisition": self.acquisition,
+            "batch": None if self.rule is None else Batch(rule=self.rule),
+            "class_prior_weight": self.class_prior_weight,
+        }
 
     @property
     def uses_bundle(self) -> bool:

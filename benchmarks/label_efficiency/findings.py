@@ -40,7 +40,7 @@ def summarize_records(
         "scored_a_round": float(np.mean([each["scored"] for each in rounds])),
         "seconds_a_round": {name: round(value, 4) for name, value in seconds.items()},
         "sources": _sources(rounds),
-        "capture_estimate": _mean_of(each["diagnosis"].get("capture") for each in rounds),
+        "capture_estimate": _mean_of(each["diagnosis"]["capture"] for each in rounds),
     }
 
 
@@ -58,11 +58,11 @@ def _sources(rounds: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]
     """Return by source: mean share and yield of the rounds that asked it, and what it scored and gave a round."""
     reports: dict[str, list[Mapping[str, Any]]] = {}
     for each in rounds:
-        for report in each["diagnosis"].get("sources", ()):
+        for report in each["diagnosis"]["sources"]:
             reports.setdefault(str(report["source"]), []).append(report)
     made = {}
     for source, given in reports.items():
-        yields = [value for each in given if (value := each.get("yield_")) is not None]
+        yields = [value for each in given if (value := each["yield_"]) is not None]
         made[source] = {
             "share": round(float(np.mean([each["share"] for each in given])), 4),
             "scored_a_round": round(sum(each["scored"] for each in given) / len(rounds), 2),

@@ -133,7 +133,8 @@ def run_pool(
         "name": NAME,
         **describe_environment(),
         "pool": describe_pool(pool, task, served),
-        "parameters": {**parameters, "processes": processes, "server_threads": 1},
+        "parameters": parameters,
+        "processes": processes,
         "seconds": time.perf_counter() - started,
         "strategies": {
             name: {
@@ -177,11 +178,22 @@ def describe_pool(pool: PoolRecipe, task: LabelingTask, served: Served) -> dict[
 
 
 def merge(stored: Mapping[str, Any], made: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a pool's new result, with the strategies that only the stored one has, if it was made the same way."""
+    """Return a pool's new result, with what only the stored one has, where it was made the same way.
+
+    The same way: pool, protocol, the strategy itself, and the bundle where the strategy looks at it.
+    """
     same = all(stored.get(name) == made[name] for name in ("name", "parameters")) and (
         stored["pool"]["class_counts"] == made["pool"]["class_counts"]
     )
-    strategies = {**(stored["strategies"] if same else {}), **made["strategies"]}
+    same_bundle = same and stored["pool"]["bundle"] == made["pool"]["bundle"]
+    kept = {
+        name: entry
+        for name, entry in (stored["strategies"] if same else {}).items()
+        if name in STRATEGIES
+        and entry["spec"] == STRATEGIES[name].describe()
+        and (same_bundle or not STRATEGIES[name].uses_bundle)
+    }
+    strategies = {**kept, **made["strategies"]}
     ordered = {name: strategies[name] for name in STRATEGIES if name in strategies}
     return {**made, "strategies": ordered}
 

@@ -15,6 +15,7 @@ from benchmarks.label_efficiency.findings import better_subset, closing_values, 
 from benchmarks.label_efficiency.recipe import load_results, make_unit, merge
 from benchmarks.label_efficiency.report import render_report
 from benchmarks.label_efficiency.strategies import SETS, STRATEGIES, resolve
+from client import Acquisition, BatchRule, CandidateSource
 
 ROOT = Path(__file__).parents[2]
 
@@ -87,6 +88,7 @@ def make_result(pool: str, curves: dict[str, list[list[float]]], *, rare: list[i
         },
         "strategies": {
             name: {
+                "spec": STRATEGIES[name].describe(),
                 "seeds": list(range(len(runs))),
                 "labels": [100, 150, 200],
                 "balanced_accuracy": runs,
@@ -117,6 +119,14 @@ def test_strategies_of_another_protocol_are_not_kept() -> None:
     made = make_result("mnist", {"dowser": [FAST]}, rare=[])
     assert list(merge(stored, made)["strategies"]) == ["dowser"]
     assert list(merge({}, made)["strategies"]) == ["dowser"]
+
+
+def test_results_of_another_bundle_or_definition_are_not_kept() -> None:
+    stored = make_result("mnist", {"random": [SLOW], "asal": [SLOW], "subset-top": [SLOW]}, rare=[])
+    stored["pool"]["bundle"] = {"generator": "wgan-gp", "features": "pixels"}
+    stored["strategies"]["subset-top"]["spec"]["rule"] = "power"
+    made = make_result("mnist", {"dowser": [FAST]}, rare=[])
+    assert list(merge(stored, made)["strategies"]) == ["random", "dowser"]
 
 
 def test_quick_results_never_mix_with_the_others(tmp_path: Path) -> None:
@@ -168,6 +178,23 @@ def test_every_set_names_strategies_that_are_there_and_the_core_has_the_rivals()
     assert resolve(["core", "dowser", "source-climb"])[-1] == "source-climb"
     with pytest.raises(BenchmarkError, match="dowsr"):
         resolve(["dowsr"])
+
+
+def test_every_strategy_is_one_the_client_can_ask_for() -> None:
+    for spec in STRATEGIES.values():
+        strategy, options = spec.strategy(200), spec.learner_options()
+        assert type(strategy).__name__.lower() == {"subset": "randomsubset"}.get(spec.kind, spec.kind)
+        assert Acquisition(options["acquisition"])
+        assert options["batch"] is None or BatchRule(options["batch"].rule)
+    union = STRATEGIES["union"].strategy(200)
+    assert union.shares == {
+        CandidateSource.SYNTHESIS: 0.25,
+        CandidateSource.LABELED_NEIGHBORS: 0.25,
+        CandidateSource.RANDOM: 0.5,
+    }
+    for spec in STRATEGIES.values():  # a misspelled source would be the unknown one
+        assert CandidateSource.UNKNOWN not in {CandidateSource(name) for name in spec.shares or ()}
+    assert STRATEGIES["plain"].strategy(200).max_scored == 0
 
 
 def test_a_new_bundle_leaves_finished_campaigns_of_strategies_that_never_saw_it() -> None:
