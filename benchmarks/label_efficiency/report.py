@@ -85,8 +85,9 @@ def _ratio(found: LabelRatio | None) -> str:
     if found is None:
         return NONE
     bound = "≥ " if found.unreached else ""
-    missing = f", {found.unreached} of {found.levels} levels unreached" if found.unreached else ""
-    return f"{bound}{found.value:.2f} ({found.low:.2f} to {found.high:.2f}{missing})"
+    notes = [f"{found.low:.2f} to {found.high:.2f}"] if found.high > found.low else []
+    notes += [f"{found.unreached} of {found.levels} levels unreached"] if found.unreached else []
+    return f"{bound}{found.value:.2f}" + (f" ({', '.join(notes)})" if notes else "")
 
 
 def _pool(result: Result) -> list[str]:
