@@ -24,6 +24,16 @@ RECIPES = {
         "benchmarks/results/asal-mnist",
         "ASAL §5.5 through the real server",
     ),
+    "label-efficiency": (
+        "benchmarks.label_efficiency",
+        "benchmarks/results/label-efficiency",
+        "labels each strategy needs, on a portfolio of pools",
+    ),
+    "capture": (
+        "benchmarks.capture",
+        "benchmarks/results/capture",
+        "how near a bounded search comes to the highest scores of the pool",
+    ),
     "latency": (
         "benchmarks.latency",
         "benchmarks/results/latency",

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.common.classifiers import TrainingPlan, accuracy, entropies, train_classifier
+from benchmarks.common.classifier_cache import ClassifierCache
+from benchmarks.common.classifiers import TrainingPlan, entropies, logits_of, recalls, train_classifier
 from client import ActiveLearner, Client, NotFoundError, RoundReport, Strategy
 
 Ids = NDArray[np.uint64]
@@ -46,6 +47,20 @@ class LabelingTask:
         ]
         return np.concatenate(drawn).astype(np.uint64)
 
+    def random_initial_ids(self, count: int, seed: int) -> Ids:
+        """Draw `count` labeled samples to start from, uniformly but for one of each class at least.
+
+        A missing class's sample takes the place of one of the most frequent class.
+        """
+        rng = np.random.default_rng(seed)
+        drawn = rng.choice(len(self.pool_y), count, replace=False)
+        for missing in range(self.classes):
+            counts = np.bincount(self.pool_y[drawn], minlength=self.classes)
+            if counts[missing] == 0:
+                given_up = rng.choice(np.flatnonzero(self.pool_y[drawn] == counts.argmax()))
+                drawn[given_up] = rng.choice(np.flatnonzero(self.pool_y == missing))
+        return drawn.astype(np.uint64)
+
 
 def run_campaign(
     client: Client,
@@ -58,12 +73,15 @@ def run_campaign(
     max_labels: int,
     seed: int,
     export: Callable[[Any], bytes],
+    options: Mapping[str, Any] | None = None,
+    classifiers: ClassifierCache | None = None,
     on_round: Callable[[], None] = lambda: None,
 ) -> dict[str, Any]:
     """Run one campaign through the server and return its record as plain JSON values.
 
     The classifier starts from the same weights in every round and under every strategy of a seed; what differs is
-    what was labeled. `accuracy[i]` is that of the classifier trained on `labels[i]` labels.
+    what was labeled. `accuracy[i]` and `balanced_accuracy[i]` (the mean of the classes' recalls) are those of the
+    classifier trained on `labels[i]` labels.
 
     Args:
         client: Connected to the server.
@@ -75,6 +93,8 @@ def run_campaign(
         max_labels: Where the campaign ends.
         seed: Of the campaign and the classifier's first weights.
         export: Turns a classifier into ONNX; best one `ClassifierExporter` for many campaigns.
+        options: More of `ActiveLearner`'s arguments, for example the acquisition function or the batch rule.
+        classifiers: Where trained classifiers are kept; None trains each anew.
         on_round: Called after every round, for progress.
     """
     with contextlib.suppress(NotFoundError):
@@ -82,10 +102,15 @@ def run_campaign(
     pool = client.get_pool()
     test_x = pool.to_inputs(task.test_raw)
 
+    fit = classifiers.train if classifiers is not None else train_classifier
+
     def train(ids: Ids, labels: NDArray[np.int64]) -> Any:
-        return train_classifier(
-            task.plan, pool.to_inputs(task.pool_raw[ids.astype(np.int64)]), labels, seed=seed
-        )
+        return fit(task.plan, pool.to_inputs(task.pool_raw[ids.astype(np.int64)]), labels, seed=seed)
+
+    def test(classifier: Any) -> tuple[float, float]:
+        logits = logits_of(classifier, test_x, bfloat16=task.plan.bfloat16)
+        right = logits.argmax(1).numpy() == task.test_y
+        return float(right.mean()), float(recalls(logits, task.test_y).mean())
 
     learner = ActiveLearner(
         client,
@@ -97,20 +122,27 @@ def run_campaign(
         export=export,
         max_labels=max_labels,
         seed=seed,
+        **(options or {}),
     )
     learner.seed_labels(initial, task.pool_y[initial.astype(np.int64)])
-    labels, accuracies, rounds = [], [], []
+    labels, tests, rounds = [], [], []
     for report in learner:
         started = time.perf_counter()
         labels.append(report.trained_on)
-        accuracies.append(accuracy(report.classifier, test_x, task.test_y))
+        tests.append(test(report.classifier))
         picked_x = pool.to_inputs(task.pool_raw[report.selection.pool_ids.astype(np.int64)])
         entropy = entropies(report.classifier, picked_x)
         rounds.append(_describe_round(report, entropy, task.classes, time.perf_counter() - started))
         on_round()
     labels.append(learner.client.get_campaign(learner.campaign).labeled)
-    accuracies.append(accuracy(learner.fit(), test_x, task.test_y))
-    return {"labels": labels, "accuracy": accuracies, "rounds": rounds}
+    tests.append(test(learner.fit()))
+    client.delete_campaign(learner.campaign)
+    return {
+        "labels": labels,
+        "accuracy": [each[0] for each in tests],
+        "balanced_accuracy": [each[1] for each in tests],
+        "rounds": rounds,
+    }
 
 
 def _describe_round(
@@ -133,4 +165,5 @@ def _describe_round(
             timing.stage: {"seconds": timing.seconds, "engine_seconds": timing.engine_seconds}
             for timing in selection.timings
         },
+        "diagnosis": asdict(selection.diagnosis),
     }

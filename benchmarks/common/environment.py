@@ -47,6 +47,15 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def has_bfloat16_units() -> bool:
+    """Whether this CPU computes in bfloat16 itself, as far as Linux tells; emulated, it is slower than float32."""
+    try:
+        flags = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return False
+    return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
 def _version(package: str) -> str | None:
     try:
         return metadata.version(package)

@@ -72,7 +72,7 @@ def prepare(
             raise BenchmarkError(
                 f"{bundle} is not a bundle (no manifest.json); --bundles wants a bundle_{kind} in it"
             )
-        served[kind] = _serve_with_index(bundle, pool, work / f"index_{kind}", work)
+        served[kind] = serve_with_index(bundle, pool, work / f"index_{kind}", name="mnist")
     return served
 
 
@@ -95,10 +95,11 @@ def _train(pool: Path, bundles: Path, features: Sequence[str], training: dict[st
         run_tool("dowser-trainer", "train", *given, *options, *resume)
 
 
-def _serve_with_index(bundle: Path, pool: Path, index: Path, work: Path) -> Served:
+def serve_with_index(bundle: Path, pool: Path, index: Path, *, name: str) -> Served:
+    """Return a bundle with its index of the pool, built where there is none of this bundle."""
     manifest = read_json(bundle / "manifest.json")
     digest = hashlib.sha256((bundle / "manifest.json").read_bytes()).hexdigest()
-    store = UnitStore(work, {"bundle": digest})
+    store = UnitStore(index.parent, {"bundle": digest})
     if not index.exists() or store.load(index.name) is None:
         shutil.rmtree(index, ignore_errors=True)
         seconds = run_tool(
@@ -110,7 +111,7 @@ def _serve_with_index(bundle: Path, pool: Path, index: Path, work: Path) -> Serv
             "--pool",
             pool,
             "--name",
-            "mnist",
+            name,
             "--out",
             index,
         )

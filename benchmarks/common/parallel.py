@@ -7,17 +7,20 @@ small to split.
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures import wait as wait_for
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from queue import Empty
 from typing import Any
 
 from tqdm import tqdm
 
-from benchmarks.common.campaigns import LabelingTask, run_campaign
+from benchmarks.common.campaigns import Ids, LabelingTask, run_campaign
+from benchmarks.common.classifier_cache import ClassifierCache
+from benchmarks.common.classifiers import WithEmbedding
 from benchmarks.common.errors import BenchmarkError
 from benchmarks.common.results import UnitStore
 from client import ClassifierExporter, Client, DowserError, Strategy
@@ -35,6 +38,8 @@ class Unit:
         strategy: under test.
         seed: of initial labels, classifier and selections.
         target: the server's "host:port".
+        options: more of `ActiveLearner`'s arguments.
+        parameters: plain JSON values it was made with, beside those that all units share.
     """
 
     name: str
@@ -42,6 +47,8 @@ class Unit:
     strategy: Strategy
     seed: int
     target: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,16 +60,29 @@ class Protocol:
         initial_per_class: labels of each class before the first round.
         budget: samples a round.
         max_labels: where a campaign ends.
+        initial_random: labels before the first round where they are drawn at random instead.
+        embedding: export classifiers with their embedding.
+        classifiers: folder in which trained classifiers are kept; None keeps none.
     """
 
     load_task: Callable[[], LabelingTask]
-    initial_per_class: int
     budget: int
     max_labels: int
+    initial_per_class: int = 0
+    initial_random: int = 0
+    embedding: bool = False
+    classifiers: Path | None = None
 
     def rounds(self, classes: int) -> int:
         """Return how many selections a campaign makes."""
-        return -(-(self.max_labels - self.initial_per_class * classes) // self.budget)
+        initial = self.initial_random or self.initial_per_class * classes
+        return -(-(self.max_labels - initial) // self.budget)
+
+    def initial_ids(self, task: LabelingTask, seed: int) -> Ids:
+        """Return what is labeled before the first round."""
+        if self.initial_random:
+            return task.random_initial_ids(self.initial_random, seed)
+        return task.initial_ids(self.initial_per_class, seed)
 
 
 def run_units(
@@ -73,7 +93,11 @@ def run_units(
     Raises:
         BenchmarkError: A campaign failed; what others finished is kept.
     """
-    records = {unit.name: record for unit in units if (record := store.load(unit.name)) is not None}
+    records = {
+        unit.name: record
+        for unit in units
+        if (record := store.narrowed(unit.parameters).load(unit.name)) is not None
+    }
     missing = [unit for unit in units if unit.name not in records]
     rounds = protocol.rounds(classes)
     progress = tqdm(total=rounds * len(units), initial=rounds * len(records), desc="campaigns", unit="round")
@@ -110,7 +134,7 @@ def _run_missing(
             for future in done:
                 unit = waiting.pop(future)
                 records[unit.name] = _result(future, unit)
-                store.save(unit.name, records[unit.name])
+                store.narrowed(unit.parameters).save(unit.name, records[unit.name])
             try:
                 while True:
                     progress.set_postfix_str(ticks.get_nowait())
@@ -147,15 +171,19 @@ def _work(unit: Unit) -> dict[str, Any]:
         # A full export takes seconds: one a process is enough, all its campaigns train the same architecture.
         if "exporter" not in _worker:
             _worker["exporter"] = ClassifierExporter(client.get_pool().input_shape)
+        exporter = _worker["exporter"]
+        cache = protocol.classifiers
         return run_campaign(
             client,
             task,
             name=unit.name,
             strategy=unit.strategy,
-            initial=task.initial_ids(protocol.initial_per_class, unit.seed),
+            initial=protocol.initial_ids(task, unit.seed),
             budget=protocol.budget,
             max_labels=protocol.max_labels,
             seed=unit.seed,
-            export=_worker["exporter"],
+            export=(lambda module: exporter(WithEmbedding(module))) if protocol.embedding else exporter,
+            options=unit.options,
+            classifiers=ClassifierCache(cache) if cache is not None else None,
             on_round=lambda: _worker["ticks"].put(unit.name),
         )

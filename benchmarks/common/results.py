@@ -56,6 +56,10 @@ class UnitStore:
         self._folder = folder
         self._parameters = json.loads(json.dumps(parameters))
 
+    def narrowed(self, parameters: Mapping[str, Any]) -> UnitStore:
+        """Return the store of the units that were made with these parameters too."""
+        return UnitStore(self._folder, {**self._parameters, **parameters})
+
     def load(self, name: str) -> dict[str, Any] | None:
         """Return a finished unit's result, None where it is still to be done."""
         path = self._path(name)
@@ -70,6 +74,10 @@ class UnitStore:
     def save(self, name: str, result: Mapping[str, Any]) -> None:
         """Keep a finished unit's result."""
         write_json(self._path(name), {"parameters": self._parameters, "result": result})
+
+    def discard(self, name: str) -> None:
+        """Forget a unit, so that it is done anew."""
+        self._path(name).unlink(missing_ok=True)
 
     def _path(self, name: str) -> Path:
         return self._folder / f"{name}.json"

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,10 +9,13 @@ from torch import nn
 
 from benchmarks.common.classifiers import (
     TrainingPlan,
+    WithEmbedding,
     accuracy,
     digits_net,
     entropies,
     lenet,
+    logits_of,
+    recalls,
     train_classifier,
 )
 
@@ -56,3 +61,28 @@ def test_lenet_has_the_sizes_of_lenet() -> None:
     module = lenet()
     assert module(torch.zeros(2, 1, 28, 28)).shape == (2, 10)
     assert sum(weights.numel() for weights in module.parameters()) == 431_080
+
+
+def test_bfloat16_learns_as_well_and_leaves_float32_weights_in_the_usual_layout(
+    digits: tuple[np.ndarray, np.ndarray],
+) -> None:
+    x, y = digits
+    module = train_classifier(replace(PLAN, bfloat16=True), x[:300], y[:300], seed=0)
+    assert all(each.dtype == torch.float32 and each.is_contiguous() for each in module.parameters())
+    exact, rough = logits_of(module, x[1000:]), logits_of(module, x[1000:], bfloat16=True)
+    assert rough.dtype == torch.float32 and not torch.equal(exact, rough)
+    assert (exact.argmax(1) == rough.argmax(1)).double().mean() > 0.97
+    assert accuracy(module, x[1000:], y[1000:]) > 0.8
+
+
+def test_recalls_are_those_of_each_class() -> None:
+    logits = torch.tensor([[2.0, 1.0], [0.0, 1.0], [0.0, 1.0], [3.0, 1.0]])  # predicts 0, 1, 1, 0
+    assert recalls(logits, np.array([0, 0, 1, 0])).tolist() == pytest.approx([2 / 3, 1.0])
+
+
+def test_the_embedding_is_what_the_last_layer_sees() -> None:
+    classifier = digits_net()
+    x = torch.randn(3, 1, 8, 8)
+    logits, embedding = WithEmbedding(classifier)(x)
+    assert torch.equal(logits, classifier(x)) and embedding.shape == (3, 64)
+    assert torch.equal(classifier[-1](embedding), logits)

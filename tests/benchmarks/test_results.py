@@ -19,6 +19,21 @@ def test_a_unit_made_with_other_parameters_counts_as_not_done(tmp_path: Path) ->
     assert UnitStore(tmp_path, {"budget": 10}).load("random-0") is None
 
 
+def test_a_narrowed_store_holds_the_units_made_with_its_parameters_too(tmp_path: Path) -> None:
+    store = UnitStore(tmp_path, {"budget": 50})
+    store.narrowed({"rule": "top"}).save("dowser-0", {"accuracy": [0.5]})
+    assert store.narrowed({"rule": "top"}).load("dowser-0") == {"accuracy": [0.5]}
+    assert store.narrowed({"rule": "badge"}).load("dowser-0") is None
+
+
+def test_a_discarded_unit_is_not_done(tmp_path: Path) -> None:
+    store = UnitStore(tmp_path, {})
+    store.save("random-0", {"accuracy": [0.5]})
+    store.discard("random-0")
+    store.discard("random-0")
+    assert store.load("random-0") is None
+
+
 def test_a_unit_never_run_is_not_done(tmp_path: Path) -> None:
     assert UnitStore(tmp_path, {}).load("random-0") is None
 
