@@ -46,7 +46,7 @@ STRATEGIES: dict[str, StrategySpec] = {
         kind="dowser",
         text="SEALS: neighbors of labeled samples, the highest scores",
         rule="top",
-        shares={"labeled_neighbors": 1.0},
+        shares={"seals": 1.0},
     ),
     "plain": StrategySpec(kind="dowser", text="plain ASAL: nearest matches, unscored", scored=False),
     "asal": StrategySpec(
@@ -54,6 +54,7 @@ STRATEGIES: dict[str, StrategySpec] = {
         text="ASAL re-scored: synthesis alone, the highest scores",
         rule="top",
         shares={"synthesis": 1.0},
+        options={"latents": 50},
     ),
     "source-synthesis": _balanced("synthesis alone", synthesis=1.0),
     "source-labeled_neighbors": _balanced("neighbors of labeled samples alone", labeled_neighbors=1.0),
@@ -88,7 +89,7 @@ STRATEGIES: dict[str, StrategySpec] = {
             text=f"ASAL re-scored, {name.replace('_', ' ')} {value:g}",
             rule="top",
             shares={"synthesis": 1.0},
-            options={name: value},
+            options={"latents": 50, name: value},
         )
         for name, value in _SYNTHESIS.items()
     },
