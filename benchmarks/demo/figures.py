@@ -1,4 +1,4 @@
-"""The demo's three figures."""
+"""The demo's figures."""
 
 from __future__ import annotations
 
@@ -14,6 +14,19 @@ NAMES = {
     "exhaustive": "exhaustive entropy",
     "subset": "top of a random subset",
     "random": "random",
+}
+
+SOURCES = {
+    "random": "random draws",
+    "labeled_neighbors": "neighbors of labeled",
+    "synthesis": "synthesis",
+    "carry_over": "carried over",
+}
+SOURCE_COLORS = {
+    "random": "#9ca3af",
+    "labeled_neighbors": "#1d4ed8",
+    "synthesis": "#0f766e",
+    "carry_over": "#d97706",
 }
 
 
@@ -46,6 +59,37 @@ def picks_figure(records: curves.Records) -> Any:
     right.grid(visible=False, axis="x")
     left.legend(frameon=False, fontsize=8)
     return made
+
+
+def sources_figure(records: curves.Records) -> Any:
+    """Draw each source's share of what Dowser scored, and of what it picked, by round, mean of the seeds."""
+    made, (left, right) = plots.figure(2, width=5.6, height=3.0)
+    for ax, field, title in ((left, "scored", "scored"), (right, "picked", "picked")):
+        shares = {name: _by_round(records["dowser"], name, field) for name in SOURCES}
+        shown = {name: values for name, values in shares.items() if values.any()}
+        total = np.sum(list(shown.values()), axis=0)
+        rounds = np.arange(1, len(total) + 1)
+        colors = [SOURCE_COLORS[name] for name in shown]
+        parts = [100 * values / total for values in shown.values()]
+        ax.stackplot(rounds, parts, labels=[SOURCES[name] for name in shown], colors=colors, alpha=0.85)
+        ax.set_ylim(0, 100)
+        plots.label_axes(ax, x="round", y="share, %", title=title)
+    left.legend(frameon=False, fontsize=8, loc="lower left")
+    return made
+
+
+def _by_round(runs: Sequence[Mapping[str, Any]], source: str, field: str) -> np.ndarray:
+    """Return the mean over the seeds of a count of one source, by round [R]."""
+    return np.mean(
+        [
+            [
+                sum(each[field] for each in one["diagnosis"]["sources"] if each["source"] == source)
+                for one in run["rounds"]
+            ]
+            for run in runs
+        ],
+        axis=0,
+    )
 
 
 def time_figure(records: Mapping[str, Sequence[Mapping[str, Any]]]) -> Any:

@@ -12,16 +12,24 @@ import torch
 from benchmarks.common.campaigns import LabelingTask
 from benchmarks.common.classifiers import entropies, train_classifier
 from benchmarks.common.parallel import Protocol
-from client import Client, NotFoundError, Strategy, export_classifier
+from client import (
+    Batch,
+    BatchRule,
+    CandidateSource,
+    Client,
+    Dowser,
+    NotFoundError,
+    export_classifier,
+)
 
 NAME = "gallery"
 SEED = 0
 
 
 def make_gallery(
-    client: Client, task: LabelingTask, protocol: Protocol, record: Mapping[str, Any], strategy: Strategy
+    client: Client, task: LabelingTask, protocol: Protocol, record: Mapping[str, Any], *, max_scored: int
 ) -> dict[str, Any]:
-    """Repeat a selection of a finished campaign, a third of the way in, and keep what explains it.
+    """Select once by synthesis alone, where a finished campaign was a third of the way in; keep what explains it.
 
     Nothing is leased afterwards, and the campaign is deleted.
 
@@ -50,7 +58,10 @@ def make_gallery(
             campaign,
             classifier=uploaded,
             budget=protocol.budget,
-            strategy=strategy,
+            strategy=Dowser(
+                max_scored=max_scored, latents=protocol.budget, shares={CandidateSource.SYNTHESIS: 1.0}
+            ),
+            batch=Batch(rule=BatchRule.TOP),
             seed=SEED,
             return_synthetic=True,
         )

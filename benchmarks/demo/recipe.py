@@ -114,7 +114,9 @@ def run(options: argparse.Namespace) -> int:
         campaign_seconds = time.perf_counter() - campaigns_started
         _say(5, "one more selection with its synthetic samples, for the picture grid; then the report")
         with Client.connect(target) as client:
-            gallery = make_gallery(client, task, protocol, records["dowser"][0], named["dowser"])
+            gallery = make_gallery(
+                client, task, protocol, records["dowser"][0], max_scored=parameters["max_scored"]
+            )
 
     stage_seconds = {
         "train the bundle": seconds["train"][0],

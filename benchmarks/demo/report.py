@@ -32,6 +32,7 @@ def render_report(
         _header(summary),
         _cards(records),
         _accuracy(summary, records),
+        _sources(records),
         _why(gallery),
         _first_round(records, task),
         _section(
@@ -58,7 +59,8 @@ def _header(summary: Mapping[str, Any]) -> str:
         f"A pool of {pool['size']:,} unlabeled digits behind a Dowser server, a small classifier that is trained again "
         "after every round, and four ways to choose the next samples to label. All of them start from the same labels "
         "and the same weights; only what they ask for differs. Dowser never scores the whole pool: it makes "
-        "uncertain digits with a generator, looks up the real ones nearest to them, and scores only those.</p>"
+        "uncertain digits with a generator and looks up the real ones nearest to them, looks around what is labeled, draws "
+        "at random, and scores only those.</p>"
     )
 
 
@@ -115,6 +117,51 @@ def _verdict(records: curves.Records) -> str:
     return f"Averaged over all rounds: {listed}. Dowser is {abs(against):.1f} points {word} random."
 
 
+def _sources(records: curves.Records) -> str:
+    last = records["dowser"][0]["rounds"][-1]
+    diagnosis = last["diagnosis"]
+    columns = {
+        "share": "share of what is scored",
+        "scored": "scored",
+        "mean_score": "mean entropy",
+        "picked": "picked",
+        "labeled": "earlier picks labeled",
+        "contradicted": "classifier was wrong",
+        "rarity": "rarity of their classes",
+        "yield_": "worth of a pick",
+    }
+    head = "".join(f"<th>{title}</th>" for title in columns.values())
+    rows = []
+    for source in diagnosis["sources"]:
+        cells = "".join(f"<td>{_number(source[name])}</td>" for name in columns)
+        rows.append(f"<tr><td>{figures.SOURCES[source['source']]}</td>{cells}</tr>")
+    said = "".join(
+        f"<li>{html.escape(each)}</li>" for each in (*diagnosis["reasons"], *diagnosis["warnings"])
+    )
+    capture = diagnosis["capture"]
+    estimate = ""
+    if capture is not None:
+        estimate = (
+            f"From its random draws Dowser estimates that the batch has {100 * capture['value']:.0f} % of the entropy "
+            f"of the best batch of the whole pool ({100 * capture['low']:.0f} to {100 * capture['high']:.0f} %). "
+        )
+    text = (
+        "<p>Candidates come from several sources, and a policy shares the samples that may be scored among them, by "
+        "what the labels said of each source's picks: a pick is worth the rarity of its class, more where the "
+        "classifier was wrong about it. Random draws are the yardstick, with a worth of 1 a pick. On balanced digits "
+        "nothing is rare, so the policy should leave most to random draws; on pools with rare classes it turns to "
+        f"neighbors of labeled samples. {estimate}This is what it said in round {last['round']} of the first seed:</p>"
+    )
+    table = f"<table><tr><th>source</th>{head}</tr>{''.join(rows)}</table><ul>{said}</ul>"
+    return _section("Which source earned its keep", text + table + _image(figures.sources_figure(records)))
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return "–"
+    return str(value) if isinstance(value, int) else f"{value:.2f}"
+
+
 def _why(gallery: Mapping[str, Any]) -> str:
     rows = []
     for row in gallery["rows"]:
@@ -141,7 +188,8 @@ def _why(gallery: Mapping[str, Any]) -> str:
             f"<div class='group'>{picks}</div></div>"
         )
     text = (
-        f"<p>One selection of Dowser, with a classifier trained on {gallery['labels']} labels. Each row starts with a "
+        "<p>One selection by synthesis alone, with a classifier trained on "
+        f"{gallery['labels']} labels. Each row starts with a "
         "synthetic digit: random latents were moved uphill until the classifier was as unsure as it could be about "
         f"what they generate (mean entropy {gallery['entropy_before']:.2f} before, "
         f"{gallery['entropy_after']:.2f} nats after). Then comes the real digit nearest to it in feature "
@@ -153,7 +201,7 @@ def _why(gallery: Mapping[str, Any]) -> str:
         "<span><i style='border-color:#0f766e'></i>picked: real entropy, feature distance d, true digit and what the "
         "classifier took it for</span></div>"
     )
-    return _section("What was selected, and why", text + "".join(rows))
+    return _section("How synthesis finds real samples", text + "".join(rows))
 
 
 def _said(pick: Mapping[str, Any]) -> str:
