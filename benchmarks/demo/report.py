@@ -59,8 +59,8 @@ def _header(summary: Mapping[str, Any]) -> str:
         f"A pool of {pool['size']:,} unlabeled digits behind a Dowser server, a small classifier that is trained again "
         "after every round, and four ways to choose the next samples to label. All of them start from the same labels "
         "and the same weights; only what they ask for differs. Dowser never scores the whole pool: it makes "
-        "uncertain digits with a generator and looks up the real ones nearest to them, looks around what is labeled, draws "
-        "at random, and scores only those.</p>"
+        "uncertain digits with a generator and looks up the real ones nearest to them, looks around what is labeled, "
+        "draws at random, and scores only those.</p>"
     )
 
 
@@ -158,7 +158,7 @@ def _sources(records: curves.Records) -> str:
 
 def _number(value: float | None) -> str:
     if value is None:
-        return "–"
+        return "-"
     return str(value) if isinstance(value, int) else f"{value:.2f}"
 
 
