@@ -24,7 +24,7 @@ _DISCOUNT = 0.8
 _CONFIRMED = 0.25
 _MAX_RARITY = 10.0
 # Weight of the opinion that a source had before there was evidence, in labeled picks.
-_PRIOR_PICKS = 10.0
+_PRIOR_PICKS = 40.0
 # Worth of a pick that is no rarer than others and wrong half of the time.
 _TYPICAL_WORTH = (1 + _CONFIRMED) / 2
 

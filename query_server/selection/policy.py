@@ -20,7 +20,7 @@ from query_server.selection.memory import Memory
 from query_server.selection.values import Source
 
 # A source gets nothing but the trickle up to the first yield, and its full part from the second on.
-_WORTHLESS, _WORTHY = 0.9, 1.2
+_WORTHLESS, _WORTHY = 0.9, 1.1
 _TRICKLE = 0.05
 # What neighbors of labeled samples are thought to be worth where no class is rare, and where some clearly are.
 _NEIGHBORS_BALANCED, _NEIGHBORS_RARE = 0.8, 1.4
