@@ -18,7 +18,7 @@ from benchmarks.common.mnist_bundles import FEATURES, Served, prepare
 from benchmarks.common.parallel import Protocol, Unit, run_units
 from benchmarks.common.processes import serving
 from benchmarks.common.results import UnitStore, last_line, write_json, write_text
-from client import Dowser, Exhaustive, Random, RandomSubset, Strategy
+from client import Batch, BatchRule, CandidateSource, Dowser, Exhaustive, Random, RandomSubset, Strategy
 
 FULL: dict[str, Any] = {
     "initial_per_class": 10,
@@ -43,6 +43,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--processes", type=int, help="campaigns at the same time (the cores, 2 at most)")
 
 
+# Synthesis is the only source here, and the highest scores win: ASAL, its matches re-scored.
+ALONE = {CandidateSource.SYNTHESIS: 1.0}
+TOP = {"batch": Batch(rule=BatchRule.TOP)}
+
+
 def strategies(parameters: dict[str, Any]) -> dict[str, tuple[str, Strategy]]:
     """Return each strategy by name, with the features of the server that it runs on."""
     scored = parameters["max_scored"]
@@ -55,7 +60,7 @@ def strategies(parameters: dict[str, Any]) -> dict[str, tuple[str, Strategy]]:
     }
     for kind in FEATURES:
         named[f"plain-{kind}"] = (kind, Dowser(max_scored=0, **synthesis))
-        named[f"dowser-{kind}"] = (kind, Dowser(max_scored=scored, **synthesis))
+        named[f"dowser-{kind}"] = (kind, Dowser(max_scored=scored, shares=ALONE, **synthesis))
     return named
 
 
@@ -87,7 +92,14 @@ def run(options: argparse.Namespace) -> int:
             for kind, each in served.items()
         }
         units = [
-            Unit(name=f"{name}-{seed}", group=name, strategy=strategy, seed=seed, target=targets[kind])
+            Unit(
+                name=f"{name}-{seed}",
+                group=name,
+                strategy=strategy,
+                seed=seed,
+                target=targets[kind],
+                options=TOP,
+            )
             for seed in seeds
             for name, (kind, strategy) in strategies(parameters).items()
         ]

@@ -24,7 +24,16 @@ from benchmarks.common.mnist_bundles import FEATURES, prepare
 from benchmarks.common.processes import serving
 from benchmarks.common.results import last_line, write_json
 from benchmarks.latency.torch_reference import TorchSelector, load_networks
-from client import ClassifierExporter, Client, Dowser, NotFoundError, Selection
+from client import (
+    Batch,
+    BatchRule,
+    CandidateSource,
+    ClassifierExporter,
+    Client,
+    Dowser,
+    NotFoundError,
+    Selection,
+)
 
 LATENTS = (10, 50)
 STEPS = 100
@@ -252,10 +261,21 @@ class _Bench:
 
     def _ask(self, classifier: Any, latents: int, *, seed: int) -> tuple[float, Selection]:
         """Time one request at the client; give the samples back, so that the next one finds the same state."""
-        strategy = Dowser(max_scored=MAX_SCORED, latents=latents, steps=STEPS, step_size=STEP_SIZE)
+        strategy = Dowser(
+            max_scored=MAX_SCORED,
+            latents=latents,
+            steps=STEPS,
+            step_size=STEP_SIZE,
+            shares={CandidateSource.SYNTHESIS: 1.0},
+        )
         started = time.perf_counter()
         reply = self._client.select_samples(
-            self._campaign, classifier=classifier, budget=latents, strategy=strategy, seed=seed
+            self._campaign,
+            classifier=classifier,
+            budget=latents,
+            strategy=strategy,
+            batch=Batch(rule=BatchRule.TOP),
+            seed=seed,
         )
         elapsed = time.perf_counter() - started
         self._client.release_samples(self._campaign, reply.pool_ids)
