@@ -5,15 +5,23 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from query_server.campaigns import CampaignStore, Label, Lease, RankedListExhaustedError, Recorded, Request
+from query_server.campaigns import (
+    Answer,
+    CampaignStore,
+    Label,
+    Lease,
+    RankedListExhaustedError,
+    Recorded,
+    Request,
+)
 from query_server.errors import DowserError, Reason
 
 Ids = Callable[..., npt.NDArray[np.uint64]]
 Requests = Callable[..., Request]
 
 
-def _answer(lease: Lease) -> bytes:
-    return f"{lease.round}:{lease.positions.tolist()}".encode()
+def _answer(lease: Lease) -> Answer:
+    return Answer(reply=f"{lease.round}:{lease.positions.tolist()}".encode())
 
 
 def _labels(pool_ids: npt.NDArray[np.uint64], *values: int) -> list[Label]:
@@ -74,9 +82,9 @@ def test_a_lease_takes_the_best_free_ids_in_their_order(
     store.record_labels(campaign, _labels(ids(9), 1), request_of())
     leases: list[Lease] = []
 
-    def remember(lease: Lease) -> bytes:
+    def remember(lease: Lease) -> Answer:
         leases.append(lease)
-        return b""
+        return Answer(reply=b"")
 
     store.lease(campaign, ids(9, 7, 3, 7, 1, 8), 2, request_of(), remember)
     assert leases[0].pool_ids.tolist() == ids(7, 1).tolist()
@@ -135,7 +143,7 @@ def test_a_failing_answer_undoes_the_lease(
     request_of: Requests,
     open_store: Callable[[], CampaignStore],
 ) -> None:
-    def fail(lease: Lease) -> bytes:
+    def fail(lease: Lease) -> Answer:
         raise RuntimeError("no answer")
 
     with pytest.raises(RuntimeError, match="no answer"):
@@ -242,11 +250,13 @@ def test_two_threads_never_get_one_id(
     everything = ids(*range(50))
     taken: list[int] = []
 
+    def take(lease: Lease) -> Answer:
+        taken.extend(lease.pool_ids.tolist())
+        return Answer(reply=b"")
+
     def lease_all() -> None:
         for _ in range(6):
-            store.lease(
-                campaign, everything, 2, request_of(), lambda one: taken.extend(one.pool_ids.tolist()) or b""
-            )
+            store.lease(campaign, everything, 2, request_of(), take)
 
     threads = [threading.Thread(target=lease_all) for _ in range(4)]
     for thread in threads:

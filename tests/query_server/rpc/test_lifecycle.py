@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shutil
@@ -11,6 +12,7 @@ import uuid
 from pathlib import Path
 
 import grpc
+import onnx
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
@@ -50,8 +52,8 @@ def test_health_and_reflection_answer(server):
 def own_server(digits_bundle, digits_index, tmp_path):
     started = []
 
-    def start(*options, state=None):
-        running = start_server(digits_bundle, digits_index, state or tmp_path / "state", *options)
+    def start(*options, state=None, bundle=digits_bundle):
+        running = start_server(bundle, digits_index, state or tmp_path / "state", *options)
         started.append(running)
         return running
 
@@ -216,13 +218,29 @@ def test_a_cut_index_is_refused_by_the_name_of_its_file(digits_bundle, digits_in
     assert "Traceback" not in done.stderr
 
 
-def test_an_index_of_another_bundle_is_refused(digits_bundle, digits_index, tmp_path):
-    def retouched(data: bytes) -> bytes:
-        manifest = json.loads(data)
-        manifest["created_unix_seconds"] = "1"
-        return json.dumps(manifest).encode()
+def rewritten(source: Path, target: Path, file: str) -> Path:
+    """Copy a bundle with one of its graphs under another digest, and a manifest that agrees."""
+    shutil.copytree(source, target)
+    model = onnx.load(target / file)
+    model.doc_string = "another"
+    data = model.SerializeToString()
+    (target / file).write_bytes(data)
+    manifest = json.loads((target / "manifest.json").read_text())
+    (entry,) = (entry for entry in manifest["files"] if entry["name"] == file)
+    entry["sha256"], entry["size_bytes"] = hashlib.sha256(data).hexdigest(), str(len(data))
+    (target / "manifest.json").write_text(json.dumps(manifest))
+    return target
 
-    bundle = damaged(digits_bundle, tmp_path / "bundle", "manifest.json", retouched)
+
+def test_an_index_outlives_the_generator_of_its_bundle(own_server, digits_bundle, digits_index, tmp_path):
+    bundle = rewritten(digits_bundle, tmp_path / "bundle", "generator.onnx")
+    server = own_server(bundle=bundle)
+    with Client.connect(server.target) as client:
+        assert client.get_pool().size == 1297
+
+
+def test_an_index_of_another_encoder_is_refused(digits_bundle, digits_index, tmp_path):
+    bundle = rewritten(digits_bundle, tmp_path / "bundle", "encoder.onnx")
     done = run_command(
         "dowser-server", "serve", "--bundle", bundle, "--index", digits_index, "--state", tmp_path / "s"
     )
