@@ -37,6 +37,7 @@ from query_server.selection.memory import MAX_CARRIED, Memory
 from query_server.selection.policy import Allocation, adaptive, fixed
 from query_server.selection.ports import Campaigns, Checkpoint, Classifiers, Float32, Int64, Mask, Pool
 from query_server.selection.round import Round, draw
+from query_server.selection.sources import PROPOSAL_SOURCES
 from query_server.selection.values import (
     MAX_LATENTS,
     BatchRuleName,
@@ -348,6 +349,10 @@ def _validate(request: SelectionRequest, campaign: CampaignInfo, pool: str, inde
             if isinstance(strategy, DowserStrategy):
                 limit = f"0, or {limit}"
             raise invalid_argument("max_scored", strategy.max_scored, limit)
+    if isinstance(strategy, DowserStrategy) and strategy.shares is not None:
+        for source in strategy.shares:
+            if source not in PROPOSAL_SOURCES:
+                raise invalid_argument("shares", source, f"one of {', '.join(PROPOSAL_SOURCES)}")
     if (
         isinstance(strategy, DowserStrategy)
         and strategy.max_scored == 0
