@@ -16,7 +16,7 @@ import onnx
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
-from processes import run_command, start_server, stop_server
+from processes import run_command, stop_server
 
 from client import Client, Dowser, DowserError, Exhaustive, RetryPolicy
 from dowser.v1 import selection_pb2, selection_pb2_grpc
@@ -46,21 +46,6 @@ def test_health_and_reflection_answer(server):
         asked = iter([reflection_pb2.ServerReflectionRequest(list_services="")])
         names = {s.name for s in next(stub.ServerReflectionInfo(asked)).list_services_response.service}
     assert {f"dowser.v1.{name}Service" for name in ("Pool", "Campaign", "Classifier", "Selection")} <= names
-
-
-@pytest.fixture
-def own_server(digits_bundle, digits_index, tmp_path):
-    started = []
-
-    def start(*options, state=None, bundle=digits_bundle):
-        running = start_server(bundle, digits_index, state or tmp_path / "state", *options)
-        started.append(running)
-        return running
-
-    yield start
-    for running in started:
-        if running.process.poll() is None:
-            stop_server(running)
 
 
 SLOW = Dowser(max_scored=500, latents=500, steps=10_000)  # minutes of work, were it not stopped

@@ -121,7 +121,9 @@ def plane():
 def make_round(plane):
     """Makes a round on the plane (or another pool) with a peak off its center; labeled rows are not open."""
 
-    def make(*, pool=plane, classifier=None, labels=None, classes=2, closed=(), memory=None, budget=10, seed=3):
+    def make(
+        *, pool=plane, classifier=None, labels=None, classes=2, closed=(), memory=None, budget=10, seed=3
+    ):
         open_ = np.ones(pool.size, bool)
         open_[list(labels or ())] = False
         open_[list(closed)] = False

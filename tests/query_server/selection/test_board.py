@@ -49,9 +49,7 @@ def test_passes_are_joined_and_taken_along_their_samples():
         board.add(
             Source.CLIMB,
             Proposal(rows=np.arange(3)[part]),
-            scored(
-                [0.3, 0.1, 0.2][part], [0, 1, 2][part], passes=passes[:, part], embedding=embedding[part]
-            ),
+            scored([0.3, 0.1, 0.2][part], [0, 1, 2][part], passes=passes[:, part], embedding=embedding[part]),
         )
     entries = board.entries()
     np.testing.assert_array_equal(entries.passes, passes)

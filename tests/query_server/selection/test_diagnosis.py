@@ -87,7 +87,9 @@ def test_alike_picks_are_redundant_and_far_ones_are_not(searched, exact_pool):
     rng = np.random.default_rng(0)
     spread = rng.random((300, 2)) * 100
     spread[280:] = 50 + rng.random((20, 2)) * 1e-3  # twenty of a kind
-    round_, allocation = searched({Source.RANDOM: 1.0}, pool=exact_pool(spread.astype(np.float32)), scored=270)
+    round_, allocation = searched(
+        {Source.RANDOM: 1.0}, pool=exact_pool(spread.astype(np.float32)), scored=270
+    )
     entries = round_.board.entries()
     alike = entries.take(np.flatnonzero(entries.rows >= 280)[:8])
     assert diagnose(round_, entries, alike, allocation).redundancy == 1

@@ -118,7 +118,9 @@ def test_the_same_evidence_gives_the_same_shares_and_reasons(labels_of):
 def test_the_reasons_name_the_sources_their_yields_and_the_rare_classes(labels_of):
     rare = dict.fromkeys(range(20), 0) | {20: 1} | dict.fromkeys(range(21, 41), 2)
     told = shares(evidence(synthesis=2.0, labeled_neighbors=0.25), labels_of(rare, classes=3)).reasons
-    synthesis, neighbors = (next(line for line in told if name in line) for name in ("synthesis", "neighbors"))
+    synthesis, neighbors = (
+        next(line for line in told if name in line) for name in ("synthesis", "neighbors")
+    )
     assert "2.0" in synthesis
     assert "0.25" in neighbors
     assert any("classes" in line and line.endswith(" 1") for line in told)

@@ -72,9 +72,7 @@ def test_a_source_is_deterministic_given_the_seed(round_of, source):
 @pytest.mark.parametrize("source", [Source.RANDOM, Source.SYNTHESIS, Source.CLIMB, Source.LABELED_NEIGHBORS])
 def test_another_seed_gives_other_proposals(round_of, source):
     many = {row: row % 2 for row in range(300)}  # more labels than are asked around
-    one, other = (
-        everything(round_of(seed=seed, labels=many), source, 80).tolist() for seed in (5, 6)
-    )
+    one, other = (everything(round_of(seed=seed, labels=many), source, 80).tolist() for seed in (5, 6))
     assert one != other
 
 
@@ -121,9 +119,7 @@ def two_ends(exact_pool):
 
 def test_neighbors_of_labels_look_for_a_rare_class_first(make_round, exact_pool):
     labels = {**dict.fromkeys(range(40), 0), 200: 1, 201: 1}
-    rows = everything(
-        make_round(pool=two_ends(exact_pool), labels=labels), Source.LABELED_NEIGHBORS, 63
-    )
+    rows = everything(make_round(pool=two_ends(exact_pool), labels=labels), Source.LABELED_NEIGHBORS, 63)
     # In inverse proportion to 40 and 2 labels: 3 of 63 for the common class.
     assert np.count_nonzero(rows < 200) == pytest.approx(3, abs=1)
     assert np.count_nonzero(rows >= 200) == pytest.approx(60, abs=1)
@@ -131,14 +127,19 @@ def test_neighbors_of_labels_look_for_a_rare_class_first(make_round, exact_pool)
 
 def test_neighbors_of_labels_are_the_nearest(make_round, exact_pool):
     line = exact_pool(np.arange(50, dtype=np.float32)[:, None])
-    rows = everything(make_round(pool=line, labels={10: 0, 30: 0}, classifier=None), Source.LABELED_NEIGHBORS, 4)
+    rows = everything(
+        make_round(pool=line, labels={10: 0, 30: 0}, classifier=None), Source.LABELED_NEIGHBORS, 4
+    )
     assert sorted(rows.tolist()) == [9, 11, 29, 31]
 
 
 def test_class_anchors_give_every_class_the_same_part(make_round, exact_pool):
     labels = {**dict.fromkeys(range(40), 0), 200: 1, 201: 1}
     rows = everything(make_round(pool=two_ends(exact_pool), labels=labels), Source.CLASS_ANCHORS, 61)
-    assert [np.count_nonzero(rows < 200), np.count_nonzero(rows >= 200)] == [30, 31]  # the odd one to the rare
+    assert [np.count_nonzero(rows < 200), np.count_nonzero(rows >= 200)] == [
+        30,
+        31,
+    ]  # the odd one to the rare
 
 
 def test_anchors_lie_apart():
@@ -199,7 +200,5 @@ def test_a_climb_starts_from_what_others_have_scored(make_round, exact_pool, pea
     entries = round_.board.entries()
     climbed = entries.rows[entries.sources == NUMBER_OF[Source.CLIMB]]
     assert np.count_nonzero(entries.sources == NUMBER_OF[Source.RANDOM]) == 100
-    assert set(np.argsort(-round_.classifier.scores(line.all))[:20].tolist()) <= set(
-        entries.rows.tolist()
-    )
+    assert set(np.argsort(-round_.classifier.scores(line.all))[:20].tolist()) <= set(entries.rows.tolist())
     assert abs(np.median(line.all[climbed, 0]) - 73) < 5
