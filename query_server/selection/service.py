@@ -217,11 +217,18 @@ class SelectionService:
     ) -> Round:
         assert request.classifier_id is not None  # the caller looked
         function = acquisition_function(request.acquisition)
+        info = self.classifiers.info(request.classifier_id)
+        if rule.needs_passes and not info.passes:
+            raise invalid_argument(
+                "batch.rule",
+                rule.name,
+                "a rule for one distribution; this one needs a classifier with stochastic passes",
+            )
         labeled = LabeledSet(
             rows=snapshot.labeled_rows,
             pool_ids=snapshot.labeled_ids,
             labels=snapshot.labels,
-            classes=max(2, self.classifiers.info(request.classifier_id).classes),
+            classes=max(2, info.classes),
         )
         classifier = compiled(
             self.classifiers,
@@ -299,12 +306,6 @@ def _fill(strategy: Strategy, round_: Round, round_number: int) -> tuple[Allocat
 
 def _choose(rule: BatchRule, request: SelectionRequest, round_: Round, entries: Entries) -> Int64:
     """Return positions in the entries, the batch first and the best of the others after it."""
-    if rule.needs_passes and entries.passes is None:
-        raise invalid_argument(
-            "batch.rule",
-            rule.name,
-            "a rule for one distribution; this one needs a classifier with stochastic passes",
-        )
     ranked = entries.by_score()
     ordered = entries.take(ranked)
     features = round_.pool.features(ordered.rows)
