@@ -74,7 +74,9 @@ def area(client, export, thinned, digits, strategy, seed):
     known = np.random.default_rng(seed).permutation(len(thinned.images))[:START]
     accuracies = []
     for round_ in range(ROUNDS + 1):
-        client.record_labels(name, {int(row): int(thinned.labels[row]) for row in known})  # the old ones again
+        client.record_labels(
+            name, {int(row): int(thinned.labels[row]) for row in known}
+        )  # the old ones again
         module = train(thinned.images[known], thinned.labels[known], seed)
         if round_:
             accuracies.append(balanced_accuracy(module, digits))

@@ -102,6 +102,20 @@ def test_alike_picks_are_redundant_and_far_ones_are_not(searched, exact_pool):
     assert diagnose(round_, entries, entries.take(np.array(chosen)), allocation).redundancy == 0
 
 
+def test_of_two_alike_picks_only_the_worse_is_redundant(searched, exact_pool):
+    spread = np.random.default_rng(0).random((300, 2)) * 100
+    spread[298:] = [[200, 200], [200, 200.001]]
+    round_, allocation = searched(
+        {Source.RANDOM: 1.0}, pool=exact_pool(spread.astype(np.float32)), scored=270
+    )
+    entries = round_.board.entries()
+    far = int(np.flatnonzero(entries.rows < 298)[0])
+    alike = np.flatnonzero(entries.rows >= 298)
+    assert len(alike) == 2
+    told = diagnose(round_, entries, entries.take(np.array([far, *alike])), allocation)
+    assert told.redundancy == 0.5
+
+
 def test_redundancy_is_unknown_without_random_draws(searched):
     round_, allocation = searched({Source.LABELED_NEIGHBORS: 1.0}, scored=40)
     entries = round_.board.entries()
