@@ -16,8 +16,8 @@ from query_server.selection.values import Diagnosis, Source, SourceReport
 _POOR_YIELD = 0.9
 _FEW_UNIQUE = 0.5
 _ENOUGH_LABELED = 20
-# A source whose evidence is looked at draws its distances from at most so many random draws.
-_DRAWS = 512
+# Distances between picks, and between random draws, are looked at for no more than so many: both are quadratic.
+_PICKS, _DRAWS = 2048, 512
 
 
 def diagnose(round_: Round, entries: Entries, picked: Entries, allocation: Allocation) -> Diagnosis:
@@ -49,7 +49,8 @@ def diagnose(round_: Round, entries: Entries, picked: Entries, allocation: Alloc
         redundancy = None
         if len(picked) > 1 and len(draws) > 1:
             redundancy = _redundancy(
-                round_.pool.features(picked.rows), round_.pool.features(entries.rows[drawn][:_DRAWS])
+                round_.pool.features(picked.rows[:_PICKS]),
+                round_.pool.features(entries.rows[drawn][:_DRAWS]),
             )
     return Diagnosis(
         sources=reports,

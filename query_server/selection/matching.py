@@ -86,6 +86,9 @@ def nearest_many(pool: Pool, features: Float32, *, count: int, available: Mask) 
         available: Rows that may be taken, bool [N].
     """
     count = min(count, int(np.count_nonzero(available)))
+    if not count:
+        none = np.empty(0, np.int64)
+        return Matches(rows=none, synthetic=none, distances=none.astype(np.float32), nearest=none, visited=0)
     # Synthetic samples lie close together and share neighbors: ask for some to spare, a second search costs more.
     k = min(pool.size, _SPARE * -(-count // len(features)))
     visited = 0

@@ -64,7 +64,7 @@ class Memory:
         with np.load(io.BytesIO(written), allow_pickle=False) as arrays:
             known = {each.name: arrays[each.name] for each in fields(cls) if each.name in arrays}
         for name in ("settled", "worth", "labeled", "contradicted", "rarity"):
-            # A source that was added after this memory was written.
-            missing = len(SOURCES) - len(known[name])
-            known[name] = np.pad(known[name], (0, missing))
+            # A source, or a count of them all, that was added after this memory was written.
+            written_counts = known.get(name, np.empty(0))
+            known[name] = np.pad(written_counts, (0, max(0, len(SOURCES) - len(written_counts))))
         return cls(**known)

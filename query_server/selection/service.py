@@ -37,6 +37,7 @@ from query_server.selection.memory import MAX_CARRIED, Memory
 from query_server.selection.policy import Allocation, adaptive, fixed
 from query_server.selection.ports import Campaigns, Checkpoint, Classifiers, Float32, Int64, Mask, Pool
 from query_server.selection.round import Round, draw
+from query_server.selection.sources import PROPOSAL_SOURCES
 from query_server.selection.values import (
     MAX_LATENTS,
     BatchRuleName,
@@ -179,10 +180,21 @@ class SelectionService:
         with clock.stage("pick"):
             pool_ids = self.pool.ids_of(entries.rows[order])
 
+        def explained(positions: Int64) -> tuple[Entries, Diagnosis]:
+            picked = entries.take(order[positions])
+            diagnosis = Diagnosis() if round_ is None else diagnose(round_, entries, picked, allocation)
+            return picked, diagnosis
+
+        # Before the lease, which holds the ledger's lock: it rarely takes others than those.
+        expected = explained(np.arange(min(request.budget, len(order))))
+
         def build(lease: Lease) -> Answer:
             checkpoint("commit")  # the last moment to change nothing
-            picked = entries.take(order[lease.positions])
-            diagnosis = Diagnosis() if round_ is None else diagnose(round_, entries, picked, allocation)
+            picked, diagnosis = expected
+            if (
+                len(lease.positions) and lease.positions[-1] >= request.budget
+            ):  # others leased of what was chosen
+                picked, diagnosis = explained(lease.positions)
             with clock.stage("pick"):
                 picks = _picks(round_, picked, lease)
                 memory = None
@@ -216,11 +228,18 @@ class SelectionService:
     ) -> Round:
         assert request.classifier_id is not None  # the caller looked
         function = acquisition_function(request.acquisition)
+        info = self.classifiers.info(request.classifier_id)
+        if rule.needs_passes and not info.passes:
+            raise invalid_argument(
+                "batch.rule",
+                rule.name,
+                "a rule for one distribution; this one needs a classifier with stochastic passes",
+            )
         labeled = LabeledSet(
             rows=snapshot.labeled_rows,
             pool_ids=snapshot.labeled_ids,
             labels=snapshot.labels,
-            classes=max(2, self.classifiers.info(request.classifier_id).classes),
+            classes=max(2, info.classes),
         )
         classifier = compiled(
             self.classifiers,
@@ -297,12 +316,6 @@ def _fill(strategy: Strategy, round_: Round, round_number: int) -> tuple[Allocat
 
 def _choose(rule: BatchRule, request: SelectionRequest, round_: Round, entries: Entries) -> Int64:
     """Return positions in the entries, the batch first and the best of the others after it."""
-    if rule.needs_passes and entries.passes is None:
-        raise invalid_argument(
-            "batch.rule",
-            rule.name,
-            "a rule for one distribution; this one needs a classifier with stochastic passes",
-        )
     ranked = entries.by_score()
     ordered = entries.take(ranked)
     features = round_.pool.features(ordered.rows)
@@ -347,6 +360,10 @@ def _validate(request: SelectionRequest, campaign: CampaignInfo, pool: str, inde
             if isinstance(strategy, DowserStrategy):
                 limit = f"0, or {limit}"
             raise invalid_argument("max_scored", strategy.max_scored, limit)
+    if isinstance(strategy, DowserStrategy) and strategy.shares is not None:
+        for source in strategy.shares:
+            if source not in PROPOSAL_SOURCES:
+                raise invalid_argument("shares", source, f"one of {', '.join(PROPOSAL_SOURCES)}")
     if (
         isinstance(strategy, DowserStrategy)
         and strategy.max_scored == 0

@@ -28,7 +28,7 @@ def search(round_: Round, allocation: Allocation, max_scored: int) -> None:
     for source, make in PROPOSAL_SOURCES.items():
         if source in counts:
             proposer = make()
-            left = counts[source]
+            left = min(counts[source], int(np.count_nonzero(round_.open)))
             while left > 0:
                 proposal = proposer.propose(round_, min(left, proposer.step or left))
                 if not len(proposal.rows):

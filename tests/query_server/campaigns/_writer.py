@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from query_server.campaigns import CampaignStore, Label, Request
+from query_server.campaigns import Answer, CampaignStore, Label, Request
 
 store = CampaignStore.open(Path(sys.argv[1]))
 life = sys.argv[2]
@@ -15,7 +15,11 @@ everything = np.arange(size, dtype=np.uint64)
 for step in range(10**6):
     lease_request = Request(id=f"lease-{life}-{step}", method="lease", fingerprint=b"")
     answer = store.lease(
-        "c", everything, 3, lease_request, lambda lease: str(lease.pool_ids.tolist()).encode()
+        "c",
+        everything,
+        3,
+        lease_request,
+        lambda lease: Answer(reply=str(lease.pool_ids.tolist()).encode()),
     )
     print(f"leased {answer.decode()}", flush=True)
     first = int(answer.decode().strip("[]").split(",")[0])

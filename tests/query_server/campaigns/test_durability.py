@@ -130,3 +130,65 @@ def test_a_commit_waits_for_the_disk(tmp_path: Path) -> None:
         assert connection.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL
     finally:
         connection.close()
+
+
+# A ledger as the first version of the server made it, with one campaign of two labels and a lease.
+VERSION_1 = """
+CREATE TABLE campaigns (
+    key INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, name TEXT NOT NULL UNIQUE, pool TEXT NOT NULL,
+    seed INTEGER NOT NULL, create_time REAL NOT NULL, rounds INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE TABLE labels (
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+    campaign INTEGER NOT NULL REFERENCES campaigns(key) ON DELETE CASCADE,
+    pool_id INTEGER NOT NULL, label INTEGER NOT NULL, annotator TEXT NOT NULL, record_time REAL NOT NULL,
+    UNIQUE (campaign, pool_id)
+) STRICT;
+CREATE INDEX labels_in_order ON labels (campaign, sequence);
+CREATE TABLE leases (
+    campaign INTEGER NOT NULL REFERENCES campaigns(key) ON DELETE CASCADE,
+    pool_id INTEGER NOT NULL, round INTEGER NOT NULL, lease_time REAL NOT NULL, PRIMARY KEY (campaign, pool_id)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE rounds (
+    campaign INTEGER NOT NULL REFERENCES campaigns(key) ON DELETE CASCADE,
+    round INTEGER NOT NULL, budget INTEGER NOT NULL, request_id TEXT NOT NULL, time REAL NOT NULL,
+    PRIMARY KEY (campaign, round)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE requests (
+    id TEXT PRIMARY KEY, campaign INTEGER REFERENCES campaigns(key) ON DELETE CASCADE,
+    method TEXT NOT NULL, fingerprint BLOB NOT NULL, answer BLOB NOT NULL, time REAL NOT NULL
+) STRICT;
+CREATE INDEX requests_of_campaign ON requests (campaign);
+INSERT INTO campaigns (id, name, pool, seed, create_time, rounds) VALUES ('abc', 'old', 'pool', -1, 1.5, 1);
+INSERT INTO labels (campaign, pool_id, label, annotator, record_time) VALUES (1, 7, 3, 'ann', 2.5), (1, 5, 4, '', 2.5);
+INSERT INTO leases VALUES (1, 9, 1, 2.0);
+INSERT INTO rounds VALUES (1, 1, 3, 'select', 2.0);
+INSERT INTO requests VALUES ('select', 1, 'select', x'00', x'616e73776572', 2.0);
+PRAGMA application_id = 0x446F7773;
+PRAGMA user_version = 1;
+"""
+
+
+def test_a_ledger_of_version_1_is_brought_up_and_keeps_what_it_holds(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    connection = sqlite3.connect(path)
+    connection.executescript(VERSION_1)
+    connection.close()
+    for memory in (b"", b"kept"):  # brought up at the first opening, as it is from then on
+        store = _open(path)
+        try:
+            info = store.get("old")
+            assert (info.id, info.seed, info.labeled, info.leased, info.rounds) == ("abc", 2**64 - 1, 2, 1, 1)
+            now = store.snapshot("old")
+            assert (now.labeled_ids.tolist(), now.labels.tolist()) == ([7, 5], [3, 4])
+            assert np.flatnonzero(~now.available).tolist() == [5, 7, 9]
+            with store.exclusive(Request(id="select", method="select", fingerprint=bytes(1))) as stored:
+                assert stored == b"answer"
+            assert now.memory == memory
+        finally:
+            store.close()
+        if not memory:
+            with sqlite3.connect(path) as connection:
+                assert connection.execute("PRAGMA user_version").fetchone() == (2,)
+                connection.execute("UPDATE campaigns SET memory = ?", (b"kept",))
+            connection.close()

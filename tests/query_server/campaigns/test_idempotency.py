@@ -5,15 +5,15 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from query_server.campaigns import CampaignStore, Label, Lease, Request
+from query_server.campaigns import Answer, CampaignStore, Label, Lease, Request
 from query_server.errors import DowserError, Reason
 
 Ids = Callable[..., npt.NDArray[np.uint64]]
 Requests = Callable[..., Request]
 
 
-def _answer(lease: Lease) -> bytes:
-    return f"round {lease.round}".encode()
+def _answer(lease: Lease) -> Answer:
+    return Answer(reply=f"round {lease.round}".encode())
 
 
 def _refused(reason: Reason) -> pytest.RaisesExc[DowserError]:

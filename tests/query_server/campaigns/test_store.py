@@ -5,15 +5,23 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from query_server.campaigns import CampaignStore, Label, Lease, RankedListExhaustedError, Recorded, Request
+from query_server.campaigns import (
+    Answer,
+    CampaignStore,
+    Label,
+    Lease,
+    RankedListExhaustedError,
+    Recorded,
+    Request,
+)
 from query_server.errors import DowserError, Reason
 
 Ids = Callable[..., npt.NDArray[np.uint64]]
 Requests = Callable[..., Request]
 
 
-def _answer(lease: Lease) -> bytes:
-    return f"{lease.round}:{lease.positions.tolist()}".encode()
+def _answer(lease: Lease) -> Answer:
+    return Answer(reply=f"{lease.round}:{lease.positions.tolist()}".encode())
 
 
 def _labels(pool_ids: npt.NDArray[np.uint64], *values: int) -> list[Label]:
@@ -74,9 +82,9 @@ def test_a_lease_takes_the_best_free_ids_in_their_order(
     store.record_labels(campaign, _labels(ids(9), 1), request_of())
     leases: list[Lease] = []
 
-    def remember(lease: Lease) -> bytes:
+    def remember(lease: Lease) -> Answer:
         leases.append(lease)
-        return b""
+        return Answer(reply=b"")
 
     store.lease(campaign, ids(9, 7, 3, 7, 1, 8), 2, request_of(), remember)
     assert leases[0].pool_ids.tolist() == ids(7, 1).tolist()
@@ -135,7 +143,7 @@ def test_a_failing_answer_undoes_the_lease(
     request_of: Requests,
     open_store: Callable[[], CampaignStore],
 ) -> None:
-    def fail(lease: Lease) -> bytes:
+    def fail(lease: Lease) -> Answer:
         raise RuntimeError("no answer")
 
     with pytest.raises(RuntimeError, match="no answer"):
@@ -242,11 +250,13 @@ def test_two_threads_never_get_one_id(
     everything = ids(*range(50))
     taken: list[int] = []
 
+    def take(lease: Lease) -> Answer:
+        taken.extend(lease.pool_ids.tolist())
+        return Answer(reply=b"")
+
     def lease_all() -> None:
         for _ in range(6):
-            store.lease(
-                campaign, everything, 2, request_of(), lambda one: taken.extend(one.pool_ids.tolist()) or b""
-            )
+            store.lease(campaign, everything, 2, request_of(), take)
 
     threads = [threading.Thread(target=lease_all) for _ in range(4)]
     for thread in threads:
@@ -255,3 +265,80 @@ def test_two_threads_never_get_one_id(
         thread.join()
     assert len(taken) == len(set(taken)) == 48
     assert store.get(campaign).rounds == 24
+
+
+def test_a_snapshot_holds_the_labels_as_they_were_recorded_also_after_a_restart(
+    store: CampaignStore,
+    campaign: str,
+    ids: Ids,
+    request_of: Requests,
+    open_store: Callable[[], CampaignStore],
+) -> None:
+    assert [len(store.snapshot(campaign).labels), len(store.snapshot(campaign).labeled_rows)] == [0, 0]
+    store.record_labels(campaign, _labels(ids(9, 3), 5, 6), request_of())
+    before = store.snapshot(campaign)
+    store.record_labels(campaign, _labels(ids(3, 40, 1), 6, 0, 5), request_of())  # 3 was known
+    assert before.labels.tolist() == [5, 6]
+    for one in (store, open_store()):
+        now = one.snapshot(campaign)
+        assert now.labeled_rows.tolist() == [9, 3, 40, 1]
+        assert now.labeled_ids.tolist() == ids(9, 3, 40, 1).tolist()
+        assert now.labels.tolist() == [5, 6, 0, 5]
+
+
+def test_a_refused_recording_adds_no_label_to_the_snapshot(
+    store: CampaignStore, campaign: str, ids: Ids, request_of: Requests
+) -> None:
+    store.record_labels(campaign, _labels(ids(1), 7), request_of())
+    with _refused(Reason.LABEL_CONFLICT):
+        store.record_labels(campaign, _labels(ids(2, 1), 8, 6), request_of())
+    assert store.snapshot(campaign).labels.tolist() == [7]
+
+
+def test_memory_is_the_last_one_written_also_after_a_restart(
+    store: CampaignStore,
+    campaign: str,
+    ids: Ids,
+    request_of: Requests,
+    open_store: Callable[[], CampaignStore],
+) -> None:
+    other = store.create("other", "digits", 0, request_of()).id
+    assert store.snapshot(campaign).memory == b""
+    for row, memory in enumerate((b"first", b"second", None)):  # None leaves what is there
+
+        def build(lease: Lease, memory: bytes | None = memory) -> Answer:
+            return Answer(reply=b"reply", memory=memory)
+
+        assert store.lease(campaign, ids(row), 1, request_of(), build) == b"reply"
+    for one in (store, open_store()):
+        assert one.snapshot(campaign).memory == b"second"
+        assert one.snapshot(other).memory == b""
+
+
+def test_memory_is_written_together_with_the_lease_or_not_at_all(
+    store: CampaignStore,
+    campaign: str,
+    ids: Ids,
+    request_of: Requests,
+    open_store: Callable[[], CampaignStore],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def remember(lease: Lease) -> Answer:
+        return Answer(reply=b"", memory=f"round {lease.round}".encode())
+
+    def fail(lease: Lease) -> Answer:
+        raise RuntimeError("no answer")
+
+    def no_disk(request: Request, answer: bytes, campaign: int | None) -> None:
+        raise OSError("disk full")
+
+    store.lease(campaign, ids(1), 1, request_of(), remember)
+    with pytest.raises(RuntimeError, match="no answer"):
+        store.lease(campaign, ids(2), 1, request_of(), fail)
+    # The last statement of the transaction, after the memory was written.
+    monkeypatch.setattr(store._ledger, "add_request", no_disk)
+    with pytest.raises(OSError, match="disk full"):
+        store.lease(campaign, ids(3), 1, request_of(), remember)
+    for one in (store, open_store()):
+        assert one.snapshot(campaign).memory == b"round 1"
+        assert one.get(campaign).rounds == 1

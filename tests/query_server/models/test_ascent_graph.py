@@ -39,7 +39,14 @@ def test_steps_are_those_of_torchs_adam(step_size):
         rate, epsilon = corrections(step, step_size)
         z, mean, variance = session.run(
             ("z_next", "mean_next", "variance_next"),
-            {"z": z, "mean": mean, "variance": variance, "rate": rate, "epsilon": epsilon},
+            {
+                "z": z,
+                "push": np.zeros_like(z),
+                "mean": mean,
+                "variance": variance,
+                "rate": rate,
+                "epsilon": epsilon,
+            },
         )
         np.testing.assert_allclose(z, theirs.detach().numpy(), atol=1e-5)
 

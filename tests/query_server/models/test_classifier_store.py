@@ -12,10 +12,12 @@ import torch
 from client import export_classifier
 from graphs import GraphKind, export_forward, export_pullback
 from query_server.acquisition import HeadCondition, acquisition_function, class_prior_weights
+from query_server.ascending import AscentOptions
 from query_server.errors import DowserError, Reason
 from query_server.models import Bundle, ClassifierStore, Runtime
 from query_server.selection.ascent import synthesize
 from query_server.selection.values import SynthesisOptions
+from query_server.timing import StageClock
 
 
 @pytest.fixture(scope="module")
@@ -87,9 +89,9 @@ def test_scores_are_torchs_and_the_ascent_raises_them(
     assert compiled.classes == 10
 
     z = np.random.default_rng(0).standard_normal((6, bundle.latent_dim), dtype=np.float32)
-    x, after, before = compiled.ascend(z, steps=40, step_size=0.05, before_step=lambda: None)
-    np.testing.assert_allclose(after, compiled.score(x).scores, atol=1e-5)
-    assert (after > before).mean() > 0.8
+    ended = compiled.ascend(z, options=AscentOptions(steps=40), before_step=lambda: None)
+    np.testing.assert_allclose(ended.scores, compiled.score(ended.x).scores, atol=1e-5)
+    assert (ended.scores > ended.initial_scores).mean() > 0.8
 
 
 def test_a_compiled_classifier_is_reused(store, classifier_bytes):
@@ -138,6 +140,7 @@ def test_a_gradient_that_is_not_finite_is_refused_at_the_end_of_the_ascent(store
             latents=4,
             options=SynthesisOptions(steps=3),
             rng=np.random.default_rng(0),
+            clock=StageClock(),
             checkpoint=lambda stage: None,
         )
     assert refused.value.reason is Reason.NOT_FINITE
@@ -176,9 +179,9 @@ def test_a_stochastic_classifier_is_scored_over_all_its_passes(store, bundle, di
 
     z = np.random.default_rng(0).standard_normal((6, bundle.latent_dim), dtype=np.float32)
     compiled = store.compiled(info.id, acquisition_function("bald"))
-    x, after, before = compiled.ascend(z, steps=40, step_size=0.05, before_step=lambda: None)
-    np.testing.assert_allclose(after, compiled.score(x).scores, atol=1e-5)
-    assert (after > before).mean() > 0.8
+    ended = compiled.ascend(z, options=AscentOptions(steps=40), before_step=lambda: None)
+    np.testing.assert_allclose(ended.scores, compiled.score(ended.x).scores, atol=1e-5)
+    assert (ended.scores > ended.initial_scores).mean() > 0.8
 
 
 def test_the_predicted_class_of_one_stochastic_logit_is_the_likelier_on_average(store, bundle, digits):
@@ -235,9 +238,9 @@ def test_a_condition_is_compiled_once_and_changes_scores_and_ascent(store, bundl
         compiled.score(x).scores, said.scores * (said.probabilities @ weights), rtol=1e-4, atol=1e-6
     )
     z = np.random.default_rng(0).standard_normal((6, bundle.latent_dim), dtype=np.float32)
-    x, after, before = compiled.ascend(z, steps=40, step_size=0.05, before_step=lambda: None)
-    np.testing.assert_allclose(after, compiled.score(x).scores, rtol=1e-4, atol=1e-5)
-    assert (after > before).mean() > 0.8
+    ended = compiled.ascend(z, options=AscentOptions(steps=40), before_step=lambda: None)
+    np.testing.assert_allclose(ended.scores, compiled.score(ended.x).scores, rtol=1e-4, atol=1e-5)
+    assert (ended.scores > ended.initial_scores).mean() > 0.8
 
 
 def test_epig_scores_and_climbs_with_targets_of_the_pool(store, bundle, digits):
@@ -257,6 +260,6 @@ def test_epig_scores_and_climbs_with_targets_of_the_pool(store, bundle, digits):
     assert (scores < bald.scores + 1e-6).all()
 
     z = np.random.default_rng(0).standard_normal((6, bundle.latent_dim), dtype=np.float32)
-    x, after, before = compiled.ascend(z, steps=40, step_size=0.05, before_step=lambda: None)
-    np.testing.assert_allclose(after, compiled.score(x).scores, rtol=1e-3, atol=1e-5)
-    assert (after > before).mean() > 0.8
+    ended = compiled.ascend(z, options=AscentOptions(steps=40), before_step=lambda: None)
+    np.testing.assert_allclose(ended.scores, compiled.score(ended.x).scores, rtol=1e-3, atol=1e-5)
+    assert (ended.scores > ended.initial_scores).mean() > 0.8

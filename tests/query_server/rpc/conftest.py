@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 
 import pytest
+from processes import start_server, stop_server
 
 from client import Client
 
@@ -24,3 +25,19 @@ def campaign(client):
 def classifier(server, classifier_bytes):
     with Client.connect(server.target) as connected:
         return connected.upload_classifier(classifier_bytes).classifier_id
+
+
+@pytest.fixture
+def own_server(digits_bundle, digits_index, tmp_path):
+    """Starts servers of a test's own, to be stopped or killed by it."""
+    started = []
+
+    def start(*options, state=None, bundle=digits_bundle):
+        running = start_server(bundle, digits_index, state or tmp_path / "state", *options)
+        started.append(running)
+        return running
+
+    yield start
+    for running in started:
+        if running.process.poll() is None:
+            stop_server(running)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shutil
@@ -11,10 +12,11 @@ import uuid
 from pathlib import Path
 
 import grpc
+import onnx
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
-from processes import run_command, start_server, stop_server
+from processes import run_command, stop_server
 
 from client import Client, Dowser, DowserError, Exhaustive, RetryPolicy
 from dowser.v1 import selection_pb2, selection_pb2_grpc
@@ -44,21 +46,6 @@ def test_health_and_reflection_answer(server):
         asked = iter([reflection_pb2.ServerReflectionRequest(list_services="")])
         names = {s.name for s in next(stub.ServerReflectionInfo(asked)).list_services_response.service}
     assert {f"dowser.v1.{name}Service" for name in ("Pool", "Campaign", "Classifier", "Selection")} <= names
-
-
-@pytest.fixture
-def own_server(digits_bundle, digits_index, tmp_path):
-    started = []
-
-    def start(*options, state=None):
-        running = start_server(digits_bundle, digits_index, state or tmp_path / "state", *options)
-        started.append(running)
-        return running
-
-    yield start
-    for running in started:
-        if running.process.poll() is None:
-            stop_server(running)
 
 
 SLOW = Dowser(max_scored=500, latents=500, steps=10_000)  # minutes of work, were it not stopped
@@ -216,13 +203,29 @@ def test_a_cut_index_is_refused_by_the_name_of_its_file(digits_bundle, digits_in
     assert "Traceback" not in done.stderr
 
 
-def test_an_index_of_another_bundle_is_refused(digits_bundle, digits_index, tmp_path):
-    def retouched(data: bytes) -> bytes:
-        manifest = json.loads(data)
-        manifest["created_unix_seconds"] = "1"
-        return json.dumps(manifest).encode()
+def rewritten(source: Path, target: Path, file: str) -> Path:
+    """Copy a bundle with one of its graphs under another digest, and a manifest that agrees."""
+    shutil.copytree(source, target)
+    model = onnx.load(target / file)
+    model.doc_string = "another"
+    data = model.SerializeToString()
+    (target / file).write_bytes(data)
+    manifest = json.loads((target / "manifest.json").read_text())
+    (entry,) = (entry for entry in manifest["files"] if entry["name"] == file)
+    entry["sha256"], entry["size_bytes"] = hashlib.sha256(data).hexdigest(), str(len(data))
+    (target / "manifest.json").write_text(json.dumps(manifest))
+    return target
 
-    bundle = damaged(digits_bundle, tmp_path / "bundle", "manifest.json", retouched)
+
+def test_an_index_outlives_the_generator_of_its_bundle(own_server, digits_bundle, digits_index, tmp_path):
+    bundle = rewritten(digits_bundle, tmp_path / "bundle", "generator.onnx")
+    server = own_server(bundle=bundle)
+    with Client.connect(server.target) as client:
+        assert client.get_pool().size == 1297
+
+
+def test_an_index_of_another_encoder_is_refused(digits_bundle, digits_index, tmp_path):
+    bundle = rewritten(digits_bundle, tmp_path / "bundle", "encoder.onnx")
     done = run_command(
         "dowser-server", "serve", "--bundle", bundle, "--index", digits_index, "--state", tmp_path / "s"
     )

@@ -9,7 +9,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from client import Client, Dowser, DowserError, Exhaustive, Random, RandomSubset
+from client import Batch, Client, Dowser, DowserError, Exhaustive, Random, RandomSubset
 
 STRATEGIES = {
     "dowser": Dowser(max_scored=120),
@@ -62,8 +62,13 @@ def test_exhaustive_picks_are_the_highest_scores_of_the_pool(client, campaign, c
 
 def test_dowser_scores_no_more_than_it_may_and_picks_the_best_of_it(client, campaign, classifier, entropies):
     selection = client.select_samples(
-        campaign, classifier=classifier, budget=20, strategy=Dowser(max_scored=150, latents=30)
+        campaign,
+        classifier=classifier,
+        budget=20,
+        strategy=Dowser(max_scored=150, latents=30, shares={"synthesis": 1.0}),
+        batch=Batch(rule="top"),
     )
+    assert {pick.source for pick in selection.picks} == {"synthesis"}
     scores = [pick.score for pick in selection.picks]
     assert selection.scored == 150
     assert scores == sorted(scores, reverse=True)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from client import ActiveLearner, Client, Dowser, DowserError, Exhaustive, Random, export_classifier
+from client import ActiveLearner, Batch, Client, Dowser, DowserError, Exhaustive, Random, export_classifier
 from graphs import fix_dropout
 
 PASSES, SEED = 8, 5
@@ -75,7 +75,8 @@ def test_dowser_bald_picks_equal_torch_on_the_same_masks(client, campaign, stoch
         classifier=stochastic,
         budget=20,
         acquisition="bald",
-        strategy=Dowser(max_scored=150, latents=10),
+        strategy=Dowser(max_scored=150, latents=10, shares={"synthesis": 1.0}),
+        batch=Batch(rule="top"),
         return_synthetic=True,
     )
     synthetic = selection.synthetic_samples

@@ -6,26 +6,9 @@ import pytest
 from query_server.selection.matching import nearest_many, nearest_unshared
 
 
-class ExactPool:
-    """A pool over given features that searches by brute force: the definition of a nearest available neighbor."""
-
-    def __init__(self, features):
-        self.all = features
-        self.size = len(features)
-        self.searches = 0
-
-    def search_available(self, features, k, available):
-        self.searches += 1
-        distances = np.linalg.norm(features[:, None] - self.all[None], axis=2).astype(np.float32)
-        distances[:, ~available] = np.inf
-        rows = np.argsort(distances, axis=1, kind="stable")[:, :k]
-        near = np.take_along_axis(distances, rows, 1)
-        return near, np.where(np.isinf(near), -1, rows), rows.size
-
-
 @pytest.fixture
-def line():
-    return ExactPool(np.arange(20, dtype=np.float32)[:, None])
+def line(exact_pool):
+    return exact_pool(np.arange(20, dtype=np.float32)[:, None])
 
 
 def everything(pool):
@@ -86,3 +69,8 @@ def test_many_matches_end_with_the_pool(line):
     available[:12] = False
     found = nearest_many(line, np.array([[0.0], [1.0]], np.float32), count=50, available=available)
     assert sorted(found.rows.tolist()) == list(range(12, 20))
+
+
+def test_nothing_available_is_no_match(line):
+    found = nearest_many(line, np.array([[3.0]], np.float32), count=5, available=np.zeros(20, bool))
+    assert (len(found.rows), found.visited, line.searches) == (0, 0, 0)
