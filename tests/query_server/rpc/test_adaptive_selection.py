@@ -89,7 +89,7 @@ def test_the_diagnosis_is_filled_in(client, campaign, classifier, digits):
         for report in told.sources:
             assert report.picked == sum(pick.source == report.source for pick in selection.picks)
     first, last = selections[0].diagnosis, selections[-1].diagnosis
-    assert first.reasons[0] == "no labels yet"
+    assert first.reasons[0] == "no labels yet: random draws alone"
     assert all(report.labeled == 0 and report.yield_ is None for report in first.sources)
     assert {"labeled_neighbors", "carry_over"} <= {report.source for report in last.sources}
     # All 30 labels of the rounds before are told of, but for those of sources that rest in this round.

@@ -68,8 +68,8 @@ def test_a_source_that_found_nothing_and_one_that_only_helped_out_are_reported(s
 
 def test_evidence_of_earlier_rounds_is_told(searched):
     memory = Memory(
-        scored=by_source(random=1000, synthesis=1000),
-        worth=by_source(random=10, synthesis=20),
+        settled=by_source(random=1000, synthesis=1000),
+        worth=by_source(random=500, synthesis=1000),
         labeled=by_source(synthesis=8),
         contradicted=by_source(synthesis=6),
         rarity=by_source(synthesis=12),
@@ -124,10 +124,12 @@ def test_redundancy_is_unknown_without_random_draws(searched):
     assert told.capture is None
 
 
-@pytest.mark.parametrize(("found", "warned"), [(0, True), (40, False)])
+@pytest.mark.parametrize(("found", "warned"), [(100, True), (300, False)])
 def test_a_synthesis_that_earns_nothing_is_warned_of(searched, found, warned):
     memory = Memory(
-        scored=by_source(random=2000, synthesis=2000), worth=by_source(random=20, synthesis=found)
+        settled=by_source(random=500, synthesis=500),
+        worth=by_source(random=250, synthesis=found),
+        labeled=by_source(random=500, synthesis=500),
     )
     round_, allocation = searched({Source.RANDOM: 1, Source.SYNTHESIS: 1}, memory=memory)
     round_.unique_match_rate = 1.0

@@ -17,7 +17,10 @@ def test_a_memory_comes_back_as_it_was_written():
         pending_ids=np.array([2**63 + 7], np.uint64),
         pending_sources=np.array([3]),
         pending_predicted=np.array([9]),
-        **{name: rng.random(len(SOURCES)) for name in ("scored", "unsettled", "worth", "labeled", "rarity")},
+        **{
+            name: rng.random(len(SOURCES))
+            for name in ("settled", "worth", "labeled", "contradicted", "rarity")
+        },
     )
     read = Memory.from_bytes(memory.to_bytes())
     for field in fields(Memory):
@@ -29,16 +32,16 @@ def test_a_memory_comes_back_as_it_was_written():
 def test_no_bytes_are_the_memory_of_a_first_round():
     read = Memory.from_bytes(b"")
     assert (read.latents.size, len(read.carried_ids), len(read.pending_ids)) == (0, 0, 0)
-    assert not read.scored.any()
+    assert not read.worth.any()
 
 
 def test_a_memory_of_fewer_sources_and_fields_is_filled_up_and_an_unknown_field_left_out():
     buffer = io.BytesIO()
-    counts = {name: np.array([1.0, 2.0]) for name in ("scored", "worth", "labeled", "contradicted", "rarity")}
+    counts = {name: np.array([1.0, 2.0]) for name in ("worth", "labeled", "contradicted", "rarity")}
     np.savez(buffer, latents=np.ones((2, 3), np.float32), from_the_future=np.ones(4), **counts)
     read = Memory.from_bytes(buffer.getvalue())
-    assert read.scored.tolist() == [1, 2, *[0] * (len(SOURCES) - 2)]
-    assert read.unsettled.tolist() == [0] * len(SOURCES)
+    assert read.worth.tolist() == [1, 2, *[0] * (len(SOURCES) - 2)]
+    assert read.settled.tolist() == [0] * len(SOURCES)
     assert read.latents.shape == (2, 3)
     assert len(read.pending_ids) == 0
 

@@ -1,7 +1,5 @@
 """The shares of the sources: fixed ones add up, learned ones follow the evidence and say why."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
@@ -14,13 +12,16 @@ ROUND = 3
 LABELS = {0: 0, 1: 1, 2: 0, 3: 1}
 
 
+RARE = dict.fromkeys(range(20), 0) | {20: 1} | dict.fromkeys(range(21, 41), 2)
+
+
 def evidence(**yields):
-    """A memory in which much was scored of every source, and random draws found one sample of worth in a hundred."""
-    scored = np.full(len(SOURCES), 1e5)
-    worth = np.full(len(SOURCES), 1e3)
+    """A memory in which many picks of every source have labels, and a random one was worth a half on average."""
+    picks = np.full(len(SOURCES), 1e4)
+    worth = np.full(len(SOURCES), 5e3)
     for name, value in yields.items():
-        worth[NUMBER_OF[Source(name)]] = value * 1e3
-    return Memory(scored=scored, worth=worth, carried_ids=np.arange(5, dtype=np.uint64))
+        worth[NUMBER_OF[Source(name)]] = value * 5e3
+    return Memory(settled=picks, labeled=picks, worth=worth)
 
 
 def shares(memory, labeled, *, random_floor=0.3, round_number=ROUND):
@@ -57,8 +58,8 @@ def test_a_fixed_share_of_nothing_asks_for_nothing():
     [
         Memory(),
         evidence(),
-        evidence(synthesis=9, labeled_neighbors=9, carry_over=9),
-        evidence(synthesis=0, labeled_neighbors=0, carry_over=0),
+        evidence(synthesis=9, labeled_neighbors=9),
+        evidence(synthesis=0, labeled_neighbors=0),
     ],
 )
 def test_random_draws_never_get_less_than_their_floor(labels_of, floor, memory):
@@ -73,23 +74,29 @@ def test_random_draws_never_get_less_than_their_floor(labels_of, floor, memory):
 @pytest.mark.parametrize("source", [Source.SYNTHESIS, Source.LABELED_NEIGHBORS])
 def test_a_source_worth_nothing_falls_to_a_trickle_and_one_worth_more_gets_more(labels_of, source):
     labeled = labels_of(LABELS)
-    first, useless, useful = (
-        shares(memory, labeled).shares.get(source, 0.0)
-        for memory in (Memory(), evidence(**{source: 0.0}), evidence(**{source: 2.0}))
+    useless, level, useful = (
+        shares(evidence(**{source: worth}), labeled).shares.get(source, 0.0) for worth in (0.0, 1.0, 2.0)
     )
-    assert useless < 0.05 < first
+    assert useless < 0.05 < level < useful
     assert useful > 4 * useless
-    assert useful > shares(evidence(), labeled).shares.get(source, 0.0)
+
+
+def test_before_there_is_evidence_neighbors_get_a_part_where_classes_are_rare(labels_of):
+    balanced = shares(Memory(), labels_of(LABELS)).shares
+    rare = shares(Memory(), labels_of(RARE, classes=3)).shares
+    assert balanced[Source.LABELED_NEIGHBORS] < 0.05
+    assert rare[Source.LABELED_NEIGHBORS] > 0.4
+
+
+def test_synthesis_is_on_trial_until_some_of_its_picks_have_labels(labels_of):
+    first = shares(Memory(), labels_of(LABELS))
+    assert 0.05 < first.shares[Source.SYNTHESIS] < 0.2
+    assert any("trial" in line for line in first.reasons)
 
 
 def test_what_a_useless_source_loses_random_draws_get(labels_of):
-    labeled = labels_of(LABELS)
-    before, after = (
-        shares(memory, labeled).shares[Source.RANDOM]
-        for memory in (Memory(), evidence(synthesis=0, labeled_neighbors=0, carry_over=0))
-    )
-    assert after > before
-    assert after > 0.85
+    given = shares(evidence(synthesis=0, labeled_neighbors=0), labels_of(LABELS)).shares
+    assert given[Source.RANDOM] > 0.85
 
 
 def test_a_useless_synthesis_is_tried_again_now_and_then(labels_of):
@@ -100,14 +107,10 @@ def test_a_useless_synthesis_is_tried_again_now_and_then(labels_of):
     assert 0 < np.count_nonzero(tried) < 20
 
 
-def test_neighbors_wait_for_labels_and_carry_over_for_candidates(labels_of):
-    given = shares(Memory(), labels_of({})).shares
-    assert Source.LABELED_NEIGHBORS not in given
-    assert Source.CARRY_OVER not in given
-    carried = replace(Memory(), carried_ids=np.arange(9, dtype=np.uint64))
-    given = shares(carried, labels_of(LABELS)).shares
-    assert given[Source.LABELED_NEIGHBORS] > 0
-    assert given[Source.CARRY_OVER] > 0
+def test_without_labels_there_are_random_draws_alone(labels_of):
+    given = shares(Memory(), labels_of({}))
+    assert given.shares == {Source.RANDOM: 1.0}
+    assert "no labels yet" in given.reasons[0]
 
 
 def test_the_same_evidence_gives_the_same_shares_and_reasons(labels_of):
@@ -116,12 +119,10 @@ def test_the_same_evidence_gives_the_same_shares_and_reasons(labels_of):
 
 
 def test_the_reasons_name_the_sources_their_yields_and_the_rare_classes(labels_of):
-    rare = dict.fromkeys(range(20), 0) | {20: 1} | dict.fromkeys(range(21, 41), 2)
-    told = shares(evidence(synthesis=2.0, labeled_neighbors=0.25), labels_of(rare, classes=3)).reasons
+    told = shares(evidence(synthesis=2.0, labeled_neighbors=0.25), labels_of(RARE, classes=3)).reasons
     synthesis, neighbors = (
         next(line for line in told if name in line) for name in ("synthesis", "neighbors")
     )
-    assert "2.0" in synthesis
+    assert "1.99 random ones" in synthesis or "2.00 random ones" in synthesis
     assert "0.25" in neighbors
-    assert any("classes" in line and line.endswith(" 1") for line in told)
-    assert "no labels yet" in shares(Memory(), labels_of({})).reasons
+    assert "the fewest have 1 (1)" in told[0]

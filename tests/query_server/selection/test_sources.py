@@ -86,7 +86,7 @@ def test_a_source_ends_with_the_pool(round_of, source):
 @pytest.mark.parametrize("source", PROPOSAL_SOURCES)
 def test_a_first_round_without_labels_or_memory_is_no_error(make_round, source):
     rows = everything(make_round(), source, 40)
-    waits = source in (Source.CARRY_OVER, Source.LABELED_NEIGHBORS, Source.CLASS_ANCHORS)
+    waits = source in (Source.CARRY_OVER, Source.LABELED_NEIGHBORS, Source.CLASS_ANCHORS, Source.SEALS)
     assert len(rows) == (0 if waits else 40)
 
 
