@@ -19,8 +19,9 @@ from query_server.selection.evidence import LabeledSet, yields
 from query_server.selection.memory import Memory
 from query_server.selection.values import Source
 
-# A source gets nothing but the trickle up to the first yield, and its full part from the second on.
-_WORTHLESS, _WORTHY = 0.9, 1.1
+# A source gets nothing but the trickle up to the first yield, and its full part from the second on. Synthesis takes as
+# long as scoring thousands of samples, so that being worth what a random draw is does not pay for it.
+_YIELDS = {Source.LABELED_NEIGHBORS: (0.9, 1.1), Source.SYNTHESIS: (1.1, 1.4)}
 _TRICKLE = 0.05
 # What neighbors of labeled samples are thought to be worth where no class is rare, and where some clearly are.
 _NEIGHBORS_BALANCED, _NEIGHBORS_RARE = 0.8, 1.4
@@ -76,7 +77,8 @@ def adaptive(memory: Memory, labeled: LabeledSet, *, random_floor: float, round_
     weights: dict[Source, float] = {}
     for source, yield_ in worth.items():
         picks = int(memory.labeled[NUMBER_OF[source]])
-        weight = min(max((yield_ - _WORTHLESS) / (_WORTHY - _WORTHLESS), _TRICKLE), 1.0)
+        worthless, worthy = _YIELDS[source]
+        weight = min(max((yield_ - worthless) / (worthy - worthless), _TRICKLE), 1.0)
         verdict = f"{picks} labeled picks of {source} make one worth {yield_:.2f} random ones"
         if source is Source.SYNTHESIS and picks < _ENOUGH_PICKS:
             weight = _SYNTHESIS_TRIAL
