@@ -28,7 +28,7 @@ _NEIGHBORS_BALANCED, _NEIGHBORS_RARE = 0.8, 1.4
 # The overdispersion of label counts from which some class counts as clearly rare.
 _CLEARLY_RARE = 0.25
 # Synthesis is tried with this part until so many of its picks have labels.
-_SYNTHESIS_TRIAL, _ENOUGH_PICKS = 0.15, 10
+_SYNTHESIS_TRIAL, _ENOUGH_PICKS = 0.05, 10
 # It costs time besides scores: while it does not earn its keep it is asked only once in so many rounds.
 _SYNTHESIS_REST = 5
 
