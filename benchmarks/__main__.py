@@ -39,6 +39,11 @@ RECIPES = {
         "benchmarks/results/latency",
         "one selection, timed, beside plain PyTorch",
     ),
+    "growth": (
+        "benchmarks.growth",
+        "benchmarks/results/growth",
+        "the time of one selection as the pool grows",
+    ),
     "datasets": ("benchmarks.datasets", "", "fetch MNIST, Fashion-MNIST, USPS and CIFAR-10 from OpenML"),
 }
 
