@@ -26,7 +26,10 @@ def mean_capture(pool: PoolResult, search: str) -> float:
 
 
 def verdict(pool: PoolResult, trial: str, rival: str) -> str:
-    """Say whether a trial is above or below another by more than the larger of their standard deviations; nothing of one seed."""
+    """Say whether a trial is above or below another by more than the larger of their standard deviations.
+
+    One seed says nothing.
+    """
     ours, theirs = over_rounds(pool, trial), over_rounds(pool, rival)
     if len(ours) < 2:
         return NONE
