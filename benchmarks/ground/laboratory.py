@@ -67,7 +67,9 @@ class Laboratory:
         rows = task.random_initial_ids(recipe.initial, seed).astype(np.int64)
         history: list[TorchClassifier] = []
         pool, made_of = self._pool, 0
-        labels, tested, found = [], [], []
+        labels: list[float] = []
+        tested: list[float] = []
+        found: list[float] = []
         while True:
             classifier = self._fit(rows, seed)
             logits = logits_of(classifier.module, self._test_x, bfloat16=task.plan.bfloat16)

@@ -47,7 +47,7 @@ class Climb:
         for start in range(0, len(frontier), _EXPANDED):
             best = frontier[start : start + _EXPANDED]
             self._expanded = np.concatenate([self._expanded, best])
-            _, rows, visited = round_.search(round_.pool.features(best), _NEIGHBORS)
+            _, rows, visited = round_.search(round_.near.features(best), _NEIGHBORS)
             by_rank = rows.T.reshape(-1)
             _, first = np.unique(by_rank, return_index=True)
             new = by_rank[np.sort(first)]

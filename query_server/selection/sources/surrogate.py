@@ -51,7 +51,7 @@ class Surrogate:
             return NOTHING
         with round_.clock.stage("rank"):
             features, targets = _evidence(round_, rng)
-            predicted = predict(features, targets, round_.pool.features(drawn))
+            predicted = predict(features, targets, round_.near.features(drawn))
             probabilities = np.maximum(predicted[:, 1:], _LOWEST_PROBABILITY)
             probabilities /= probabilities.sum(1, keepdims=True)
             rarity = probabilities @ round_.labeled.rarity()
@@ -91,7 +91,7 @@ def _evidence(round_: Round, rng: np.random.Generator) -> tuple[Float32, Float32
     of_known[:, 0] = entries.scores.min()
     of_known[np.arange(len(known)), 1 + labeled.labels[known]] = 1
     rows: Int64 = np.concatenate([entries.rows[scored], labeled.rows[known]])
-    return round_.pool.features(rows), np.concatenate([targets, of_known]).astype(np.float32)
+    return round_.near.features(rows), np.concatenate([targets, of_known]).astype(np.float32)
 
 
 def _squared_distances(a: Float32, b: Float32) -> Float32:
