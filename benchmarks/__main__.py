@@ -34,6 +34,11 @@ RECIPES = {
         "benchmarks/results/capture",
         "how near a bounded search comes to the highest scores of the pool",
     ),
+    "ground": (
+        "benchmarks.ground",
+        "benchmarks/results/ground",
+        "surrogates, cells, task-aware features and relevance graphs, each tried",
+    ),
     "latency": (
         "benchmarks.latency",
         "benchmarks/results/latency",

@@ -76,8 +76,8 @@ class CandidateSource(StrEnum):
     """Reached by a best-first walk over nearest neighbors of what was scored."""
     SEALS = "seals"
     """A neighbor of a labeled sample, whatever its class."""
-    CELLS = "cells"
-    """In an index cell that a surrogate, fitted to the round's scores, ranks high."""
+    SURROGATE = "surrogate"
+    """Drawn at random and ranked high by a surrogate from features to scores, fitted to what was scored."""
     UNKNOWN = "unknown"
     """A source of a newer server that this client does not know."""
 

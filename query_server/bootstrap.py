@@ -8,7 +8,7 @@ from pathlib import Path
 
 from query_server.campaigns import CampaignStore
 from query_server.models import Bundle, ClassifierStore, Runtime
-from query_server.pool import Pool, build_index, detect_flavour
+from query_server.pool import Pool, TaskFeatures, build_index, detect_flavour
 from query_server.rpc.campaigns import CampaignServicer
 from query_server.rpc.classifiers import ClassifierServicer
 from query_server.rpc.pools import PoolServicer
@@ -50,7 +50,15 @@ def serve(settings: ServeSettings) -> None:
         max_bytes=settings.max_classifier_bytes,
     )
     workers = Workers(concurrency=settings.concurrency, queue=settings.queue)
-    selection = SelectionService(pool=pool, pool_name=pool.name, campaigns=campaigns, classifiers=classifiers)
+    task_features = TaskFeatures(pool, threads=settings.threads) if settings.task_refresh_rounds else None
+    selection = SelectionService(
+        pool=pool,
+        pool_name=pool.name,
+        campaigns=campaigns,
+        classifiers=classifiers,
+        task_features=task_features,
+        task_refresh_rounds=max(1, settings.task_refresh_rounds),
+    )
     services = Services(
         pools=PoolServicer(pool=pool, bundle=bundle, campaigns=campaigns, workers=workers),
         campaigns=CampaignServicer(campaigns=campaigns, pool_name=pool.name, workers=workers),
@@ -75,6 +83,8 @@ def serve(settings: ServeSettings) -> None:
         asyncio.run(run())
     finally:
         workers.close()
+        if task_features is not None:
+            task_features.close()
         runtime.close()
         campaigns.close()
         pool.close()

@@ -36,6 +36,11 @@ class ServeSettings(BaseSettings):
     max_message_bytes: int = Field(default=64 * 2**20, ge=2**16, description="largest gRPC message")
     max_classifier_bytes: int = Field(default=64 * 2**20, ge=1024, description="largest uploaded classifier")
     grace_seconds: float = Field(default=30, ge=0, description="time for calls under way after SIGTERM")
+    task_refresh_rounds: int = Field(
+        default=0,
+        ge=0,
+        description="rounds between refreshes of a campaign's task-aware features, in the background; 0 makes none",
+    )
     verify: bool = Field(default=False, description="check the index files' sha256 at start")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="log level")
 

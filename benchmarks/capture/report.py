@@ -21,7 +21,7 @@ COLORS = {
     "synthesis-climb": "#7c3aed",
     "random-climb": "#0891b2",
     "carry_over": "#65a30d",
-    "cells": plots.COLORS["exhaustive"],
+    "surrogate": plots.COLORS["exhaustive"],
     "labeled_neighbors": "#92400e",
     "class_anchors": plots.COLORS["random"],
 }

@@ -5,12 +5,14 @@ from query_server.pool.filtered import AvailableNeighbors
 from query_server.pool.index import Device, Flavour, detect_flavour
 from query_server.pool.manifest import read_manifest
 from query_server.pool.pool import Pool
+from query_server.pool.task_features import TaskFeatures
 
 __all__ = [
     "AvailableNeighbors",
     "Device",
     "Flavour",
     "Pool",
+    "TaskFeatures",
     "build_index",
     "detect_flavour",
     "read_manifest",

@@ -19,7 +19,7 @@ SOURCES: tuple[Source, ...] = (
     Source.CLASS_ANCHORS,
     Source.CARRY_OVER,
     Source.CLIMB,
-    Source.CELLS,
+    Source.SURROGATE,
     Source.SEALS,
 )
 NUMBER_OF = {source: number for number, source in enumerate(SOURCES)}

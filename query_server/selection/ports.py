@@ -65,6 +65,10 @@ class ClassifierFacts(Protocol):
     def passes(self) -> int:
         """T; 0 for a deterministic classifier."""
 
+    @property
+    def embedding_dim(self) -> int:
+        """E; 0 for a classifier without an embedding."""
+
 
 class Classifiers(Protocol):
     """The uploaded classifiers."""
@@ -78,8 +82,28 @@ class Classifiers(Protocol):
         """Return one ready to score and climb with an acquisition function."""
 
 
-class Pool(Protocol):
-    """The real samples."""
+class Neighborhood(Protocol):
+    """Matching features of every row, and what is near in them."""
+
+    def search_available(self, features: Float32, k: int, available: Mask) -> tuple[Float32, Int64, int]:
+        """Return distances [Q, k'], rows [Q, k'] (-1 padded, available ones only, nearest first) and visited."""
+
+    def features(self, rows: Int64) -> Float32:
+        """Return matching features [n, D] of rows [n]."""
+
+
+class TaskFeatures(Protocol):
+    """Features made of each campaign's own classifier, off the request path."""
+
+    def current(self, campaign_id: str) -> Neighborhood | None:
+        """Return what serves a campaign now; None where only the pool's own features do."""
+
+    def refresh(self, campaign_id: str, embed: Callable[[Float32], Float32]) -> object:
+        """Begin to make them anew of the embedding [n, E] of model inputs [n, …]; returns at once."""
+
+
+class Pool(Neighborhood, Protocol):
+    """The real samples; their own features are the encoder's, which synthetic samples are matched by."""
 
     @property
     def size(self) -> int:
@@ -88,12 +112,6 @@ class Pool(Protocol):
     @property
     def index_version(self) -> int:
         """Grows with every visible change."""
-
-    def search_available(self, features: Float32, k: int, available: Mask) -> tuple[Float32, Int64, int]:
-        """Return distances [Q, k'], rows [Q, k'] (-1 padded, available ones only, nearest first) and visited."""
-
-    def features(self, rows: Int64) -> Float32:
-        """Return matching features [n, D] of rows [n]."""
 
     def inputs(self, rows: Int64) -> Float32:
         """Return model inputs [n, …] of rows [n]."""

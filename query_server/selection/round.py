@@ -11,7 +11,7 @@ import numpy as np
 from query_server.selection.board import NUMBER_OF, Board, Proposal
 from query_server.selection.evidence import LabeledSet
 from query_server.selection.memory import Memory
-from query_server.selection.ports import Checkpoint, Classifier, Float32, Int64, Mask, Pool
+from query_server.selection.ports import Checkpoint, Classifier, Float32, Int64, Mask, Neighborhood, Pool
 from query_server.selection.values import Source, SynthesisOptions, SyntheticSamples
 from query_server.timing import StageClock
 
@@ -36,6 +36,7 @@ class Round:
         embedding: Whether the batch rule wants embeddings.
         score_bound: What no score exceeds; infinity where that is not known.
         board: What was scored.
+        task: Where real samples are looked up by others: task-aware features; None means the pool's own.
         synthetic: What the ascent made, once it has run.
         unique_match_rate: Distinct nearest matches per synthetic sample, once known.
     """
@@ -52,6 +53,7 @@ class Round:
     checkpoint: Checkpoint
     embedding: bool = False
     score_bound: float = math.inf
+    task: Neighborhood | None = None
     board: Board = field(default_factory=Board)
     synthetic: SyntheticSamples | None = None
     unique_match_rate: float | None = None
@@ -82,11 +84,16 @@ class Round:
             )
         self.board.visited += proposal.visited
 
+    @property
+    def near(self) -> Neighborhood:
+        """The features in which real samples are near each other."""
+        return self.pool if self.task is None else self.task
+
     def search(self, features: Float32, k: int) -> tuple[Float32, Int64, int]:
         """Return distances and rows [Q, k] of the nearest open rows (-1 padded), and how many were visited."""
         self.checkpoint("search")
         with self.clock.stage("search"):
-            return self.pool.search_available(features, k, self.open)
+            return self.near.search_available(features, k, self.open)
 
 
 def draw(open_: Mask, count: int, rng: np.random.Generator) -> Int64:

@@ -35,7 +35,16 @@ from query_server.selection.diagnosis import diagnose, match_gap
 from query_server.selection.evidence import LabeledSet, remember_picks, settle
 from query_server.selection.memory import MAX_CARRIED, Memory
 from query_server.selection.policy import Allocation, adaptive, fixed
-from query_server.selection.ports import Campaigns, Checkpoint, Classifiers, Float32, Int64, Mask, Pool
+from query_server.selection.ports import (
+    Campaigns,
+    Checkpoint,
+    Classifiers,
+    Float32,
+    Int64,
+    Mask,
+    Pool,
+    TaskFeatures,
+)
 from query_server.selection.round import Round, draw
 from query_server.selection.sources import PROPOSAL_SOURCES
 from query_server.selection.values import (
@@ -72,12 +81,16 @@ class SelectionService:
         pool_name: Its name.
         campaigns: The durable ledger.
         classifiers: The uploaded ones.
+        task_features: Matching features of the campaigns' own classifiers, where those are used.
+        task_refresh_rounds: Rounds between two refreshes of them, for classifiers with an embedding.
     """
 
     pool: Pool
     pool_name: str
     campaigns: Campaigns
     classifiers: Classifiers
+    task_features: TaskFeatures | None = None
+    task_refresh_rounds: int = 3
 
     def select(
         self,
@@ -215,7 +228,26 @@ class SelectionService:
             )
             return Answer(reply=answer(selection), memory=memory)
 
-        return self.campaigns.lease(request.campaign_id, pool_ids, request.budget, write, build)
+        reply = self.campaigns.lease(request.campaign_id, pool_ids, request.budget, write, build)
+        if round_ is not None and isinstance(request.strategy, DowserStrategy):
+            self._refresh(request, round_, snapshot.info)
+        return reply
+
+    def _refresh(self, request: SelectionRequest, round_: Round, campaign: CampaignInfo) -> None:
+        """Begin to make task-aware features of this round's classifier, where it is their turn."""
+        if self.task_features is None or campaign.rounds % self.task_refresh_rounds:
+            return
+        assert request.classifier_id is not None  # there is a round
+        if not self.classifiers.info(request.classifier_id).embedding_dim:
+            return
+        classifier = round_.classifier
+
+        def embed(x: Float32) -> Float32:
+            embedding = classifier.score(x, embedding=True).embedding
+            assert embedding is not None  # it has one
+            return embedding
+
+        self.task_features.refresh(campaign.id, embed)
 
     def _round(
         self,
@@ -249,9 +281,11 @@ class SelectionService:
             label_counts=labeled.counts(),
             targets=self._targets(seed, snapshot.available),
         )
-        synthesis = SynthesisOptions()
+        synthesis, task = SynthesisOptions(), None
         if isinstance(request.strategy, DowserStrategy):
             synthesis = request.strategy.synthesis
+            if self.task_features is not None:
+                task = self.task_features.current(snapshot.info.id)
         return Round(
             pool=self.pool,
             classifier=classifier,
@@ -264,6 +298,7 @@ class SelectionService:
             clock=clock,
             checkpoint=checkpoint,
             embedding=rule.needs_embedding,
+            task=task,
             score_bound=math.inf if request.class_prior_weight else function.bound(classifier.classes),
         )
 

@@ -6,6 +6,8 @@ over the N rows, which touch no sample.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 import numpy as np
 
 from query_server.selection.ascent import synthesize
@@ -13,7 +15,7 @@ from query_server.selection.board import Proposal
 from query_server.selection.matching import nearest_unshared
 from query_server.selection.policy import Allocation
 from query_server.selection.round import Round
-from query_server.selection.sources import PROPOSAL_SOURCES
+from query_server.selection.sources import PROPOSAL_SOURCES, ProposalSource
 from query_server.selection.sources.random_draw import RandomDraw
 from query_server.selection.values import Source
 
@@ -22,10 +24,15 @@ _CHUNK = 8192
 _KEPT, _KEPT_OF_CLASS = 100, 4
 
 
-def search(round_: Round, allocation: Allocation, max_scored: int) -> None:
+def search(
+    round_: Round,
+    allocation: Allocation,
+    max_scored: int,
+    sources: Mapping[Source, Callable[[], ProposalSource]] = PROPOSAL_SOURCES,
+) -> None:
     """Score what the sources propose, each up to its part; what some leave over is drawn at random."""
     counts = allocation.counts(max_scored)
-    for source, make in PROPOSAL_SOURCES.items():
+    for source, make in sources.items():
         if source in counts:
             proposer = make()
             left = min(counts[source], int(np.count_nonzero(round_.open)))

@@ -30,7 +30,7 @@ class Source(StrEnum):
     CLASS_ANCHORS = "class_anchors"
     CARRY_OVER = "carry_over"
     CLIMB = "climb"
-    CELLS = "cells"
+    SURROGATE = "surrogate"
     SEALS = "seals"
 
 

@@ -26,7 +26,7 @@ class CandidateSource(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CANDIDATE_SOURCE_CLASS_ANCHORS: _ClassVar[CandidateSource]
     CANDIDATE_SOURCE_CARRY_OVER: _ClassVar[CandidateSource]
     CANDIDATE_SOURCE_CLIMB: _ClassVar[CandidateSource]
-    CANDIDATE_SOURCE_CELLS: _ClassVar[CandidateSource]
+    CANDIDATE_SOURCE_SURROGATE: _ClassVar[CandidateSource]
     CANDIDATE_SOURCE_SEALS: _ClassVar[CandidateSource]
 ACQUISITION_FUNCTION_UNSPECIFIED: AcquisitionFunction
 ACQUISITION_FUNCTION_MAXIMUM_ENTROPY: AcquisitionFunction
@@ -45,5 +45,5 @@ CANDIDATE_SOURCE_LABELED_NEIGHBORS: CandidateSource
 CANDIDATE_SOURCE_CLASS_ANCHORS: CandidateSource
 CANDIDATE_SOURCE_CARRY_OVER: CandidateSource
 CANDIDATE_SOURCE_CLIMB: CandidateSource
-CANDIDATE_SOURCE_CELLS: CandidateSource
+CANDIDATE_SOURCE_SURROGATE: CandidateSource
 CANDIDATE_SOURCE_SEALS: CandidateSource

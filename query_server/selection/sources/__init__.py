@@ -11,6 +11,7 @@ from query_server.selection.sources.labeled_neighbors import LabeledNeighbors
 from query_server.selection.sources.random_draw import RandomDraw
 from query_server.selection.sources.seals import Seals
 from query_server.selection.sources.source import ProposalSource
+from query_server.selection.sources.surrogate import Surrogate
 from query_server.selection.sources.synthesis import Synthesis
 from query_server.selection.values import Source
 
@@ -23,6 +24,7 @@ PROPOSAL_SOURCES: dict[Source, Callable[[], ProposalSource]] = {
     Source.SEALS: Seals,
     Source.CLASS_ANCHORS: ClassAnchors,
     Source.SYNTHESIS: Synthesis,
+    Source.SURROGATE: Surrogate,
     Source.CLIMB: Climb,
 }
 

@@ -32,7 +32,7 @@ class ClassAnchors:
         rng = round_.rng(self.source)
         found = np.unique(labeled.labels)
         groups = [
-            spread_out(round_.pool.features(labeled.rows[labeled.labels == each]), _ANCHORS, rng)
+            spread_out(round_.near.features(labeled.rows[labeled.labels == each]), _ANCHORS, rng)
             for each in found
         ]
         # The rows left over by the division go to the classes with the fewest labels.

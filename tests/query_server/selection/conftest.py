@@ -54,9 +54,8 @@ class ExactPool:
 class Peak:
     """score(x) = exp(-|x - top|² / 2 width²) and class 1 on the right of the top; x is z, and its own feature."""
 
-    classes = 2
-
-    def __init__(self, top, width):
+    def __init__(self, top, width, classes=2):
+        self.classes = classes
         self.top, self.width = np.asarray(top, np.float32), width
         self.latent_dim = len(self.top)
         self.seen = []
@@ -68,7 +67,9 @@ class Peak:
         self.seen.append(x)
         predicted = (x[:, 0] > self.top[0]).astype(np.int64)
         return Scored(
-            scores=self.scores(x), predicted=predicted, probabilities=np.eye(2, dtype=np.float32)[predicted]
+            scores=self.scores(x),
+            predicted=predicted,
+            probabilities=np.eye(self.classes, dtype=np.float32)[predicted],
         )
 
     def prepare_ascent(self):
@@ -129,7 +130,7 @@ def make_round(plane):
         open_[list(closed)] = False
         return Round(
             pool=pool,
-            classifier=classifier or Peak((1.0, 0.5), 0.5),
+            classifier=classifier or Peak((1.0, 0.5), 0.5, classes),
             open=open_,
             labeled=labeled_set(labels or {}, classes=classes),
             memory=memory or Memory(),

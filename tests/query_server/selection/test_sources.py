@@ -183,7 +183,7 @@ def test_synthesis_starts_where_the_last_round_ended_where_asked(round_of):
 
 
 def test_a_climb_reaches_the_top_that_random_draws_miss(make_round, exact_pool, peak):
-    line = exact_pool(np.linspace(0, 100, 5000, dtype=np.float32)[:, None])
+    line = exact_pool(np.linspace(0, 100, 2000, dtype=np.float32)[:, None])
     hill = peak([73.0], 5.0)
     scores = hill.scores(line.all)
     best = set(np.argsort(-scores)[:20].tolist())
