@@ -221,9 +221,11 @@ class Dowser:
     """
 
     max_scored: int = 1000  # real candidates scored at most; 0 is plain ASAL: each synthetic sample's match
-    shares: Mapping[CandidateSource, float] | None = None  # parts of max_scored, of any sum; None: learned
+    shares: Mapping[CandidateSource, float] | Mapping[str, float] | None = (
+        None  # parts of max_scored by source, of any sum; None: learned
+    )
     random_floor: float | None = None  # least share drawn uniformly while it learns; None: the server's, 0.5
-    latents: int | None = None  # latents optimized together; None: the budget
+    latents: int | None = None  # optimized together; None: the budget for plain ASAL, else at most 16
     steps: int | None = None  # Adam steps; None: the server's default, 100
     step_size: float | None = None  # Adam step size; None: the server's default, 0.05
     warm_start: float | None = (

@@ -189,7 +189,9 @@ def _batch_rule(rule: BatchRule | str) -> int:
     return selection_pb2.BatchRule.Value(f"BATCH_RULE_{name}")
 
 
-def _shares(shares: Mapping[CandidateSource, float] | None) -> list[selection_pb2.SourceShare]:
+def _shares(
+    shares: Mapping[CandidateSource, float] | Mapping[str, float] | None,
+) -> list[selection_pb2.SourceShare]:
     """Return the shares of the sources; none lets the server learn them."""
     if shares is None:
         return []
