@@ -10,7 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.label_efficiency.ratios import LabelRatio, geometric_mean, label_ratio
-from benchmarks.label_efficiency.strategies import EXHAUSTIVE, OURS, RANDOM, SUBSET, SUBSET_BALANCED
+from benchmarks.label_efficiency.strategies import (
+    EXHAUSTIVE,
+    OURS,
+    RANDOM,
+    SUBSET,
+    SUBSET_BALANCED,
+    SUBSET_MARGIN,
+)
 
 Result = Mapping[str, Any]  # one pool's
 
@@ -124,8 +131,8 @@ def p_value(result: Result, ours: str, theirs: str) -> float | None:
 
 
 def better_subset(result: Result) -> str | None:
-    """Return the better of the two equal-budget subsets by its mean over rounds; None where neither was run."""
-    run = [name for name in (SUBSET, SUBSET_BALANCED) if name in result["strategies"]]
+    """Return the best of the equal-budget subsets by its mean over rounds; None where none was run."""
+    run = [name for name in (SUBSET, SUBSET_BALANCED, SUBSET_MARGIN) if name in result["strategies"]]
     return max(run, key=lambda name: over_rounds(result["strategies"][name]).mean(), default=None)
 
 
