@@ -180,7 +180,7 @@ class AsyncClient:
         *,
         classifier: ClassifierInfo | str | None = None,
         budget: int,
-        acquisition: Acquisition | str = Acquisition.MAXIMUM_ENTROPY,
+        acquisition: Acquisition | str = Acquisition.MARGIN,
         strategy: Strategy = Dowser(),
         batch: Batch | None = None,
         class_prior_weight: float = 0.0,

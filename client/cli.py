@@ -264,7 +264,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument(
         "--classifier", metavar="ID|FILE", help="an uploaded classifier, or an ONNX file to upload"
     )
-    sub.add_argument("--acquisition", choices=list(Acquisition), default=Acquisition.MAXIMUM_ENTROPY)
+    sub.add_argument("--acquisition", choices=list(Acquisition), default=Acquisition.MARGIN)
     sub.add_argument("--strategy", choices=STRATEGIES, default="dowser")
     sub.add_argument(
         "--max-scored", type=int, default=1000, help="real samples scored at most (default: 1000)"

@@ -107,7 +107,7 @@ class ActiveLearner:
         oracle: Callable[[Ids], NDArray[np.integer[Any]]],
         budget: int,
         strategy: Strategy = Dowser(),
-        acquisition: Acquisition | str = Acquisition.MAXIMUM_ENTROPY,
+        acquisition: Acquisition | str = Acquisition.MARGIN,
         batch: Batch | None = None,
         class_prior_weight: float = 0.0,
         export: Callable[[Any], bytes] | None = None,

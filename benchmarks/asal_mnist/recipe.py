@@ -18,7 +18,17 @@ from benchmarks.common.mnist_bundles import FEATURES, Served, prepare
 from benchmarks.common.parallel import Protocol, Unit, run_units
 from benchmarks.common.processes import serving
 from benchmarks.common.results import UnitStore, last_line, write_json, write_text
-from client import Batch, BatchRule, CandidateSource, Dowser, Exhaustive, Random, RandomSubset, Strategy
+from client import (
+    Acquisition,
+    Batch,
+    BatchRule,
+    CandidateSource,
+    Dowser,
+    Exhaustive,
+    Random,
+    RandomSubset,
+    Strategy,
+)
 
 FULL: dict[str, Any] = {
     "initial_per_class": 10,
@@ -45,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 # Synthesis is the only source here, and the highest scores win: ASAL, its matches re-scored.
 ALONE = {CandidateSource.SYNTHESIS: 1.0}
-TOP = {"batch": Batch(rule=BatchRule.TOP)}
+TOP = {"acquisition": Acquisition.MAXIMUM_ENTROPY, "batch": Batch(rule=BatchRule.TOP)}
 
 
 def strategies(parameters: dict[str, Any]) -> dict[str, tuple[str, Strategy]]:

@@ -12,7 +12,7 @@ from benchmarks.common import curves, plots
 NAMES = {
     "dowser": "Dowser",
     "exhaustive": "exhaustive entropy",
-    "subset": "top of a random subset",
+    "subset": "top entropy of a random subset",
     "random": "random",
 }
 

@@ -13,6 +13,7 @@ from benchmarks.common.campaigns import LabelingTask
 from benchmarks.common.classifiers import entropies, train_classifier
 from benchmarks.common.parallel import Protocol
 from client import (
+    Acquisition,
     Batch,
     BatchRule,
     CandidateSource,
@@ -61,6 +62,7 @@ def make_gallery(
             strategy=Dowser(
                 max_scored=max_scored, latents=protocol.budget, shares={CandidateSource.SYNTHESIS: 1.0}
             ),
+            acquisition=Acquisition.MAXIMUM_ENTROPY,
             batch=Batch(rule=BatchRule.TOP),
             seed=SEED,
             return_synthetic=True,

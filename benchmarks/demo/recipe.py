@@ -19,7 +19,7 @@ from benchmarks.common.results import UnitStore, last_line, write_json, write_te
 from benchmarks.demo.digits import PLAN, load_digits_task
 from benchmarks.demo.gallery import make_gallery
 from benchmarks.demo.report import render_report
-from client import Client, Dowser, Exhaustive, Random, RandomSubset, Strategy
+from client import Acquisition, Client, Dowser, Exhaustive, Random, RandomSubset, Strategy
 
 FULL: dict[str, Any] = {
     "generator": "wgan-gp",
@@ -43,6 +43,8 @@ QUICK: dict[str, Any] = {
     "max_labels": 50,
 }
 TABLE_LABELS = (20, 50, 100, 150)
+# What the rivals score by; Dowser has its own defaults.
+ENTROPY = {"acquisition": Acquisition.MAXIMUM_ENTROPY}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -95,7 +97,14 @@ def run(options: argparse.Namespace) -> int:
         print(f"      listening on {target}", flush=True)
         named = strategies(parameters)
         units = [
-            Unit(name=f"{name}-{seed}", group=name, strategy=strategy, seed=seed, target=target)
+            Unit(
+                name=f"{name}-{seed}",
+                group=name,
+                strategy=strategy,
+                seed=seed,
+                target=target,
+                options={} if name == "dowser" else ENTROPY,
+            )
             for seed in range(parameters["seeds"])
             for name, strategy in named.items()
         ]

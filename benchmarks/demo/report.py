@@ -123,7 +123,7 @@ def _sources(records: curves.Records) -> str:
     columns = {
         "share": "share of what is scored",
         "scored": "scored",
-        "mean_score": "mean entropy",
+        "mean_score": "mean score (margin)",
         "picked": "picked",
         "labeled": "earlier picks labeled",
         "contradicted": "classifier was wrong",
@@ -142,7 +142,7 @@ def _sources(records: curves.Records) -> str:
     estimate = ""
     if capture is not None:
         estimate = (
-            f"From its random draws Dowser estimates that the batch has {100 * capture['value']:.0f} % of the entropy "
+            f"From its random draws Dowser estimates that the batch has {100 * capture['value']:.0f} % of the score "
             f"of the best batch of the whole pool ({100 * capture['low']:.0f} to {100 * capture['high']:.0f} %). "
         )
     text = (

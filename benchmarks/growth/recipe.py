@@ -28,7 +28,9 @@ NAME = "growth"
 LABELS = 300
 REQUESTS, QUICK_REQUESTS = 20, 3
 STRATEGIES = {
-    "dowser": StrategySpec(kind="dowser", text="the policy, from a campaign's first round"),
+    "dowser": StrategySpec(
+        kind="dowser", text="the policy, from a campaign's first round", acquisition="margin"
+    ),
     "neighbors-random": StrategySpec(
         kind="dowser",
         text="neighbors of labeled and random, halves",

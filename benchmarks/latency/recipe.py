@@ -25,6 +25,7 @@ from benchmarks.common.processes import serving
 from benchmarks.common.results import last_line, write_json
 from benchmarks.latency.torch_reference import TorchSelector, load_networks
 from client import (
+    Acquisition,
     Batch,
     BatchRule,
     CandidateSource,
@@ -273,6 +274,7 @@ class _Bench:
             self._campaign,
             classifier=classifier,
             budget=latents,
+            acquisition=Acquisition.MAXIMUM_ENTROPY,
             strategy=strategy,
             batch=Batch(rule=BatchRule.TOP),
             seed=seed,

@@ -113,7 +113,7 @@ def selection_request(message: selection_pb2.SelectSamplesRequest) -> SelectionR
         campaign_id=message.campaign_id,
         classifier_id=message.classifier_id or None,
         budget=message.budget,
-        acquisition=acquisition(message.acquisition),
+        acquisition=acquisition(message.acquisition, default="margin"),
         strategy=_strategy(message),
         batch=_batch(message.batch),
         class_prior_weight=_class_prior_weight(message.class_prior_weight),
@@ -122,14 +122,14 @@ def selection_request(message: selection_pb2.SelectSamplesRequest) -> SelectionR
     )
 
 
-def acquisition(number: int) -> str:
-    """Name an acquisition function; unspecified is maximum entropy.
+def acquisition(number: int, *, default: str) -> str:
+    """Name an acquisition function; unspecified is the default.
 
     Raises:
         DowserError: INVALID_ARGUMENT.
     """
     if number == acquisition_pb2.ACQUISITION_FUNCTION_UNSPECIFIED:
-        number = acquisition_pb2.ACQUISITION_FUNCTION_MAXIMUM_ENTROPY
+        return default
     if number not in _ACQUISITIONS:
         raise invalid_argument("acquisition", number, "a known AcquisitionFunction")
     return _ACQUISITIONS[number]

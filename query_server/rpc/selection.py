@@ -69,7 +69,7 @@ class SelectionServicer(selection_pb2_grpc.SelectionServiceServicer):
         if request.pool not in ("", self._selection.pool_name):
             raise pool_not_found(request.pool)
         options = convert.synthesis_options(request.synthesis)
-        acquisition = convert.acquisition(request.acquisition)
+        acquisition = convert.acquisition(request.acquisition, default="maximum_entropy")
         made, timings = await self._workers.run(
             context,
             lambda waiting: self._selection.synthesize(
