@@ -111,13 +111,13 @@ def yields(memory: Memory, priors: Mapping[Source, float]) -> dict[Source, float
     if memory.settled[random] <= 0 or memory.worth[random] <= 0:
         return dict(priors)
     base = (memory.worth[random] + _PRIOR_PICKS * _TYPICAL_WORTH) / (memory.settled[random] + _PRIOR_PICKS)
-    return {
-        source: float(
-            (memory.worth[NUMBER_OF[source]] / base + _PRIOR_PICKS * prior)
-            / (memory.settled[NUMBER_OF[source]] + _PRIOR_PICKS)
-        )
-        for source, prior in priors.items()
-    }
+
+    def relative(source: Source, prior: float) -> float:
+        number = NUMBER_OF[source]
+        weighed = memory.worth[number] / base + _PRIOR_PICKS * prior
+        return 1.0 if source is Source.RANDOM else float(weighed / (memory.settled[number] + _PRIOR_PICKS))
+
+    return {source: relative(source, prior) for source, prior in priors.items()}
 
 
 def remember_picks(memory: Memory, picked: Entries, pool_ids: UInt64) -> Memory:

@@ -135,7 +135,9 @@ def test_the_same_request_id_creates_one_campaign(connected: Client) -> None:
     ids=["dowser", "plain asal", "exhaustive", "random subset", "random"],
 )
 def test_every_strategy_picks_the_budget(connected: Client, campaign, classifier, strategy) -> None:
-    selection = connected.select_samples(campaign, classifier=classifier, budget=6, strategy=strategy)
+    selection = connected.select_samples(
+        campaign, acquisition="maximum_entropy", classifier=classifier, budget=6, strategy=strategy
+    )
     assert len(set(selection.pool_ids.tolist())) == 6
     assert selection.round == 1
     assert selection.timings
@@ -144,7 +146,12 @@ def test_every_strategy_picks_the_budget(connected: Client, campaign, classifier
 
 def test_synthetic_samples_come_along_when_asked_for(connected: Client, campaign, classifier) -> None:
     selection = connected.select_samples(
-        campaign, classifier=classifier, budget=4, strategy=Dowser(steps=10), return_synthetic=True
+        campaign,
+        acquisition="maximum_entropy",
+        classifier=classifier,
+        budget=4,
+        strategy=Dowser(steps=10, shares={"synthesis": 1.0}),
+        return_synthetic=True,
     )
     assert selection.synthetic_samples is not None
     assert selection.synthetic_samples.shape == (4, 1, 8, 8)
@@ -158,6 +165,7 @@ def test_a_retried_selection_is_the_same_selection(connected: Client, campaign, 
     def select():
         return connected.select_samples(
             campaign,
+            acquisition="maximum_entropy",
             classifier=classifier,
             budget=5,
             strategy=Exhaustive(),

@@ -91,7 +91,7 @@ def test_the_diagnosis_is_filled_in(client, campaign, classifier, digits):
     first, last = selections[0].diagnosis, selections[-1].diagnosis
     assert first.reasons[0] == "no labels yet: random draws alone"
     assert all(report.labeled == 0 and report.yield_ is None for report in first.sources)
-    assert {"labeled_neighbors", "carry_over"} <= {report.source for report in last.sources}
+    assert {"labeled_neighbors", "random"} <= {report.source for report in last.sources}
     # All 30 labels of the rounds before are told of, but for those of sources that rest in this round.
     assert 0 < sum(report.labeled for report in last.sources) <= 30
     random = next(report for report in last.sources if report.source == "random")

@@ -48,7 +48,12 @@ def test_a_scikit_learn_classifier_arrives_as_one_of_probabilities(uploaded):
 @pytest.mark.parametrize("max_scored", [100, 0])
 def test_a_scikit_learn_classifier_selects(client, campaign, uploaded, estimator, digits, max_scored):
     selection = client.select_samples(
-        campaign, classifier=uploaded, budget=15, strategy=Dowser(max_scored=max_scored), seed=2
+        campaign,
+        acquisition="maximum_entropy",
+        classifier=uploaded,
+        budget=15,
+        strategy=Dowser(max_scored=max_scored),
+        seed=2,
     )
     assert len(set(selection.pool_ids.tolist())) == 15
     rows = selection.pool_ids.astype(int)
@@ -92,9 +97,11 @@ def test_a_forward_only_network_selects_what_its_pullback_export_does(
     assert not forward_only.has_pullback
     other = client.create_campaign(f"{campaign}-forward-only")
     with_gradient = client.select_samples(
-        campaign, classifier=classifier, budget=15, strategy=strategy, seed=4
+        campaign, acquisition="maximum_entropy", classifier=classifier, budget=15, strategy=strategy, seed=4
     )
-    derived = client.select_samples(other, classifier=forward_only, budget=15, strategy=strategy, seed=4)
+    derived = client.select_samples(
+        other, acquisition="maximum_entropy", classifier=forward_only, budget=15, strategy=strategy, seed=4
+    )
     shared = set(with_gradient.pool_ids.tolist()) & set(derived.pool_ids.tolist())
     assert len(shared) >= 12
 

@@ -13,6 +13,7 @@ from client import Batch, Client, Dowser, DowserError, Exhaustive, Random, Rando
 
 STRATEGIES = {
     "dowser": Dowser(max_scored=120),
+    "synthesis": Dowser(max_scored=120, shares={"synthesis": 1.0}),
     "plain": Dowser(max_scored=0),
     "exhaustive": Exhaustive(),
     "random_subset": RandomSubset(max_scored=120),
@@ -36,7 +37,11 @@ def test_picks_are_distinct_and_never_handed_out_twice(client, campaign, classif
     seen: set[int] = set()
     for _ in range(4):
         selection = client.select_samples(
-            campaign, classifier=classifier, budget=25, strategy=STRATEGIES[name]
+            campaign,
+            acquisition="maximum_entropy",
+            classifier=classifier,
+            budget=25,
+            strategy=STRATEGIES[name],
         )
         ids = selection.pool_ids.tolist()
         assert len(set(ids)) == 25
@@ -48,13 +53,17 @@ def test_picks_are_distinct_and_never_handed_out_twice(client, campaign, classif
 
 @pytest.mark.parametrize("name", STRATEGIES)
 def test_every_pick_carries_its_real_score(client, campaign, classifier, entropies, name):
-    selection = client.select_samples(campaign, classifier=classifier, budget=20, strategy=STRATEGIES[name])
+    selection = client.select_samples(
+        campaign, acquisition="maximum_entropy", classifier=classifier, budget=20, strategy=STRATEGIES[name]
+    )
     for pick in selection.picks:
         assert pick.score == pytest.approx(entropies[pick.pool_id], abs=1e-4)
 
 
 def test_exhaustive_picks_are_the_highest_scores_of_the_pool(client, campaign, classifier, entropies):
-    selection = client.select_samples(campaign, classifier=classifier, budget=30, strategy=Exhaustive())
+    selection = client.select_samples(
+        campaign, acquisition="maximum_entropy", classifier=classifier, budget=30, strategy=Exhaustive()
+    )
     expected = np.sort(entropies)[::-1][:30]
     np.testing.assert_allclose(entropies[selection.pool_ids.astype(int)], expected, atol=1e-4)
     assert selection.scored == len(entropies)
@@ -63,6 +72,7 @@ def test_exhaustive_picks_are_the_highest_scores_of_the_pool(client, campaign, c
 def test_dowser_scores_no_more_than_it_may_and_picks_the_best_of_it(client, campaign, classifier, entropies):
     selection = client.select_samples(
         campaign,
+        acquisition="maximum_entropy",
         classifier=classifier,
         budget=20,
         strategy=Dowser(max_scored=150, latents=30, shares={"synthesis": 1.0}),
@@ -77,7 +87,12 @@ def test_dowser_scores_no_more_than_it_may_and_picks_the_best_of_it(client, camp
 
 def test_each_match_is_explained_by_its_synthetic_sample(client, campaign, classifier, digits):
     selection = client.select_samples(
-        campaign, classifier=classifier, budget=15, strategy=Dowser(max_scored=0), return_synthetic=True
+        campaign,
+        acquisition="maximum_entropy",
+        classifier=classifier,
+        budget=15,
+        strategy=Dowser(max_scored=0),
+        return_synthetic=True,
     )
     assert selection.synthetic_samples.shape == (15, 1, 8, 8)
     for pick in selection.picks:
@@ -96,24 +111,32 @@ def test_labeled_samples_are_never_selected(client, campaign, classifier, digits
     labeled = {row: int(digits.pool_labels[row]) for row in range(1250)}
     client.record_labels(campaign, labeled)
     for strategy in STRATEGIES.values():
-        selection = client.select_samples(campaign, classifier=classifier, budget=5, strategy=strategy)
+        selection = client.select_samples(
+            campaign, acquisition="maximum_entropy", classifier=classifier, budget=5, strategy=strategy
+        )
         assert min(selection.pool_ids.tolist()) >= 1250
 
 
 def test_the_whole_pool_can_be_drawn_and_no_more(client, campaign, classifier, digits):
     client.record_labels(campaign, {row: 0 for row in range(1290)})
     selection = client.select_samples(
-        campaign, classifier=classifier, budget=7, strategy=Dowser(max_scored=0)
+        campaign,
+        acquisition="maximum_entropy",
+        classifier=classifier,
+        budget=7,
+        strategy=Dowser(max_scored=0),
     )
     assert sorted(selection.pool_ids.tolist()) == list(range(1290, 1297))
     with pytest.raises(DowserError) as refused:
-        client.select_samples(campaign, classifier=classifier, budget=1)
+        client.select_samples(campaign, acquisition="maximum_entropy", classifier=classifier, budget=1)
     assert refused.value.reason == "BUDGET_EXCEEDS_POOL"
     assert refused.value.metadata["available"] == "0"
 
 
 def test_leases_are_what_was_selected_and_not_labeled(client, campaign, classifier):
-    selection = client.select_samples(campaign, classifier=classifier, budget=10)
+    selection = client.select_samples(
+        campaign, acquisition="maximum_entropy", classifier=classifier, budget=10
+    )
     client.record_labels(campaign, {int(pool_id): 1 for pool_id in selection.pool_ids[:3]})
     assert client.list_leases(campaign).tolist() == sorted(selection.pool_ids[3:].tolist())
     client.release_samples(campaign, client.list_leases(campaign))
@@ -121,9 +144,13 @@ def test_leases_are_what_was_selected_and_not_labeled(client, campaign, classifi
 
 
 def test_released_samples_can_be_selected_again(client, campaign, classifier):
-    first = client.select_samples(campaign, classifier=classifier, budget=10, strategy=Exhaustive())
+    first = client.select_samples(
+        campaign, acquisition="maximum_entropy", classifier=classifier, budget=10, strategy=Exhaustive()
+    )
     client.release_samples(campaign, first.pool_ids)
-    second = client.select_samples(campaign, classifier=classifier, budget=10, strategy=Exhaustive())
+    second = client.select_samples(
+        campaign, acquisition="maximum_entropy", classifier=classifier, budget=10, strategy=Exhaustive()
+    )
     assert second.pool_ids.tolist() == first.pool_ids.tolist()
 
 
@@ -133,7 +160,12 @@ def test_the_same_seed_and_state_give_the_same_picks(client, classifier, name):
     for _ in range(2):
         campaign = client.create_campaign(f"seed-{uuid.uuid4().hex}").campaign_id
         selection = client.select_samples(
-            campaign, classifier=classifier, budget=20, strategy=STRATEGIES[name], seed=11
+            campaign,
+            acquisition="maximum_entropy",
+            classifier=classifier,
+            budget=20,
+            strategy=STRATEGIES[name],
+            seed=11,
         )
         answers.append(selection.pool_ids.tolist())
     assert answers[0] == answers[1]
@@ -142,14 +174,18 @@ def test_the_same_seed_and_state_give_the_same_picks(client, classifier, name):
 def test_a_repeated_request_id_returns_the_same_answer_and_leases_nothing_more(client, campaign, classifier):
     request_id = uuid.uuid4().hex
     answers = [
-        client.select_samples(campaign, classifier=classifier, budget=10, request_id=request_id)
+        client.select_samples(
+            campaign, acquisition="maximum_entropy", classifier=classifier, budget=10, request_id=request_id
+        )
         for _ in range(2)
     ]
     assert answers[0].pool_ids.tolist() == answers[1].pool_ids.tolist()
     assert answers[0].total_seconds == answers[1].total_seconds
     assert client.get_campaign(campaign).leased == 10
     with pytest.raises(DowserError) as refused:
-        client.select_samples(campaign, classifier=classifier, budget=11, request_id=request_id)
+        client.select_samples(
+            campaign, acquisition="maximum_entropy", classifier=classifier, budget=11, request_id=request_id
+        )
     assert refused.value.reason == "REQUEST_ID_REUSED"
 
 
@@ -158,10 +194,18 @@ def test_every_acquisition_function_climbs_and_selects(client, campaign, classif
     made = client.synthesize_samples(classifier, acquisition=function, latents=8, steps=60, seed=3)
     assert np.mean(made.scores) > np.mean(made.initial_scores)
     informed = client.select_samples(
-        campaign, classifier=classifier, budget=20, acquisition=function, strategy=Exhaustive()
+        campaign,
+        classifier=classifier,
+        budget=20,
+        acquisition=function,
+        strategy=Exhaustive(),
     )
     uninformed = client.select_samples(
-        campaign, classifier=classifier, budget=20, acquisition=function, strategy=Random()
+        campaign,
+        classifier=classifier,
+        budget=20,
+        acquisition=function,
+        strategy=Random(),
     )
     assert np.mean([p.score for p in informed.picks]) > np.mean([p.score for p in uninformed.picks])
 
@@ -175,7 +219,12 @@ def test_two_clients_with_different_classifiers_get_what_each_gets_alone(
             for repeat in range(3):
                 campaign = mine.create_campaign(f"pair-{uuid.uuid4().hex}").campaign_id
                 selection = mine.select_samples(
-                    campaign, classifier=uploaded, budget=20, strategy=Dowser(max_scored=150), seed=repeat
+                    campaign,
+                    acquisition="maximum_entropy",
+                    classifier=uploaded,
+                    budget=20,
+                    strategy=Dowser(max_scored=150),
+                    seed=repeat,
                 )
                 out.append(selection.pool_ids.tolist())
 
@@ -204,7 +253,11 @@ def test_callers_of_one_campaign_at_the_same_time_never_share_an_id(server, clie
             with Client.connect(server.target) as mine:
                 for strategy in (Exhaustive(), Random(), Dowser(max_scored=60)):
                     selection = mine.select_samples(
-                        campaign, classifier=classifier, budget=10, strategy=strategy
+                        campaign,
+                        acquisition="maximum_entropy",
+                        classifier=classifier,
+                        budget=10,
+                        strategy=strategy,
                     )
                     drawn.extend(selection.pool_ids.tolist())
         except BaseException as failure:
@@ -221,7 +274,8 @@ def test_callers_of_one_campaign_at_the_same_time_never_share_an_id(server, clie
 
 
 def test_stage_timings_add_up(client, campaign, classifier):
-    selection = client.select_samples(campaign, classifier=classifier, budget=20)
+    strategy = Dowser(shares={"synthesis": 1.0, "random": 1.0}, latents=20)
+    selection = client.select_samples(campaign, classifier=classifier, budget=20, strategy=strategy)
     stages = {timing.stage: timing for timing in selection.timings}
     assert {"prepare", "synthesize", "encode", "search", "read", "score", "pick"} <= set(stages)
     assert sum(timing.seconds for timing in selection.timings) <= selection.total_seconds

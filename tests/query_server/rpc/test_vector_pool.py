@@ -98,7 +98,12 @@ def test_any_classifier_of_vectors_climbs_and_selects(vector_server, vectors, di
         campaign = client.create_campaign(f"with-{fit.__name__}")
         client.record_labels(campaign, enumerate(digits.pool_labels[:150].tolist()))
         selection = client.select_samples(
-            campaign, classifier=uploaded, budget=15, strategy=Dowser(max_scored=100, steps=60), seed=2
+            campaign,
+            acquisition="maximum_entropy",
+            classifier=uploaded,
+            budget=15,
+            strategy=Dowser(max_scored=100, steps=60),
+            seed=2,
         )
     rows = selection.pool_ids.astype(int)
     assert len(set(rows.tolist())) == 15
