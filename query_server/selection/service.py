@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -26,14 +26,14 @@ from query_server.errors import (
 )
 from query_server.selection import strategies
 from query_server.selection.ascent import synthesize
-from query_server.selection.batches.choose import choose_batch
 from query_server.selection.batches.registry import batch_rule
-from query_server.selection.batches.rule import BatchRule, Shortlist
+from query_server.selection.batches.rule import BatchRule
 from query_server.selection.board import SOURCES, Entries, not_scored
 from query_server.selection.conditions import compiled
 from query_server.selection.diagnosis import diagnose, match_gap
-from query_server.selection.evidence import LabeledSet, remember_picks, settle
-from query_server.selection.memory import MAX_CARRIED, Memory
+from query_server.selection.evidence import LabeledSet, settle
+from query_server.selection.memory import Memory
+from query_server.selection.outcome import choose, picks_of, remember
 from query_server.selection.policy import Allocation, adaptive, fixed
 from query_server.selection.ports import (
     Campaigns,
@@ -53,7 +53,6 @@ from query_server.selection.values import (
     Diagnosis,
     DowserStrategy,
     ExhaustiveStrategy,
-    Pick,
     RandomStrategy,
     RandomSubsetStrategy,
     Selection,
@@ -188,7 +187,7 @@ class SelectionService:
                 order = np.arange(len(entries))
             else:
                 with clock.stage("choose"):
-                    order = _choose(rule, request, round_, entries)
+                    order = choose(rule, request.batch, round_, entries)
         order = order[: request.budget * (1 + _SPARES)]
         with clock.stage("pick"):
             pool_ids = self.pool.ids_of(entries.rows[order])
@@ -209,10 +208,10 @@ class SelectionService:
             ):  # others leased of what was chosen
                 picked, diagnosis = explained(lease.positions)
             with clock.stage("pick"):
-                picks = _picks(round_, picked, lease)
+                picks = picks_of(picked, lease.pool_ids, None if round_ is None else round_.synthetic)
                 memory = None
                 if round_ is not None and isinstance(request.strategy, DowserStrategy):
-                    memory = self._remember(round_, entries, picked, lease).to_bytes()
+                    memory = remember(round_, entries, picked, lease.pool_ids).to_bytes()
             selection = Selection(
                 picks=picks,
                 round=lease.round,
@@ -307,13 +306,6 @@ class SelectionService:
         rng = np.random.default_rng(np.random.SeedSequence([seed, len(SOURCES), 0]))
         return lambda count: self.pool.inputs(draw(open_, count, rng))
 
-    def _remember(self, round_: Round, entries: Entries, picked: Entries, lease: Lease) -> Memory:
-        memory = remember_picks(round_.memory, picked, lease.pool_ids)
-        best = entries.rows[entries.by_score()]
-        best = best[~np.isin(best, picked.rows)][:MAX_CARRIED]
-        latents = memory.latents if round_.synthetic is None else round_.synthetic.latents
-        return replace(memory, latents=latents, carried_ids=self.pool.ids_of(best))
-
 
 def _default_rule(strategy: Strategy) -> BatchRuleName:
     return BatchRuleName.CLASS_BALANCED if isinstance(strategy, DowserStrategy) else BatchRuleName.TOP
@@ -349,35 +341,6 @@ def _fill(strategy: Strategy, round_: Round, round_number: int) -> tuple[Allocat
             return Allocation(shares={Source.RANDOM: 1.0}), True
 
 
-def _choose(rule: BatchRule, request: SelectionRequest, round_: Round, entries: Entries) -> Int64:
-    """Return positions in the entries, the batch first and the best of the others after it."""
-    ranked = entries.by_score()
-    ordered = entries.take(ranked)
-    features = round_.pool.features(ordered.rows)
-
-    def labeled_embedding() -> Float32:
-        rows = round_.labeled.rows
-        if ordered.embedding is None or not len(rows):
-            return round_.pool.features(rows)
-        embedding = round_.classifier.score(round_.pool.inputs(rows), embedding=True).embedding
-        assert embedding is not None  # the candidates have theirs
-        return embedding
-
-    shortlist = Shortlist(
-        scores=ordered.scores,
-        predicted=ordered.predicted,
-        probabilities=ordered.probabilities,
-        passes=ordered.passes,
-        features=features,
-        embedding=features if ordered.embedding is None else ordered.embedding,
-        labeled_embedding=labeled_embedding,
-        label_counts=round_.labeled.counts(),
-    )
-    rng = np.random.default_rng(np.random.SeedSequence([round_.seed, len(SOURCES), 1]))
-    order: Int64 = ranked[choose_batch(rule, shortlist, count=request.budget, choice=request.batch, rng=rng)]
-    return order
-
-
 def _validate(request: SelectionRequest, campaign: CampaignInfo, pool: str, index_version: int) -> None:
     if campaign.pool != pool:
         raise pool_not_found(campaign.pool)
@@ -410,25 +373,3 @@ def _validate(request: SelectionRequest, campaign: CampaignInfo, pool: str, inde
         raise invalid_argument(
             "classifier_id", "", "the id of an uploaded classifier; only random needs none"
         )
-
-
-def _picks(round_: Round | None, picked: Entries, lease: Lease) -> tuple[Pick, ...]:
-    synthetic = None if round_ is None else round_.synthetic
-    picks = []
-    for position, pool_id in enumerate(lease.pool_ids.tolist()):
-        led_by = int(picked.synthetic[position])
-        found_by = synthetic if led_by >= 0 else None
-        score = float(picked.scores[position])
-        predicted = int(picked.predicted[position])
-        picks.append(
-            Pick(
-                pool_id=pool_id,
-                source=SOURCES[picked.sources[position]],
-                score=None if math.isnan(score) else score,
-                predicted_class=None if predicted < 0 else predicted,
-                synthetic_index=led_by if found_by is not None else None,
-                synthetic_score=float(found_by.scores[led_by]) if found_by is not None else None,
-                distance=float(picked.distances[position]) if found_by is not None else None,
-            )
-        )
-    return tuple(picks)
