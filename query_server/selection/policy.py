@@ -27,8 +27,8 @@ _TRICKLE = 0.05
 _NEIGHBORS_BALANCED, _NEIGHBORS_RARE = 0.8, 1.4
 # The overdispersion of label counts from which some class counts as clearly rare.
 _CLEARLY_RARE = 0.25
-# Synthesis is tried with this part until so many of its picks have labels.
-_SYNTHESIS_TRIAL, _ENOUGH_PICKS = 0.05, 10
+# Synthesis is tried with this part until so many of its picks have labels, in the first rounds.
+_SYNTHESIS_TRIAL, _ENOUGH_PICKS, _TRIAL_ROUNDS = 0.05, 10, 3
 # It costs time besides scores: while it does not earn its keep it is asked only once in so many rounds.
 _SYNTHESIS_REST = 5
 
@@ -80,12 +80,15 @@ def adaptive(memory: Memory, labeled: LabeledSet, *, random_floor: float, round_
         worthless, worthy = _YIELDS[source]
         weight = min(max((yield_ - worthless) / (worthy - worthless), _TRICKLE), 1.0)
         verdict = f"{picks} labeled picks of {source} make one worth {yield_:.2f} random ones"
-        if source is Source.SYNTHESIS and picks < _ENOUGH_PICKS:
-            weight = _SYNTHESIS_TRIAL
-            verdict = f"synthesis is on trial, with {picks} labeled picks"
-        elif source is Source.SYNTHESIS and weight == _TRICKLE and round_number % _SYNTHESIS_REST:
-            weight = 0.0
-            verdict += f": it rests, and is tried every {_SYNTHESIS_REST} rounds"
+        if source is Source.SYNTHESIS:
+            on_trial = picks < _ENOUGH_PICKS
+            if on_trial:
+                weight = _SYNTHESIS_TRIAL
+                verdict = f"synthesis is on trial, with {picks} labeled picks"
+            resting = round_number > _TRIAL_ROUNDS if on_trial else weight == _TRICKLE
+            if resting and round_number % _SYNTHESIS_REST:
+                weight = 0.0
+                verdict += f": it rests, and is tried every {_SYNTHESIS_REST} rounds"
         weights[source] = weight
         reasons.append(verdict)
     room = (1.0 - random_floor) / max(1.0, sum(weights.values()))
