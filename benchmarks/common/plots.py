@@ -67,6 +67,8 @@ def stacked_bars(ax: Any, parts: Mapping[str, Mapping[str, float]]) -> None:
         "#65a30d",
         "#9ca3af",
         "#475569",
+        "#a16207",
+        "#f472b6",
     ]
     rows = list(parts)
     left = np.zeros(len(rows))
