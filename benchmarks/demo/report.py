@@ -150,9 +150,9 @@ def _sources(records: curves.Records) -> str:
         "what the labels said of each source's picks: a pick is worth the rarity of its class, more where the "
         "classifier was wrong about it. Random draws are the yardstick, with a worth of 1 a pick. On balanced digits "
         "nothing is rare, so the policy should leave most to random draws; on pools with rare classes it turns to "
-        f"neighbors of labeled samples. {estimate}This is what it said in round {last['round']} of the first seed: each "
-        "source's share of the scored samples, their mean score (margin), its picks, its earlier picks that have labels, "
-        "how many of those the classifier had wrong, how rare their classes are, and what a pick is worth.</p>"
+        f"neighbors of labeled samples. {estimate}This is what it said in round {last['round']} of the first seed: "
+        "each source's share of the scored samples, their mean score (margin), its picks, its earlier picks that have "
+        "labels, how many of those the classifier had wrong, how rare their classes are, and what a pick is worth.</p>"
     )
     table = f"<table><tr><th>source</th>{head}</tr>{''.join(rows)}</table><ul>{said}</ul>"
     return _section("Which source earned its keep", text + table + _image(figures.sources_figure(records)))

@@ -7,7 +7,7 @@ import numpy as np
 from query_server.selection.board import NUMBER_OF, SOURCES, Entries
 from query_server.selection.capture import estimate_capture
 from query_server.selection.evidence import yields
-from query_server.selection.policy import Allocation
+from query_server.selection.policy import Allocation, priors
 from query_server.selection.ports import Float32
 from query_server.selection.round import Round
 from query_server.selection.values import Diagnosis, Source, SourceReport
@@ -78,7 +78,7 @@ def _report(
     memory = round_.memory
     labeled = int(memory.labeled[number])
     scored = int(np.count_nonzero(own))
-    known = yields(memory, dict.fromkeys(SOURCES, 1.0))
+    known = yields(memory, dict.fromkeys(SOURCES, 1.0) | priors(round_.labeled))
     return SourceReport(
         source=source,
         share=float(allocation.shares.get(source, 0.0)),
