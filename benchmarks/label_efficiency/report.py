@@ -45,8 +45,8 @@ def render_report(results: Sequence[Result]) -> str:
         "the random subset, not corrected for the number of strategies; with so few seeds it finds large differences "
         'only, and its absence is no proof of a tie. "The better subset" is chosen on the numbers it is then '
         "compared by, which favors it. The policy's constants and the default score were chosen on mnist, fashion and "
-        "their thinned forms, with other features and some of the same seeds, which favors Dowser there; the other pools "
-        "had no part in it. Pools with a thinned class were thinned with a fixed seed: the spread is that "
+        "their thinned forms, with other features and some of the same seeds, which favors Dowser there; the other "
+        "pools had no part in it. Pools with a thinned class were thinned with a fixed seed: the spread is that "
         "of initial labels, first weights and selections, not of the thinning or the generator, which was trained "
         "once. Seconds are of campaigns that shared the cores.",
     ]
