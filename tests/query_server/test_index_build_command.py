@@ -14,7 +14,11 @@ def test_an_interrupted_build_says_so_and_goes_on_where_it_was(digits, digits_bu
     np.save(pool, np.tile(digits.pool, (200, 1, 1)))
     arguments = ("index", "build", "--bundle", digits_bundle, "--pool", pool, "--out", out, "--chunk", 256)
     building = subprocess.Popen(
-        [command("dowser-server"), *map(str, arguments)], stderr=subprocess.PIPE, text=True
+        [command("dowser-server"), *map(str, arguments)],
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell starts background jobs with SIGINT ignored, and what they start inherits that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     progress = tmp_path / "index.partial" / "progress.json"
     deadline = time.monotonic() + 60
