@@ -4,21 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+
 from query_server.campaigns import CampaignStore
+from query_server.errors import corrupt_file, shape_mismatch
+from query_server.files import sha256_of
+from query_server.index_versions import IndexVersions
+from query_server.maintenance import SnapshotManifest, SnapshotSources, take_named_snapshot
 from query_server.models import Bundle, ClassifierStore, Runtime
-from query_server.pool import Pool, TaskFeatures, build_index, detect_flavour
+from query_server.pool import Pool, TaskFeatures, build_index, detect_flavour, read_manifest
+from query_server.pool.manifest import MANIFEST
+from query_server.rpc.admin import AdminServicer
 from query_server.rpc.campaigns import CampaignServicer
 from query_server.rpc.classifiers import ClassifierServicer
 from query_server.rpc.pools import PoolServicer
 from query_server.rpc.selection import SelectionServicer
 from query_server.rpc.server import RpcServer, Services
+from query_server.rpc.status import ErrorInterceptor
 from query_server.rpc.work import Workers
 from query_server.selection.service import SelectionService
+from query_server.serving import Generation, Reloaded, Serving
 from query_server.settings import ServeSettings
 
 _LOG = logging.getLogger(__name__)
+LEDGER = "ledger.sqlite"
+CLASSIFIERS = "classifiers"
 
 
 def serve(settings: ServeSettings) -> None:
@@ -28,42 +41,44 @@ def serve(settings: ServeSettings) -> None:
         DowserError: CORRUPT_FILE (names the file) or UNAVAILABLE (names the address).
     """
     runtime = Runtime(device=settings.device, threads=settings.threads)
-    bundle = Bundle.open(settings.bundle, runtime)
-    pool = Pool.open(
-        settings.index,
-        expected_bundle_digest=bundle.digest,
-        expected_encoder_sha256=bundle.encoder_sha256,
-        threads=settings.threads,
-        device=settings.device,
-        verify=settings.verify,
-    )
+    settings.state.mkdir(parents=True, exist_ok=True)
+    campaigns = CampaignStore.open(settings.state / LEDGER)
+    versions = IndexVersions(settings.state)
+    first = open_generation(settings, runtime, campaigns, versions)
+    serving = Serving(first)
+    _register(campaigns, first)
     faiss = detect_flavour()
     build_kind = f"GPU build, {faiss.gpus} GPU(s)" if faiss.gpu_build else "CPU build"
-    _LOG.info("%s; faiss %s (%s) on %s", runtime.describe(), faiss.version, build_kind, pool.device)
-    settings.state.mkdir(parents=True, exist_ok=True)
-    campaigns = CampaignStore.open(settings.state / "ledger.sqlite")
-    campaigns.register_pool(pool.name, size=pool.size, rows_of=pool.rows_of)
-    classifiers = ClassifierStore(
-        settings.state / "classifiers",
-        bundle=bundle,
-        runtime=runtime,
-        max_bytes=settings.max_classifier_bytes,
-    )
+    _LOG.info("%s; faiss %s (%s) on %s", runtime.describe(), faiss.version, build_kind, first.pool.device)
     workers = Workers(concurrency=settings.concurrency, queue=settings.queue)
-    task_features = TaskFeatures(pool, threads=settings.threads) if settings.task_refresh_rounds else None
-    selection = SelectionService(
-        pool=pool,
-        pool_name=pool.name,
-        campaigns=campaigns,
-        classifiers=classifiers,
-        task_features=task_features,
-        task_refresh_rounds=max(1, settings.task_refresh_rounds),
-    )
+    administration = Workers(concurrency=2, queue=2)
+
+    def reload() -> Reloaded:
+        def open_next(old: Generation) -> Generation:
+            new = open_generation(settings, runtime, campaigns, versions, old)
+            _register(campaigns, new)
+            return new
+
+        return serving.reload(open_next)
+
+    def snapshot(name: str, request_id: str, checkpoint: Callable[[str], None]) -> SnapshotManifest:
+        with serving.use() as generation:
+            return take_named_snapshot(
+                settings.snapshots,
+                name,
+                request_id=request_id,
+                sources=_snapshot_sources(settings, campaigns, generation),
+                checkpoint=checkpoint,
+            )
+
     services = Services(
-        pools=PoolServicer(pool=pool, bundle=bundle, campaigns=campaigns, workers=workers),
-        campaigns=CampaignServicer(campaigns=campaigns, pool_name=pool.name, workers=workers),
-        classifiers=ClassifierServicer(classifiers=classifiers, pool_name=pool.name, workers=workers),
-        selection=SelectionServicer(selection=selection, campaigns=campaigns, workers=workers),
+        pools=PoolServicer(serving=serving, campaigns=campaigns, workers=workers),
+        campaigns=CampaignServicer(campaigns=campaigns, pool_name=serving.pool_name, workers=workers),
+        classifiers=ClassifierServicer(
+            serving=serving, max_bytes=settings.max_classifier_bytes, workers=workers
+        ),
+        selection=SelectionServicer(serving=serving, campaigns=campaigns, workers=workers),
+        admin=AdminServicer(reload=reload, snapshot=snapshot, workers=administration),
     )
 
     async def run() -> None:
@@ -73,9 +88,11 @@ def serve(settings: ServeSettings) -> None:
             address=f"{settings.host}:{settings.port}",
             max_message_bytes=settings.max_message_bytes,
             grace_seconds=settings.grace_seconds,
+            interceptors=(ErrorInterceptor(),),
+            reload=reload,
         )
         await server.start()
-        _LOG.info("pool %s: %d samples, index %s", pool.name, pool.size, pool.manifest.factory)
+        _LOG.info("pool %s: %d samples, index %s", first.pool.name, first.pool.size, first.pool.manifest.factory)
         print(f"dowser-server listening on {settings.host}:{server.port}", flush=True)
         await server.run_until_signal()
 
@@ -83,12 +100,119 @@ def serve(settings: ServeSettings) -> None:
         asyncio.run(run())
     finally:
         workers.close()
-        if task_features is not None:
-            task_features.close()
+        administration.close()
+        serving.close()
         runtime.close()
         campaigns.close()
-        pool.close()
         _LOG.info("stopped")
+
+
+def open_generation(
+    settings: ServeSettings,
+    runtime: Runtime,
+    campaigns: CampaignStore,
+    versions: IndexVersions,
+    previous: Generation | None = None,
+) -> Generation:
+    """Open, verify and try what lies at the configured bundle and index now.
+
+    Links are followed once, so that a link that is set anew in the meantime mixes nothing.
+
+    Args:
+        settings: Where to look and how to open it.
+        runtime: Runs the models.
+        campaigns: The durable ledger.
+        versions: Remembers what was served.
+        previous: What it shall take the place of: then every file is hashed, and pool and input shape must be the same.
+
+    Raises:
+        DowserError: CORRUPT_FILE or SHAPE_MISMATCH.
+    """
+    bundle = Bundle.open(settings.bundle.resolve(), runtime)
+    index_dir = settings.index.resolve()
+    manifest = read_manifest(index_dir)
+    digest = sha256_of(index_dir / MANIFEST)
+    if previous is not None:
+        if manifest.pool != previous.pool.name:
+            why = f"an index of the pool {manifest.pool!r}, this server serves {previous.pool.name!r}"
+            raise corrupt_file(index_dir / MANIFEST, f"{why}; name it as the one it replaces, or restart")
+        if bundle.input_shape != previous.bundle.input_shape:
+            raise shape_mismatch(previous.bundle.input_shape, bundle.input_shape, what="the bundle's samples")
+    version = versions.next(manifest.pool, index=digest, built=int(manifest.index_version))
+    pool = Pool.open(
+        index_dir,
+        expected_bundle_digest=bundle.digest,
+        expected_encoder_sha256=bundle.encoder_sha256,
+        threads=settings.threads,
+        device=settings.device,
+        verify=settings.verify or previous is not None,
+        index_version=version,
+    )
+    try:
+        if previous is not None:
+            _try(bundle, pool)
+        if sha256_of(index_dir / MANIFEST) != digest:
+            raise corrupt_file(index_dir, "replaced while it was opened; try again")
+    except BaseException:
+        pool.close()
+        raise
+    classifiers = ClassifierStore(
+        settings.state / CLASSIFIERS,
+        bundle=bundle,
+        runtime=runtime,
+        max_bytes=settings.max_classifier_bytes,
+    )
+    task_features = TaskFeatures(pool, threads=settings.threads) if settings.task_refresh_rounds else None
+    selection = SelectionService(
+        pool=pool,
+        pool_name=pool.name,
+        campaigns=campaigns,
+        classifiers=classifiers,
+        task_features=task_features,
+        task_refresh_rounds=max(1, settings.task_refresh_rounds),
+    )
+
+    def close() -> None:
+        if task_features is not None:
+            task_features.close()
+        pool.close()
+
+    versions.record(pool.name, index=digest, version=version)
+    return Generation(
+        bundle=bundle,
+        pool=pool,
+        classifiers=classifiers,
+        selection=selection,
+        index_dir=index_dir,
+        index_digest=digest,
+        close=close,
+    )
+
+
+def _try(bundle: Bundle, pool: Pool) -> None:
+    """Encode and search once, so that what cannot run is refused here and not in a call."""
+    features = bundle.encode(np.zeros((1, *bundle.input_shape), np.float32))
+    pool.search(features, 1)
+
+
+def _register(campaigns: CampaignStore, generation: Generation) -> None:
+    pool = generation.pool
+    campaigns.register_pool(pool.name, size=pool.size, rows_of=pool.rows_of)
+
+
+def _snapshot_sources(
+    settings: ServeSettings, campaigns: CampaignStore, generation: Generation
+) -> SnapshotSources:
+    return SnapshotSources(
+        bundle=generation.bundle.path,
+        index=generation.index_dir,
+        state=settings.state,
+        bundle_digest=generation.bundle.digest,
+        index_digest=generation.index_digest,
+        pool=generation.pool.name,
+        index_version=generation.pool.index_version,
+        databases={LEDGER: campaigns.backup},
+    )
 
 
 def build(

@@ -31,8 +31,10 @@ __all__ = [
     "overloaded",
     "pool_id_not_found",
     "pool_not_found",
+    "reload_refused",
     "request_id_reused",
     "shape_mismatch",
+    "snapshot_refused",
     "too_large",
     "unavailable",
 ]
@@ -66,6 +68,8 @@ class Reason(StrEnum):
     CANCELLED = "CANCELLED"
     CORRUPT_FILE = "CORRUPT_FILE"
     INTERNAL = "INTERNAL"
+    RELOAD_REFUSED = "RELOAD_REFUSED"
+    SNAPSHOT_REFUSED = "SNAPSHOT_REFUSED"
 
 
 class DowserError(Exception):
@@ -305,6 +309,22 @@ def cancelled(stage: str) -> DowserError:
 def corrupt_file(file: object, why: str) -> DowserError:
     """Report a damaged or foreign file; `why` says what to do about it."""
     return DowserError(Reason.CORRUPT_FILE, f"{file}: {why}", metadata={"file": str(file)})
+
+
+def reload_refused(why: str, what: str, metadata: Mapping[str, str] | None = None) -> DowserError:
+    """Refuse to serve something new; `why` is the reason underneath it, `what` says what is wrong."""
+    return DowserError(
+        Reason.RELOAD_REFUSED,
+        f"not reloaded, what was served before goes on: {what}",
+        metadata={**(metadata or {}), "why": why},
+    )
+
+
+def snapshot_refused(name: str, why: str, what: str) -> DowserError:
+    """Report that no snapshot was made; `why` is for programs, `what` says what to do."""
+    return DowserError(
+        Reason.SNAPSHOT_REFUSED, f"no snapshot {name!r}: {what}", metadata={"name": name, "why": why}
+    )
 
 
 def _shape_text(shape: Sequence[int | str]) -> str:

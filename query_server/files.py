@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import secrets
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,6 +16,7 @@ from dowser.v1 import bundle_pb2, index_pb2
 from query_server.errors import corrupt_file
 
 _WRITING = ".writing-"
+_MINE = f"{_WRITING}{secrets.token_hex(4)}-"  # tells what this process is writing from what a crash left
 _Manifest = TypeVar("_Manifest", bundle_pb2.BundleManifest, index_pb2.IndexManifest)
 
 
@@ -79,7 +81,7 @@ def sha256_of(path: Path) -> str:
 
 def write_durably(path: Path, data: bytes) -> None:
     """Write a file so that after a crash it is whole and on disk, or not there."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=_WRITING, delete=False) as file:
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=_MINE, delete=False) as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
@@ -88,9 +90,10 @@ def write_durably(path: Path, data: bytes) -> None:
 
 
 def remove_unfinished(folder: Path) -> None:
-    """Remove what a crash in the middle of ``write_durably`` left in a folder."""
+    """Remove what a crash in the middle of ``write_durably`` left in a folder; spares what is being written now."""
     for path in folder.glob(f"{_WRITING}*"):
-        path.unlink(missing_ok=True)
+        if not path.name.startswith(_MINE):
+            path.unlink(missing_ok=True)
 
 
 def sync(path: Path) -> None:

@@ -41,6 +41,9 @@ class ServeSettings(BaseSettings):
         ge=0,
         description="rounds between refreshes of a campaign's task-aware features, in the background; 0 makes none",
     )
+    snapshots: Path | None = Field(
+        default=None, description="where snapshots of the running server go; none is made without it"
+    )
     verify: bool = Field(default=False, description="check the index files' sha256 at start")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="log level")
 

@@ -61,12 +61,13 @@ class Pool:
         store: SampleStore,
         ids: PoolIds,
         threads: int,
+        index_version: int | None = None,
     ) -> None:
         self.manifest = manifest
         self.name: str = manifest.pool
         self.size = int(manifest.size)
         self.feature_dim = int(manifest.feature_dim)
-        self.index_version = int(manifest.index_version)
+        self.index_version = int(manifest.index_version if index_version is None else index_version)
         self.preprocessing = preprocessing
         self.input_shape = preprocessing.input_shape
         self.raw_shape = preprocessing.raw_shape
@@ -88,6 +89,7 @@ class Pool:
         threads: int = 1,
         device: Device = "auto",
         verify: bool = False,
+        index_version: int | None = None,
     ) -> Self:
         """Open an index directory.
 
@@ -98,6 +100,7 @@ class Pool:
             threads: OpenMP threads of each search.
             device: Where to search; "auto" takes a GPU if FAISS has one.
             verify: Hash every file and compare; reads all of them.
+            index_version: What it is served as; None means the manifest's.
 
         Raises:
             DowserError: CORRUPT_FILE naming the file that is missing, damaged or belongs to another bundle.
@@ -130,6 +133,7 @@ class Pool:
             store=SampleStore(samples, preprocessing),
             ids=PoolIds(map_array(index_dir / POOL_IDS, (size,), np.uint64)),
             threads=threads,
+            index_version=index_version,
         )
 
     def close(self) -> None:

@@ -10,19 +10,26 @@ from grpc import aio
 
 from dowser.v1 import classifiers_pb2, classifiers_pb2_grpc
 from query_server.errors import checksum_mismatch, invalid_argument, pool_not_found, too_large
-from query_server.models import ClassifierStore
+from query_server.models import ClassifierInfo
 from query_server.rpc import convert
 from query_server.rpc.work import Workers
+from query_server.serving import Serving
 
 _Context = aio.ServicerContext[Any, Any]
 
 
 class ClassifierServicer(classifiers_pb2_grpc.ClassifierServiceServicer):
-    """Keeps uploaded classifiers."""
+    """Keeps uploaded classifiers.
 
-    def __init__(self, *, classifiers: ClassifierStore, pool_name: str, workers: Workers) -> None:
-        self._classifiers = classifiers
-        self._pool_name = pool_name
+    Args:
+        serving: What is served now.
+        max_bytes: Largest upload.
+        workers: Run the blocking work.
+    """
+
+    def __init__(self, *, serving: Serving, max_bytes: int, workers: Workers) -> None:
+        self._serving = serving
+        self._max_bytes = max_bytes
         self._workers = workers
 
     async def UploadClassifier(
@@ -30,15 +37,23 @@ class ClassifierServicer(classifiers_pb2_grpc.ClassifierServiceServicer):
     ) -> classifiers_pb2.UploadClassifierResponse:
         """Receive, check and keep a classifier."""
         data = await self._receive(request)
-        info = await self._workers.run(context, lambda _: self._classifiers.add(data))
+        info = await self._workers.run(context, lambda _: self._add(data))
         return classifiers_pb2.UploadClassifierResponse(classifier=convert.classifier(info))
 
     async def GetClassifier(
         self, request: classifiers_pb2.GetClassifierRequest, context: _Context
     ) -> classifiers_pb2.GetClassifierResponse:
         """Describe a classifier."""
-        info = await self._workers.run(context, lambda _: self._classifiers.info(request.classifier_id))
+        info = await self._workers.run(context, lambda _: self._info(request.classifier_id))
         return classifiers_pb2.GetClassifierResponse(classifier=convert.classifier(info))
+
+    def _add(self, data: bytes) -> ClassifierInfo:
+        with self._serving.use() as generation:
+            return generation.classifiers.add(data)
+
+    def _info(self, classifier_id: str) -> ClassifierInfo:
+        with self._serving.use() as generation:
+            return generation.classifiers.info(classifier_id)
 
     async def _receive(self, parts: AsyncIterator[classifiers_pb2.UploadClassifierRequest]) -> bytes:
         """Collect the chunks; never holds more than the header announced."""
@@ -49,10 +64,10 @@ class ClassifierServicer(classifiers_pb2_grpc.ClassifierServiceServicer):
                 if header is not None:
                     raise invalid_argument("header", "a second header", "the first message only")
                 header = part.header
-                if header.pool not in ("", self._pool_name):
+                if header.pool not in ("", self._serving.pool_name):
                     raise pool_not_found(header.pool)
-                if header.size_bytes > self._classifiers.max_bytes:
-                    raise too_large(f"a classifier of {header.size_bytes} bytes", self._classifiers.max_bytes)
+                if header.size_bytes > self._max_bytes:
+                    raise too_large(f"a classifier of {header.size_bytes} bytes", self._max_bytes)
             elif header is None:
                 raise invalid_argument("header", "a chunk", "the first message of the upload")
             else:

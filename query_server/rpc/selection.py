@@ -13,8 +13,9 @@ from query_server.campaigns.values import Request
 from query_server.errors import invalid_argument, pool_not_found
 from query_server.rpc import convert
 from query_server.rpc.work import Waiting, Workers
-from query_server.selection.service import SelectionService
-from query_server.selection.values import Selection
+from query_server.selection.values import Selection, SynthesisOptions, SyntheticSamples
+from query_server.serving import Serving
+from query_server.timing import StageTiming
 
 MAX_LABELS = 100_000
 _Context = aio.ServicerContext[Any, Any]
@@ -23,8 +24,8 @@ _Context = aio.ServicerContext[Any, Any]
 class SelectionServicer(selection_pb2_grpc.SelectionServiceServicer):
     """Selects samples and takes what the oracle said of them."""
 
-    def __init__(self, *, selection: SelectionService, campaigns: CampaignStore, workers: Workers) -> None:
-        self._selection = selection
+    def __init__(self, *, serving: Serving, campaigns: CampaignStore, workers: Workers) -> None:
+        self._serving = serving
         self._campaigns = campaigns
         self._workers = workers
 
@@ -66,15 +67,13 @@ class SelectionServicer(selection_pb2_grpc.SelectionServiceServicer):
         self, request: selection_pb2.SynthesizeSamplesRequest, context: _Context
     ) -> selection_pb2.SynthesizeSamplesResponse:
         """Synthesize samples."""
-        if request.pool not in ("", self._selection.pool_name):
+        if request.pool not in ("", self._serving.pool_name):
             raise pool_not_found(request.pool)
         options = convert.synthesis_options(request.synthesis)
         acquisition = convert.acquisition(request.acquisition, default="maximum_entropy")
         made, timings = await self._workers.run(
             context,
-            lambda waiting: self._selection.synthesize(
-                request.classifier_id, acquisition, options, seed=request.seed, checkpoint=waiting.checkpoint
-            ),
+            lambda waiting: self._synthesize(request, acquisition, options, waiting),
         )
         return selection_pb2.SynthesizeSamplesResponse(
             samples=convert.tensor(made.x),
@@ -89,6 +88,19 @@ class SelectionServicer(selection_pb2_grpc.SelectionServiceServicer):
                 selection, return_synthetic=request.return_synthetic
             ).SerializeToString()
 
-        return self._selection.select(
-            convert.selection_request(request), write, answer=answer, checkpoint=waiting.checkpoint
-        )
+        with self._serving.use() as generation:
+            return generation.selection.select(
+                convert.selection_request(request), write, answer=answer, checkpoint=waiting.checkpoint
+            )
+
+    def _synthesize(
+        self,
+        request: selection_pb2.SynthesizeSamplesRequest,
+        acquisition: str,
+        options: SynthesisOptions,
+        waiting: Waiting,
+    ) -> tuple[SyntheticSamples, tuple[StageTiming, ...]]:
+        with self._serving.use() as generation:
+            return generation.selection.synthesize(
+                request.classifier_id, acquisition, options, seed=request.seed, checkpoint=waiting.checkpoint
+            )

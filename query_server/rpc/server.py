@@ -1,17 +1,21 @@
-"""The server's lifecycle: services, health, reflection, message limits, and a drain on SIGTERM."""
+"""The server's lifecycle: services, health, reflection, message limits, a drain on SIGTERM, a reload on SIGHUP."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from grpc import aio
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from dowser.v1 import (
+    admin_pb2,
+    admin_pb2_grpc,
     campaigns_pb2,
     campaigns_pb2_grpc,
     classifiers_pb2,
@@ -21,12 +25,13 @@ from dowser.v1 import (
     selection_pb2,
     selection_pb2_grpc,
 )
-from query_server.errors import unavailable
+from query_server.errors import DowserError, unavailable
+from query_server.rpc.admin import AdminServicer
 from query_server.rpc.campaigns import CampaignServicer
 from query_server.rpc.classifiers import ClassifierServicer
+from query_server.rpc.health import Health
 from query_server.rpc.pools import PoolServicer
 from query_server.rpc.selection import SelectionServicer
-from query_server.rpc.status import ErrorInterceptor
 
 _LOG = logging.getLogger(__name__)
 
@@ -39,6 +44,7 @@ class Services:
     campaigns: CampaignServicer
     classifiers: ClassifierServicer
     selection: SelectionServicer
+    admin: AdminServicer
 
 
 class RpcServer:
@@ -49,15 +55,25 @@ class RpcServer:
         address: Where it listens, for example ``"127.0.0.1:50051"``; port 0 picks a free one.
         max_message_bytes: Largest message either way.
         grace_seconds: How long calls under way may take after SIGTERM.
+        interceptors: What every call passes, the outermost first; the one that answers errors among them.
+        reload: What SIGHUP does, on a thread.
     """
 
     def __init__(
-        self, services: Services, *, address: str, max_message_bytes: int, grace_seconds: float
+        self,
+        services: Services,
+        *,
+        address: str,
+        max_message_bytes: int,
+        grace_seconds: float,
+        interceptors: Sequence[aio.ServerInterceptor],
+        reload: Callable[[], object],
     ) -> None:
         self._grace_seconds = grace_seconds
-        self._health = health.aio.HealthServicer()
+        self._reload = reload
+        self._reloads: set[asyncio.Task[None]] = set()
         self._server = aio.server(
-            interceptors=(ErrorInterceptor(),),
+            interceptors=tuple(interceptors),
             options=(
                 ("grpc.max_receive_message_length", max_message_bytes),
                 ("grpc.max_send_message_length", max_message_bytes),
@@ -68,13 +84,16 @@ class RpcServer:
         campaigns_pb2_grpc.add_CampaignServiceServicer_to_server(services.campaigns, self._server)
         classifiers_pb2_grpc.add_ClassifierServiceServicer_to_server(services.classifiers, self._server)
         selection_pb2_grpc.add_SelectionServiceServicer_to_server(services.selection, self._server)
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        admin_pb2_grpc.add_AdminServiceServicer_to_server(services.admin, self._server)
         self._names = (
             pools_pb2.DESCRIPTOR.services_by_name["PoolService"].full_name,
             campaigns_pb2.DESCRIPTOR.services_by_name["CampaignService"].full_name,
             classifiers_pb2.DESCRIPTOR.services_by_name["ClassifierService"].full_name,
             selection_pb2.DESCRIPTOR.services_by_name["SelectionService"].full_name,
+            admin_pb2.DESCRIPTOR.services_by_name["AdminService"].full_name,
         )
+        self._health = Health(self._names)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         reflection.enable_server_reflection(
             (*self._names, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server
         )
@@ -91,17 +110,44 @@ class RpcServer:
             self.port = self._server.add_insecure_port(self._address)
         except RuntimeError as error:
             raise unavailable(f"cannot listen on {self._address}: {error}; choose another --port") from None
+        await self._health.starting()
         await self._server.start()
-        for name in ("", *self._names):
-            await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+        await self._health.ready()
 
     async def run_until_signal(self) -> None:
-        """Serve until SIGTERM or SIGINT, then refuse new calls and let those under way end."""
+        """Serve until SIGTERM or SIGINT, then refuse new calls and let those under way end; a second one ends at once.
+
+        SIGHUP reloads.
+        """
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(signal.SIGHUP, self._begin_reload)
         await stop.wait()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+            # Not the loop's: it counts until the process is gone, also while threads are awaited after the loop.
+            signal.signal(number, _end_at_once)
         _LOG.info("draining for at most %g s", self._grace_seconds)
-        await self._health.enter_graceful_shutdown()
+        await self._health.draining()
         await self._server.stop(self._grace_seconds)
+
+    def _begin_reload(self) -> None:
+        task = asyncio.ensure_future(self._reload_on_thread())
+        self._reloads.add(task)
+        task.add_done_callback(self._reloads.discard)
+
+    async def _reload_on_thread(self) -> None:
+        try:
+            await asyncio.to_thread(self._reload)
+        except DowserError as error:
+            _LOG.error("SIGHUP: %s", error.message)
+        except Exception:
+            _LOG.exception("SIGHUP: the reload failed, what was served before goes on")
+
+
+def _end_at_once(number: int, _: object) -> None:
+    """End the process without waiting for anything; what was acknowledged is on disk."""
+    _LOG.warning("a second signal: ending at once, calls under way are dropped")
+    os._exit(128 + number)

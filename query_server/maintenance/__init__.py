@@ -1,0 +1,17 @@
+"""Upkeep of what a server relies on: checked, copied away and put back, whole or not at all."""
+
+from query_server.maintenance.check import Finding, check
+from query_server.maintenance.manifest import SnapshotManifest
+from query_server.maintenance.restore import restore
+from query_server.maintenance.snapshot import Snapshots, SnapshotSources, offline_sources, write_snapshot
+
+__all__ = [
+    "Finding",
+    "SnapshotManifest",
+    "SnapshotSources",
+    "Snapshots",
+    "check",
+    "offline_sources",
+    "restore",
+    "write_snapshot",
+]

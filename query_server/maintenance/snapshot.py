@@ -1,0 +1,221 @@
+"""A consistent copy of bundle, index and state, made while the server runs or while it does not.
+
+Bundle, index and uploaded classifiers never change once written: they are linked where the file system can, hashed, and
+held against their own manifests. Databases are copied by SQLite's backup as of one moment; they come first, and what
+else lies in the state directory only grows, so that it holds everything the databases speak of.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dowser.v1 import bundle_pb2
+from query_server.errors import corrupt_file, invalid_argument, snapshot_refused
+from query_server.files import sha256_of
+from query_server.index_versions import FILE as VERSIONS_FILE
+from query_server.index_versions import read_versions
+from query_server.maintenance.databases import BESIDE, SUFFIX, copy_database
+from query_server.maintenance.manifest import MANIFEST, SnapshotFile, SnapshotManifest
+from query_server.maintenance.manifests import bundle_manifest, index_manifest
+from query_server.maintenance.targets import DirectoryTarget, OnBytes, Target, TarTarget
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_PART_MANIFEST = "manifest.json"
+_IMMUTABLE_STATE = "classifiers"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SnapshotSources:
+    """What is copied.
+
+    Attributes:
+        bundle: Its folder.
+        index: Its folder.
+        state: The state directory.
+        bundle_digest: sha256 the bundle's manifest must have.
+        index_digest: sha256 the index's manifest must have.
+        pool: The pool's name.
+        index_version: The version served.
+        databases: Copies a database that is open in this process, by its path in the state directory; any other is
+            opened and copied.
+    """
+
+    bundle: Path
+    index: Path
+    state: Path
+    bundle_digest: str
+    index_digest: str
+    pool: str
+    index_version: int
+    databases: Mapping[str, Callable[[Path], None]] = field(default_factory=dict)
+
+
+def offline_sources(*, bundle: Path, index: Path, state: Path) -> SnapshotSources:
+    """Return the sources of a snapshot while no server runs.
+
+    Raises:
+        DowserError: CORRUPT_FILE if a manifest cannot be read or the state directory is not there.
+    """
+    bundle_manifest(bundle)
+    manifest = index_manifest(index)
+    if not state.is_dir():
+        raise corrupt_file(state, "no such directory; name the state directory of the server")
+    index_digest = sha256_of(index / _PART_MANIFEST)
+    served = read_versions(state / VERSIONS_FILE).get(manifest.pool)
+    return SnapshotSources(
+        bundle=bundle.resolve(),
+        index=index.resolve(),
+        state=state,
+        bundle_digest=sha256_of(bundle / _PART_MANIFEST),
+        index_digest=index_digest,
+        pool=manifest.pool,
+        index_version=served.version if served else int(manifest.index_version),
+    )
+
+
+def write_snapshot(
+    out: Path, sources: SnapshotSources, *, request_id: str = "", on_bytes: OnBytes = lambda _: None
+) -> SnapshotManifest:
+    """Copy everything into a new directory, or one tar file where the name ends in ".tar".
+
+    Args:
+        out: What to make; it appears when it is whole.
+        sources: What to copy.
+        request_id: Of the call that asked for it.
+        on_bytes: Told of the progress.
+
+    Raises:
+        DowserError: SNAPSHOT_REFUSED if `out` exists, CORRUPT_FILE if a file is not what its manifest says,
+            UNAVAILABLE if another process has a database open.
+        OSError: It cannot be written.
+    """
+    if out.exists():
+        raise snapshot_refused(out.name, "EXISTS", f"{out} exists; choose another name")
+    target: Target = TarTarget(out) if out.suffix == ".tar" else DirectoryTarget(out)
+    try:
+        entries = tuple(_add_all(target, sources, scratch=out.parent, on_bytes=on_bytes))
+        _compare(sources, {entry.name: entry for entry in entries})
+        manifest = SnapshotManifest(
+            created_unix_seconds=int(time.time()),
+            request_id=request_id,
+            pool=sources.pool,
+            index_version=sources.index_version,
+            bundle_digest=sources.bundle_digest,
+            index_digest=sources.index_digest,
+            contents=entries,
+        )
+        target.finish(manifest.to_bytes())
+    except BaseException:
+        target.abandon()
+        raise
+    return manifest
+
+
+class Snapshots:
+    """The snapshots directory of a running server. Thread-safe; one snapshot at a time.
+
+    Args:
+        folder: The directory; None makes every request a refusal.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        self._folder = folder
+        self._lock = threading.Lock()
+
+    def take(
+        self, name: str, request_id: str, sources: SnapshotSources, checkpoint: Callable[[str], None]
+    ) -> SnapshotManifest:
+        """Make a snapshot of that name; the same request again returns what it made.
+
+        Raises:
+            DowserError: SNAPSHOT_REFUSED, INVALID_ARGUMENT for the name, or as ``write_snapshot`` raises.
+        """
+        if not _NAME.fullmatch(name):
+            limit = "1 to 128 of A-Z a-z 0-9 . _ -, the first a letter or digit"
+            raise invalid_argument("name", name, limit)
+        if self._folder is None:
+            what = "the server has no directory for them; start it with --snapshots DIR"
+            raise snapshot_refused(name, "NOT_CONFIGURED", what)
+        out = self._folder / name
+        with self._lock:
+            if out.exists() and (made := _made_by(out, request_id)) is not None:
+                return made
+            try:
+                return write_snapshot(
+                    out, sources, request_id=request_id, on_bytes=lambda _: checkpoint("snapshot")
+                )
+            except OSError as error:
+                raise snapshot_refused(name, "NOT_WRITTEN", f"it cannot be written: {error}") from error
+
+
+def _made_by(out: Path, request_id: str) -> SnapshotManifest | None:
+    """Return the manifest of a snapshot that a request made; None where another did."""
+    from query_server.maintenance.restore import read_snapshot_manifest
+
+    manifest = read_snapshot_manifest(out)
+    return manifest if manifest.request_id == request_id else None
+
+
+def _add_all(
+    target: Target, sources: SnapshotSources, *, scratch: Path, on_bytes: OnBytes
+) -> Iterator[SnapshotFile]:
+    rest: list[tuple[str, Path]] = []
+    with tempfile.TemporaryDirectory(dir=scratch, prefix=".snapshot-") as folder:
+        for name, path in _files(sources.state):
+            if not name.endswith(SUFFIX):
+                rest.append((name, path))
+                continue
+            copy = Path(folder) / "copy"
+            sources.databases.get(name, lambda out, path=path: copy_database(path, out))(copy)
+            yield target.add(f"state/{name}", copy, immutable=False, on_bytes=on_bytes)
+            copy.unlink()
+    for name, path in rest:
+        immutable = name.startswith(f"{_IMMUTABLE_STATE}/")
+        try:
+            yield target.add(f"state/{name}", path, immutable=immutable, on_bytes=on_bytes)
+        except FileNotFoundError:
+            if not immutable:  # a classifier may be dropped for a newer one meanwhile
+                raise
+    for part, folder_of_part in (("bundle", sources.bundle), ("index", sources.index)):
+        for name, path in _files(folder_of_part):
+            yield target.add(f"{part}/{name}", path, immutable=True, on_bytes=on_bytes)
+
+
+def _files(folder: Path) -> list[tuple[str, Path]]:
+    """Return (path inside, path) of the finished files of a folder, in order."""
+    found = []
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        hidden = any(part.startswith(".") for part in name.split("/"))
+        if path.is_file() and not hidden and not name.endswith(BESIDE):
+            found.append((name, path))
+    return found
+
+
+def _compare(sources: SnapshotSources, entries: Mapping[str, SnapshotFile]) -> None:
+    """Hold what was copied against the manifests it came with, and those against what is served."""
+    manifests = (
+        ("bundle", sources.bundle, sources.bundle_digest, bundle_manifest(sources.bundle).files),
+        ("index", sources.index, sources.index_digest, index_manifest(sources.index).files),
+    )
+    for part, folder, digest, listed in manifests:
+        copied = entries.get(f"{part}/{_PART_MANIFEST}")
+        if copied is None or copied.sha256 != digest:
+            why = "replaced since the server opened it; reload, then take the snapshot"
+            raise corrupt_file(folder / _PART_MANIFEST, why)
+        for each in listed:
+            _compare_file(folder / each.name, each, entries.get(f"{part}/{each.name}"))
+
+
+def _compare_file(path: Path, listed: bundle_pb2.FileEntry, copied: SnapshotFile | None) -> None:
+    if copied is None or (copied.size_bytes, copied.sha256) != (listed.size_bytes, listed.sha256):
+        raise corrupt_file(path, "not the file its manifest lists; restore it before a snapshot is taken")
+
+
+__all__ = ["MANIFEST", "SnapshotSources", "Snapshots", "offline_sources", "write_snapshot"]

@@ -1,0 +1,83 @@
+"""AdminService: reload and snapshot, beside the calls and never in their queue."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from grpc import aio
+
+from dowser.v1 import admin_pb2, admin_pb2_grpc
+from query_server.errors import invalid_argument
+from query_server.rpc.work import Workers
+from query_server.serving import Reloaded
+
+MAX_REQUEST_ID_LENGTH = 128
+_Context = aio.ServicerContext[Any, Any]
+
+
+class Copied(Protocol):
+    """What is told of a snapshot."""
+
+    @property
+    def files(self) -> int:
+        """Files in it."""
+
+    @property
+    def size_bytes(self) -> int:
+        """Their bytes."""
+
+    @property
+    def index_version(self) -> int:
+        """The index version in it."""
+
+
+#: Makes a snapshot of a name for a request id; the callable raises once the caller no longer waits.
+TakeSnapshot = Callable[[str, str, Callable[[str], None]], Copied]
+
+
+class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
+    """Acts on the running server.
+
+    Args:
+        reload: Replaces what is served.
+        snapshot: Copies it away.
+        workers: Runs them, few at a time.
+    """
+
+    def __init__(self, *, reload: Callable[[], Reloaded], snapshot: TakeSnapshot, workers: Workers) -> None:
+        self._reload = reload
+        self._snapshot = snapshot
+        self._workers = workers
+
+    async def Reload(
+        self, request: admin_pb2.ReloadRequest, context: _Context
+    ) -> admin_pb2.ReloadResponse:
+        """Serve what lies at the configured paths now."""
+        done = await self._workers.run(context, lambda _: self._reload())
+        return admin_pb2.ReloadResponse(
+            pool=done.pool,
+            size=done.size,
+            bundle_digest=done.bundle_digest,
+            index_digest=done.index_digest,
+            index_version=done.index_version,
+            previous_index_version=done.previous_index_version,
+            seconds=done.seconds,
+        )
+
+    async def Snapshot(
+        self, request: admin_pb2.SnapshotRequest, context: _Context
+    ) -> admin_pb2.SnapshotResponse:
+        """Copy bundle, index and state into the snapshots directory."""
+        if not 1 <= len(request.request_id) <= MAX_REQUEST_ID_LENGTH:
+            limit = f"1 to {MAX_REQUEST_ID_LENGTH} characters"
+            raise invalid_argument("request_id", request.request_id, limit)
+        done = await self._workers.run(
+            context, lambda waiting: self._snapshot(request.name, request.request_id, waiting.checkpoint)
+        )
+        return admin_pb2.SnapshotResponse(
+            name=request.name,
+            files=done.files,
+            size_bytes=done.size_bytes,
+            index_version=done.index_version,
+        )

@@ -1,0 +1,170 @@
+"""What is served together, and how it is replaced without dropping a call.
+
+A bundle, the pool indexed with it, the classifiers spliced with it and the selection over them make one generation. A
+call takes the current one for its whole life; a reload opens another beside it, swaps, and closes the old one when its
+last call has ended.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from query_server.errors import DowserError, reload_refused
+from query_server.models import Bundle, ClassifierStore
+from query_server.pool import Pool
+from query_server.selection.service import SelectionService
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Generation:
+    """What one call sees.
+
+    Attributes:
+        bundle: Generator and encoder.
+        pool: The real samples.
+        classifiers: The uploaded ones.
+        selection: The rounds over them.
+        index_dir: The index's folder, links resolved.
+        index_digest: sha256 of its manifest, hexadecimal.
+        close: Gives back what it holds.
+    """
+
+    bundle: Bundle
+    pool: Pool
+    classifiers: ClassifierStore
+    selection: SelectionService
+    index_dir: Path
+    index_digest: str
+    close: Callable[[], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reloaded:
+    """What a reload did.
+
+    Attributes:
+        pool: The pool's name.
+        size: N.
+        bundle_digest: sha256 of the bundle's manifest.
+        index_digest: sha256 of the index's manifest.
+        index_version: Served now.
+        previous_index_version: Served before.
+        seconds: Spent opening and verifying.
+    """
+
+    pool: str
+    size: int
+    bundle_digest: str
+    index_digest: str
+    index_version: int
+    previous_index_version: int
+    seconds: float
+
+
+class _Held:
+    """A generation and how many calls use it."""
+
+    def __init__(self, generation: Generation) -> None:
+        self.generation = generation
+        self.users = 0
+
+
+class Serving:
+    """Holds the current generation. Thread-safe.
+
+    Args:
+        first: What is served from the start.
+    """
+
+    def __init__(self, first: Generation) -> None:
+        self._held = _Held(first)
+        self._lock = threading.Lock()
+        self._reloading = threading.Lock()
+        self._closing: list[threading.Thread] = []
+
+    @property
+    def pool_name(self) -> str:
+        """The pool's name, the same for every generation."""
+        return self._held.generation.pool.name
+
+    @property
+    def pool(self) -> Pool:
+        """The pool that is served now; a call that asks more than once takes a generation instead."""
+        return self._held.generation.pool
+
+    @contextmanager
+    def use(self) -> Iterator[Generation]:
+        """Keep the current generation open until the block ends."""
+        with self._lock:
+            held = self._held
+            held.users += 1
+        try:
+            yield held.generation
+        finally:
+            with self._lock:
+                held.users -= 1
+                self._close_unused(held)
+
+    def reload(self, open_next: Callable[[Generation], Generation]) -> Reloaded:
+        """Open another generation and serve it in place of the current one. One at a time; others wait.
+
+        Args:
+            open_next: Opens and verifies it, given the current one; it raises where it may not take its place.
+
+        Raises:
+            DowserError: RELOAD_REFUSED; the current one goes on.
+        """
+        with self._reloading, self.use() as old:
+            started = time.monotonic()
+            try:
+                new = open_next(old)
+            except DowserError as error:
+                raise reload_refused(str(error.reason), error.message, error.metadata) from error
+            except OSError as error:
+                raise reload_refused("UNREADABLE", str(error), {"file": str(error.filename)}) from error
+            with self._lock:
+                retired, self._held = self._held, _Held(new)
+                self._close_unused(retired)
+            reloaded = Reloaded(
+                pool=new.pool.name,
+                size=new.pool.size,
+                bundle_digest=new.bundle.digest,
+                index_digest=new.index_digest,
+                index_version=new.pool.index_version,
+                previous_index_version=old.pool.index_version,
+                seconds=time.monotonic() - started,
+            )
+        _LOG.info(
+            "reloaded in %.1f s: bundle %s, index version %d with %d samples",
+            *(reloaded.seconds, reloaded.bundle_digest[:12], reloaded.index_version, reloaded.size),
+        )
+        return reloaded
+
+    def close(self) -> None:
+        """Close every generation; no call may be under way."""
+        self._held.generation.close()
+        for thread in self._closing:
+            thread.join()
+
+    def _close_unused(self, held: _Held) -> None:
+        """Close a retired generation that nothing uses, on a thread of its own: no call waits for it."""
+        if held is not self._held and held.users == 0:
+            self._closing = [thread for thread in self._closing if thread.is_alive()]
+            thread = threading.Thread(target=_close, args=(held.generation,), name="dowser-retire")
+            self._closing.append(thread)
+            thread.start()
+
+
+def _close(generation: Generation) -> None:
+    try:
+        generation.close()
+    except Exception:
+        _LOG.exception("closing what was served before index version %d", generation.pool.index_version)
