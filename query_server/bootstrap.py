@@ -42,7 +42,7 @@ def serve(settings: ServeSettings) -> None:
     _LOG.info("%s; faiss %s (%s) on %s", runtime.describe(), faiss.version, build_kind, pool.device)
     settings.state.mkdir(parents=True, exist_ok=True)
     campaigns = CampaignStore.open(settings.state / "ledger.sqlite")
-    campaigns.register_pool(pool.name, size=pool.size, rows_of=pool.rows_of)
+    campaigns.register_pool(pool.name, lambda: pool)
     classifiers = ClassifierStore(
         settings.state / "classifiers",
         bundle=bundle,
