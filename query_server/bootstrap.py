@@ -13,7 +13,7 @@ from query_server.campaigns import CampaignStore
 from query_server.errors import corrupt_file, shape_mismatch
 from query_server.files import sha256_of
 from query_server.index_versions import IndexVersions
-from query_server.maintenance import SnapshotManifest, SnapshotSources, take_named_snapshot
+from query_server.maintenance import SnapshotManifest, Snapshots, SnapshotSources
 from query_server.models import Bundle, ClassifierStore, Runtime
 from query_server.pool import Pool, TaskFeatures, build_index, detect_flavour, read_manifest
 from query_server.pool.manifest import MANIFEST
@@ -46,7 +46,7 @@ def serve(settings: ServeSettings) -> None:
     versions = IndexVersions(settings.state)
     first = open_generation(settings, runtime, campaigns, versions)
     serving = Serving(first)
-    _register(campaigns, first)
+    campaigns.register_pool(serving.pool_name, lambda: serving.pool)
     faiss = detect_flavour()
     build_kind = f"GPU build, {faiss.gpus} GPU(s)" if faiss.gpu_build else "CPU build"
     _LOG.info("%s; faiss %s (%s) on %s", runtime.describe(), faiss.version, build_kind, first.pool.device)
@@ -54,22 +54,14 @@ def serve(settings: ServeSettings) -> None:
     administration = Workers(concurrency=2, queue=2)
 
     def reload() -> Reloaded:
-        def open_next(old: Generation) -> Generation:
-            new = open_generation(settings, runtime, campaigns, versions, old)
-            _register(campaigns, new)
-            return new
+        return serving.reload(lambda old: open_generation(settings, runtime, campaigns, versions, old))
 
-        return serving.reload(open_next)
+    snapshots = Snapshots(settings.snapshots)
 
     def snapshot(name: str, request_id: str, checkpoint: Callable[[str], None]) -> SnapshotManifest:
         with serving.use() as generation:
-            return take_named_snapshot(
-                settings.snapshots,
-                name,
-                request_id=request_id,
-                sources=_snapshot_sources(settings, campaigns, generation),
-                checkpoint=checkpoint,
-            )
+            sources = _snapshot_sources(settings, campaigns, generation)
+            return snapshots.take(name, request_id, sources, checkpoint)
 
     services = Services(
         pools=PoolServicer(serving=serving, campaigns=campaigns, workers=workers),
@@ -138,7 +130,12 @@ def open_generation(
             raise corrupt_file(index_dir / MANIFEST, f"{why}; name it as the one it replaces, or restart")
         if bundle.input_shape != previous.bundle.input_shape:
             raise shape_mismatch(previous.bundle.input_shape, bundle.input_shape, what="the bundle's samples")
-    version = versions.next(manifest.pool, index=digest, built=int(manifest.index_version))
+    version = versions.next(
+        manifest.pool,
+        index=digest,
+        built=int(manifest.index_version),
+        seen=0 if previous is None else previous.pool.index_version,
+    )
     pool = Pool.open(
         index_dir,
         expected_bundle_digest=bundle.digest,
@@ -195,11 +192,6 @@ def _try(bundle: Bundle, pool: Pool) -> None:
     pool.search(features, 1)
 
 
-def _register(campaigns: CampaignStore, generation: Generation) -> None:
-    pool = generation.pool
-    campaigns.register_pool(pool.name, size=pool.size, rows_of=pool.rows_of)
-
-
 def _snapshot_sources(
     settings: ServeSettings, campaigns: CampaignStore, generation: Generation
 ) -> SnapshotSources:
@@ -211,7 +203,7 @@ def _snapshot_sources(
         index_digest=generation.index_digest,
         pool=generation.pool.name,
         index_version=generation.pool.index_version,
-        databases={LEDGER: campaigns.backup},
+        copies={LEDGER: campaigns.backup},
     )
 
 

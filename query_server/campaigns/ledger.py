@@ -6,15 +6,17 @@ ints and are stored as signed 64-bit integers with the same bits.
 
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from query_server.campaigns.values import Label, Request
 
+_BACKUP_PAGES = 1024
 UInt64Array = npt.NDArray[np.uint64]
 
 
@@ -50,6 +52,14 @@ class Ledger:
     def close(self) -> None:
         """Close the file; SQLite folds the write-ahead log into it."""
         self._connection.close()
+
+    def copy(self, out: Path, *, between: Callable[[int, int, int], None]) -> None:
+        """Copy the file page by page; writes made between two steps are in the copy too."""
+        copy = sqlite3.connect(out)
+        try:
+            self._connection.backup(copy, pages=_BACKUP_PAGES, progress=between)
+        finally:
+            copy.close()
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -109,16 +119,6 @@ class Ledger:
         """Return the leased pool ids [n], in no order."""
         rows = self._connection.execute("SELECT pool_id FROM leases WHERE campaign = ?", (key,)).fetchall()
         return np.array(rows, dtype=np.int64).reshape(-1).astype(np.uint64)
-
-    def label_count(self, key: int) -> int:
-        """Return how many samples of a campaign are labeled."""
-        query = "SELECT count(*) FROM labels WHERE campaign = ?"
-        return int(self._connection.execute(query, (key,)).fetchone()[0])
-
-    def lease_count(self, key: int) -> int:
-        """Return how many samples of a campaign are leased."""
-        query = "SELECT count(*) FROM leases WHERE campaign = ?"
-        return int(self._connection.execute(query, (key,)).fetchone()[0])
 
     def labels_after(self, key: int, sequence: int, limit: int) -> list[tuple[int, Label]]:
         """Return up to `limit` (sequence, label) recorded after `sequence`."""

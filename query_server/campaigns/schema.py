@@ -10,7 +10,7 @@ from pathlib import Path
 from query_server import errors
 
 VERSION = 2
-_APPLICATION_ID = 0x446F7773  # "Dows", so that another program's database is recognized as such
+APPLICATION_ID = 0x446F7773  # "Dows", so that another program's database is recognized as such
 
 # pool_id and seed are uint64 on the wire and stored as the signed integer of the same 64 bits (SQLite has no
 # other).
@@ -105,10 +105,10 @@ def _bring_up(connection: sqlite3.Connection, path: Path) -> None:
     tables = int(connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0])
     if version == 0 and tables == 0:
         connection.executescript(
-            f"BEGIN IMMEDIATE; {_TABLES} PRAGMA application_id = {_APPLICATION_ID}; "
+            f"BEGIN IMMEDIATE; {_TABLES} PRAGMA application_id = {APPLICATION_ID}; "
             f"PRAGMA user_version = {VERSION}; COMMIT;"
         )
-    elif application_id != _APPLICATION_ID or version == 0:
+    elif application_id != APPLICATION_ID or version == 0:
         raise errors.corrupt_file(path, "a database of another program; name another file for the ledger")
     elif version > VERSION:
         raise errors.corrupt_file(

@@ -11,8 +11,9 @@ import re
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from dowser.v1 import bundle_pb2
@@ -21,8 +22,9 @@ from query_server.files import sha256_of
 from query_server.index_versions import FILE as VERSIONS_FILE
 from query_server.index_versions import read_versions
 from query_server.maintenance.databases import BESIDE, SUFFIX, copy_database
-from query_server.maintenance.manifest import MANIFEST, SnapshotFile, SnapshotManifest
+from query_server.maintenance.manifest import SnapshotFile, SnapshotManifest
 from query_server.maintenance.manifests import bundle_manifest, index_manifest
+from query_server.maintenance.reading import read_snapshot
 from query_server.maintenance.targets import DirectoryTarget, OnBytes, Target, TarTarget
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
@@ -42,8 +44,8 @@ class SnapshotSources:
         index_digest: sha256 the index's manifest must have.
         pool: The pool's name.
         index_version: The version served.
-        databases: Copies a database that is open in this process, by its path in the state directory; any other is
-            opened and copied.
+        copies: Writes a consistent copy of what this process has open, a file or a directory, by its path in the state
+            directory; any other database is opened and copied.
     """
 
     bundle: Path
@@ -53,7 +55,7 @@ class SnapshotSources:
     index_digest: str
     pool: str
     index_version: int
-    databases: Mapping[str, Callable[[Path], None]] = field(default_factory=dict)
+    copies: Mapping[str, Callable[[Path], None]] = field(default_factory=dict)
 
 
 def offline_sources(*, bundle: Path, index: Path, state: Path) -> SnapshotSources:
@@ -156,26 +158,30 @@ class Snapshots:
 
 def _made_by(out: Path, request_id: str) -> SnapshotManifest | None:
     """Return the manifest of a snapshot that a request made; None where another did."""
-    from query_server.maintenance.restore import read_snapshot_manifest
-
-    manifest = read_snapshot_manifest(out)
+    manifest = read_snapshot(out)
     return manifest if manifest.request_id == request_id else None
 
 
 def _add_all(
     target: Target, sources: SnapshotSources, *, scratch: Path, on_bytes: OnBytes
 ) -> Iterator[SnapshotFile]:
-    rest: list[tuple[str, Path]] = []
+    state = _files(sources.state)
+    databases = [name for name, _ in state if name.endswith(SUFFIX) and not _is_within(name, sources.copies)]
+    copies: dict[str, Callable[[Path], None]] = {
+        **sources.copies,
+        **{name: partial(copy_database, sources.state / name) for name in databases},
+    }
     with tempfile.TemporaryDirectory(dir=scratch, prefix=".snapshot-") as folder:
-        for name, path in _files(sources.state):
-            if not name.endswith(SUFFIX):
-                rest.append((name, path))
-                continue
-            copy = Path(folder) / "copy"
-            sources.databases.get(name, lambda out, path=path: copy_database(path, out))(copy)
-            yield target.add(f"state/{name}", copy, immutable=False, on_bytes=on_bytes)
-            copy.unlink()
-    for name, path in rest:
+        for number, (name, copy) in enumerate(copies.items()):
+            made = Path(folder) / str(number)
+            copy(made)
+            inside = _files(made) if made.is_dir() else [("", made)]
+            for below, path in inside:
+                full = f"state/{name}/{below}" if below else f"state/{name}"
+                yield target.add(full, path, immutable=True, on_bytes=on_bytes)
+    for name, path in state:
+        if _is_within(name, copies):
+            continue
         immutable = name.startswith(f"{_IMMUTABLE_STATE}/")
         try:
             yield target.add(f"state/{name}", path, immutable=immutable, on_bytes=on_bytes)
@@ -185,6 +191,10 @@ def _add_all(
     for part, folder_of_part in (("bundle", sources.bundle), ("index", sources.index)):
         for name, path in _files(folder_of_part):
             yield target.add(f"{part}/{name}", path, immutable=True, on_bytes=on_bytes)
+
+
+def _is_within(name: str, paths: Iterable[str]) -> bool:
+    return any(name == path or name.startswith(f"{path}/") for path in paths)
 
 
 def _files(folder: Path) -> list[tuple[str, Path]]:
@@ -216,6 +226,3 @@ def _compare(sources: SnapshotSources, entries: Mapping[str, SnapshotFile]) -> N
 def _compare_file(path: Path, listed: bundle_pb2.FileEntry, copied: SnapshotFile | None) -> None:
     if copied is None or (copied.size_bytes, copied.sha256) != (listed.size_bytes, listed.sha256):
         raise corrupt_file(path, "not the file its manifest lists; restore it before a snapshot is taken")
-
-
-__all__ = ["MANIFEST", "SnapshotSources", "Snapshots", "offline_sources", "write_snapshot"]

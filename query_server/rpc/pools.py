@@ -98,7 +98,7 @@ class PoolServicer(pools_pb2_grpc.PoolServiceServicer):
                 raise index_version_too_old(pool.index_version, request.min_index_version)
             features = _queries(pool, generation.bundle, request)
             if request.campaign_id:
-                available = self._campaigns.snapshot(request.campaign_id).available
+                available = self._campaigns.snapshot(request.campaign_id, pool).available
                 distances, rows, _ = pool.search_available(features, request.k, available)
             else:
                 distances, rows = pool.search(features, request.k)

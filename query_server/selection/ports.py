@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from query_server.acquisition import HeadCondition
 from query_server.acquisition.function import AcquisitionFunction
 from query_server.ascending import Ascended, AscentOptions
-from query_server.campaigns.values import AnswerBuilder, Request, Snapshot
+from query_server.campaigns.values import AnswerBuilder, PoolState, Request, Snapshot
 from query_server.scored import Scored as Scored
 
 Float32 = NDArray[np.float32]
@@ -102,7 +102,7 @@ class TaskFeatures(Protocol):
         """Begin to make them anew of the embedding [n, E] of model inputs [n, …]; returns at once."""
 
 
-class Pool(Neighborhood, Protocol):
+class Pool(Neighborhood, PoolState, Protocol):
     """The real samples; their own features are the encoder's, which synthetic samples are matched by."""
 
     @property
@@ -126,8 +126,8 @@ class Pool(Neighborhood, Protocol):
 class Campaigns(Protocol):
     """The durable ledger."""
 
-    def snapshot(self, id_or_name: str) -> Snapshot:
-        """Return a campaign and its free rows, both of one moment."""
+    def snapshot(self, id_or_name: str, pool: PoolState) -> Snapshot:
+        """Return a campaign and its free rows in a state of its pool, both of one moment."""
 
     def exclusive(self, request: Request) -> AbstractContextManager[bytes | None]:
         """Hold a request id while its work is done; yields the stored answer where there is one."""

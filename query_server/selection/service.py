@@ -165,7 +165,7 @@ class SelectionService:
     ) -> bytes:
         clock = StageClock()
         with clock.stage("prepare"):
-            snapshot = self.campaigns.snapshot(request.campaign_id)
+            snapshot = self.campaigns.snapshot(request.campaign_id, self.pool)
             _validate(request, snapshot.info, self.pool_name, self.pool.index_version)
             rule = batch_rule(request.batch.rule or _default_rule(request.strategy))
             seed = request.seed
