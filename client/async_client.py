@@ -35,7 +35,9 @@ from client.types import (
     Neighbors,
     Pool,
     PoolIds,
+    Reloaded,
     Selection,
+    SnapshotInfo,
     Strategy,
     Synthesis,
 )
@@ -248,6 +250,21 @@ class AsyncClient:
                 seed=seed,
             )
         )
+
+    # Administration
+
+    async def reload(self) -> Reloaded:
+        """Have the server open its bundle and index anew and serve them; a bad new one is refused, the old goes on."""
+        return await self._send(requests.reload())
+
+    async def snapshot(self, name: str, *, request_id: str | None = None) -> SnapshotInfo:
+        """Have the server copy bundle, index and state into its snapshots directory.
+
+        Args:
+            name: Of the copy there; one that ends in ".tar" makes one file, any other a directory.
+            request_id: Names this snapshot: sent again, it returns the same answer. None makes one.
+        """
+        return await self._send(requests.snapshot(name, request_id=request_id))
 
     async def _send(self, call: Call[T]) -> T:
         return await transport.send_async(self._channel, call, self._settings)

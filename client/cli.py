@@ -207,6 +207,14 @@ def _search(client: Client, arguments: argparse.Namespace) -> None:
     print_table(("query", "rank", "pool_id", "distance"), rows)
 
 
+def _admin_reload(client: Client, arguments: argparse.Namespace) -> None:
+    print_value(client.reload(), arguments.json)
+
+
+def _admin_snapshot(client: Client, arguments: argparse.Namespace) -> None:
+    print_value(client.snapshot(arguments.name), arguments.json)
+
+
 def _parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
     group = common.add_argument_group("connection and output")
@@ -320,6 +328,11 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("-k", type=int, default=10, help="neighbors per query (default: 10)")
     sub.add_argument("--campaign", help="leave out what is labeled or leased there")
     sub.add_argument("--pool", default="")
+
+    admin = add_group("admin", "reload and copy what the server serves")
+    add(admin, "reload", _admin_reload, "open bundle and index anew and serve them")
+    sub = add(admin, "snapshot", _admin_snapshot, "copy bundle, index and state into the snapshots directory")
+    sub.add_argument("name", help="of the copy; one that ends in .tar makes one file")
     return parser
 
 

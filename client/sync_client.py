@@ -34,7 +34,9 @@ from client.types import (
     Neighbors,
     Pool,
     PoolIds,
+    Reloaded,
     Selection,
+    SnapshotInfo,
     Strategy,
     Synthesis,
 )
@@ -288,6 +290,21 @@ class Client:
                 seed=seed,
             )
         )
+
+    # Administration
+
+    def reload(self) -> Reloaded:
+        """Have the server open its bundle and index anew and serve them; a bad new one is refused, the old goes on."""
+        return self._send(requests.reload())
+
+    def snapshot(self, name: str, *, request_id: str | None = None) -> SnapshotInfo:
+        """Have the server copy bundle, index and state into its snapshots directory.
+
+        Args:
+            name: Of the copy there; one that ends in ".tar" makes one file, any other a directory.
+            request_id: Names this snapshot: sent again, it returns the same answer. None makes one.
+        """
+        return self._send(requests.snapshot(name, request_id=request_id))
 
     def _send(self, call: Call[T]) -> T:
         return transport.send(self._channel, call, self._settings)

@@ -390,3 +390,43 @@ PoolIds: TypeAlias = Sequence[int] | NDArray[np.integer[Any]]
 def _frozen(array: NDArray[Any]) -> NDArray[Any]:
     array.flags.writeable = False
     return array
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reloaded:
+    """What a server serves after a reload.
+
+    Attributes:
+        pool: The pool's name.
+        size: How many samples it holds.
+        bundle_digest: sha256 of the bundle's manifest, hexadecimal.
+        index_digest: sha256 of the index's manifest, hexadecimal.
+        index_version: Served now.
+        previous_index_version: Served before.
+        seconds: Spent opening and verifying.
+    """
+
+    pool: str
+    size: int
+    bundle_digest: str
+    index_digest: str
+    index_version: int
+    previous_index_version: int
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class SnapshotInfo:
+    """A snapshot in the server's snapshots directory.
+
+    Attributes:
+        name: Its name there.
+        files: Files in it.
+        size_bytes: Their bytes together.
+        index_version: The index version it holds.
+    """
+
+    name: str
+    files: int
+    size_bytes: int
+    index_version: int

@@ -84,7 +84,9 @@ def serve(settings: ServeSettings) -> None:
             reload=reload,
         )
         await server.start()
-        _LOG.info("pool %s: %d samples, index %s", first.pool.name, first.pool.size, first.pool.manifest.factory)
+        _LOG.info(
+            "pool %s: %d samples, index %s", first.pool.name, first.pool.size, first.pool.manifest.factory
+        )
         print(f"dowser-server listening on {settings.host}:{server.port}", flush=True)
         await server.run_until_signal()
 

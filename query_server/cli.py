@@ -1,4 +1,4 @@
-"""The ``dowser-server`` command: ``index build`` and ``serve``."""
+"""The ``dowser-server`` command: ``index build``, ``serve``, and the upkeep in ``cli_maintenance``."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import argparse
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from query_server.cli_maintenance import add_commands
 from query_server.errors import DowserError
 from samples.errors import SampleError
 
@@ -17,10 +18,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status (0 fine, 1 refused, 2 misused, 130 interrupted)."""
     try:
         arguments = _parser().parse_args(argv)
-        if arguments.command == "serve":
-            return _serve(arguments)
-        return _index_build(arguments)
-    except (DowserError, SampleError) as error:
+        run: Callable[[argparse.Namespace], int] = arguments.run
+        return run(arguments)
+    except (DowserError, SampleError, OSError) as error:
         print(f"dowser-server: {error}", file=sys.stderr)
         return 1
     except ModuleNotFoundError as error:
@@ -93,6 +93,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
 
     serve = commands.add_parser("serve", help="answer selection requests over gRPC")
+    serve.set_defaults(run=_serve)
     serve.add_argument("--config", type=Path, help="a TOML file with the same settings (DOWSER_CONFIG)")
     for name, field in ServeSettings.model_fields.items():
         flag = "--" + name.replace("_", "-")
@@ -106,6 +107,7 @@ def _parser() -> argparse.ArgumentParser:
     index = commands.add_parser("index", help="build the index a server serves")
     index_commands = index.add_subparsers(dest="index_command", required=True)
     build = index_commands.add_parser("build", help="stream a pool through the encoder and index it")
+    build.set_defaults(run=_index_build)
     build.add_argument("--bundle", type=Path, required=True, help="the bundle's folder")
     build.add_argument("--pool", type=Path, required=True, help=".npy, .npz, idx file or folder of images")
     build.add_argument("--out", type=Path, required=True, help="the index's folder, made new")
@@ -117,6 +119,7 @@ def _parser() -> argparse.ArgumentParser:
     build.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="threads to use")
     build.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to encode")
     build.add_argument("--overwrite", action="store_true", help="replace an index that is there")
+    add_commands(commands)
     return parser
 
 

@@ -24,12 +24,14 @@ from client.types import (
     Neighbors,
     Pick,
     Pool,
+    Reloaded,
     Selection,
+    SnapshotInfo,
     SourceReport,
     StageTiming,
     Synthesis,
 )
-from dowser.v1 import acquisition_pb2, campaigns_pb2, classifiers_pb2, pools_pb2, selection_pb2
+from dowser.v1 import acquisition_pb2, admin_pb2, campaigns_pb2, classifiers_pb2, pools_pb2, selection_pb2
 
 T = TypeVar("T")
 
@@ -57,6 +59,26 @@ def neighbors(reply: pools_pb2.SearchNeighborsResponse) -> Neighbors:
         pool_ids=tuple(_array(each.pool_ids, np.uint64) for each in reply.results),
         distances=tuple(_array(each.distances, np.float32) for each in reply.results),
         index_version=reply.index_version,
+    )
+
+
+def reloaded(reply: admin_pb2.ReloadResponse) -> Reloaded:
+    """Read what is served after a reload."""
+    return Reloaded(
+        pool=reply.pool,
+        size=reply.size,
+        bundle_digest=reply.bundle_digest,
+        index_digest=reply.index_digest,
+        index_version=reply.index_version,
+        previous_index_version=reply.previous_index_version,
+        seconds=reply.seconds,
+    )
+
+
+def snapshot(reply: admin_pb2.SnapshotResponse) -> SnapshotInfo:
+    """Read what a snapshot holds."""
+    return SnapshotInfo(
+        name=reply.name, files=reply.files, size_bytes=reply.size_bytes, index_version=reply.index_version
     )
 
 

@@ -27,11 +27,13 @@ from client.types import (
     Neighbors,
     Pool,
     PoolIds,
+    Reloaded,
     Selection,
+    SnapshotInfo,
     Strategy,
     Synthesis,
 )
-from dowser.v1 import campaigns_pb2, classifiers_pb2, pools_pb2, selection_pb2
+from dowser.v1 import admin_pb2, campaigns_pb2, classifiers_pb2, pools_pb2, selection_pb2
 
 CHUNK_BYTES = 1 << 20  # the server takes at most 2 MiB a chunk
 SAMPLES_PER_CALL = (
@@ -294,3 +296,14 @@ def synthesize_samples(
         selection_pb2.SynthesizeSamplesResponse,
         replies.synthesis,
     )
+
+
+def reload() -> Call[Reloaded]:
+    """AdminService.Reload."""
+    return unary("AdminService/Reload", admin_pb2.ReloadRequest(), admin_pb2.ReloadResponse, replies.reloaded)
+
+
+def snapshot(name: str, *, request_id: str | None) -> Call[SnapshotInfo]:
+    """AdminService.Snapshot."""
+    request = fields.build(admin_pb2.SnapshotRequest, request_id=fields.request_id(request_id), name=name)
+    return unary("AdminService/Snapshot", request, admin_pb2.SnapshotResponse, replies.snapshot)

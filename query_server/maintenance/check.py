@@ -101,9 +101,7 @@ def _check_entry(folder: Path, entry: bundle_pb2.FileEntry, on_bytes: OnBytes) -
         problem = f"{size} bytes, the manifest says {entry.size_bytes}; restore it from a snapshot"
         return Finding(path=str(path), problem=problem)
     if _sha256(path, on_bytes) != entry.sha256:
-        return Finding(
-            path=str(path), problem="its sha256 is not the manifest's; restore it from a snapshot"
-        )
+        return Finding(path=str(path), problem="its sha256 is not the manifest's; restore it from a snapshot")
     return Finding(path=str(path))
 
 

@@ -64,7 +64,9 @@ def database_problem(
 def _opened(path: Path, mode: str) -> Iterator[sqlite3.Connection]:
     """Open a database exclusively, so that no second server starts on it meanwhile."""
     with _closing(
-        sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=0.5, isolation_level=None)
+        sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=0.5, isolation_level=None
+        )
     ) as connection:
         try:
             connection.execute("PRAGMA locking_mode = EXCLUSIVE")

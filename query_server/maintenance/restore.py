@@ -54,7 +54,11 @@ def restore(
             folder.mkdir(parents=True)
             cleanup.callback(shutil.rmtree, folder, ignore_errors=True)
         _unpack(source, manifest, staged, on_bytes)
-        bad = [each for each in check(**staged) if not each.ok]
+        bad = [
+            each
+            for each in check(bundle=staged["bundle"], index=staged["index"], state=staged["state"])
+            if not each.ok
+        ]
         if bad:
             raise corrupt_file(source, f"{bad[0].path}: {bad[0].problem}; {_REMEDY}")
         _put_in_place(staged, places)

@@ -50,9 +50,7 @@ class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
         self._snapshot = snapshot
         self._workers = workers
 
-    async def Reload(
-        self, request: admin_pb2.ReloadRequest, context: _Context
-    ) -> admin_pb2.ReloadResponse:
+    async def Reload(self, request: admin_pb2.ReloadRequest, context: _Context) -> admin_pb2.ReloadResponse:
         """Serve what lies at the configured paths now."""
         done = await self._workers.run(context, lambda _: self._reload())
         return admin_pb2.ReloadResponse(

@@ -15,7 +15,7 @@ from query_server.models import Bundle
 from query_server.pool import Pool
 from query_server.rpc import convert
 from query_server.rpc.work import Workers
-from query_server.serving import Generation, Serving
+from query_server.serving import Serving
 
 MAX_QUERIES = 4096
 MAX_NEIGHBORS = 2048
@@ -111,9 +111,7 @@ class PoolServicer(pools_pb2_grpc.PoolServiceServicer):
             return pools_pb2.SearchNeighborsResponse(results=results, index_version=pool.index_version)
 
 
-def _queries(
-    pool: Pool, bundle: Bundle, request: pools_pb2.SearchNeighborsRequest
-) -> NDArray[np.float32]:
+def _queries(pool: Pool, bundle: Bundle, request: pools_pb2.SearchNeighborsRequest) -> NDArray[np.float32]:
     match request.WhichOneof("query"):
         case "pool_ids":
             return pool.features(_rows(pool, request.pool_ids.ids))
