@@ -29,11 +29,13 @@ from query_server.errors import DowserError, unavailable
 from query_server.rpc.admin import AdminServicer
 from query_server.rpc.campaigns import CampaignServicer
 from query_server.rpc.classifiers import ClassifierServicer
+from query_server.rpc.gate import Gate
 from query_server.rpc.health import Health
 from query_server.rpc.pools import PoolServicer
 from query_server.rpc.selection import SelectionServicer
 
 _LOG = logging.getLogger(__name__)
+_SETTLE_SECONDS = 0.25  # for what arrived before the gate closed to be picked up; longer than any loop iteration
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,9 +73,10 @@ class RpcServer:
     ) -> None:
         self._grace_seconds = grace_seconds
         self._reload = reload
+        self._gate = Gate()
         self._reloads: set[asyncio.Task[None]] = set()
         self._server = aio.server(
-            interceptors=tuple(interceptors),
+            interceptors=(self._gate, *interceptors),
             options=(
                 ("grpc.max_receive_message_length", max_message_bytes),
                 ("grpc.max_send_message_length", max_message_bytes),
@@ -130,8 +133,10 @@ class RpcServer:
             # Not the loop's: it counts until the process is gone, also while threads are awaited after the loop.
             signal.signal(number, _end_at_once)
         _LOG.info("draining for at most %g s", self._grace_seconds)
+        self._gate.close()
         await self._health.draining()
-        await self._server.stop(self._grace_seconds)
+        await asyncio.sleep(min(_SETTLE_SECONDS, self._grace_seconds))
+        await self._server.stop(max(0.0, self._grace_seconds - _SETTLE_SECONDS))
 
     def _begin_reload(self) -> None:
         task = asyncio.ensure_future(self._reload_on_thread())
