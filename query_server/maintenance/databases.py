@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +22,7 @@ def copy_database(source: Path, out: Path) -> None:
     Raises:
         DowserError: UNAVAILABLE if a server has it open, CORRUPT_FILE if it cannot be read.
     """
-    with _opened(source, "rw") as connection, _closing(sqlite3.connect(out)) as copy:
+    with _opened(source) as connection, _closing(sqlite3.connect(out)) as copy:
         connection.backup(copy)
     sync(out)
 
@@ -29,7 +30,7 @@ def copy_database(source: Path, out: Path) -> None:
 def refuse_in_use(path: Path) -> None:
     """Raise UNAVAILABLE if a server has a database open; does nothing where there is none."""
     if path.exists():
-        with _opened(path, "rw"):
+        with _opened(path):
             pass
 
 
@@ -44,7 +45,7 @@ def database_problem(
         version: The newest schema version this server knows.
     """
     try:
-        with _opened(path, "ro") as connection:
+        with _opened(path) as connection:
             found = int(connection.execute("PRAGMA application_id").fetchone()[0])
             if application_id is not None and found != application_id:
                 return "a database of another program"
@@ -61,16 +62,15 @@ def database_problem(
 
 
 @contextmanager
-def _opened(path: Path, mode: str) -> Iterator[sqlite3.Connection]:
+def _opened(path: Path) -> Iterator[sqlite3.Connection]:
     """Open a database exclusively, so that no second server starts on it meanwhile."""
-    with _closing(
-        sqlite3.connect(
-            f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=0.5, isolation_level=None
-        )
-    ) as connection:
+    # Where nothing can be written nobody has it open for writing; SQLite would still try to lock it.
+    writable = os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
+    uri = f"{path.absolute().as_uri()}?{'mode=rw' if writable else 'immutable=1'}"
+    with _closing(sqlite3.connect(uri, uri=True, timeout=0.5, isolation_level=None)) as connection:
         try:
-            connection.execute("PRAGMA locking_mode = EXCLUSIVE")
-            if mode == "rw":
+            if writable:
+                connection.execute("PRAGMA locking_mode = EXCLUSIVE")
                 connection.execute("BEGIN EXCLUSIVE")
                 connection.execute("COMMIT")
             connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()

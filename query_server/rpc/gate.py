@@ -1,8 +1,8 @@
 """The gate every call passes first: open while the server serves, closed once it drains.
 
-gRPC's own shutdown ends calls that have arrived and were not picked up yet with CANCELLED, which tells a caller nothing.
-So the gate is closed first, refuses what arrives with UNAVAILABLE, and gRPC is shut down when what had arrived is
-through.
+gRPC's own shutdown ends calls that have arrived and were not picked up yet with CANCELLED, which tells a caller
+nothing. So the gate is closed first, refuses what arrives with UNAVAILABLE, and gRPC is shut down when what had arrived
+is through.
 """
 
 from __future__ import annotations

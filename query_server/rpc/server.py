@@ -35,7 +35,9 @@ from query_server.rpc.pools import PoolServicer
 from query_server.rpc.selection import SelectionServicer
 
 _LOG = logging.getLogger(__name__)
-_SETTLE_SECONDS = 0.25  # for what arrived before the gate closed to be picked up; longer than any loop iteration
+_SETTLE_SECONDS = (
+    0.25  # for what arrived before the gate closed to be picked up; longer than any loop iteration
+)
 
 
 @dataclass(frozen=True, kw_only=True)
