@@ -42,7 +42,7 @@ class Gate(aio.ServerInterceptor):
             return handler
         kind = (bool(handler.request_streaming), bool(handler.response_streaming))
         return _MAKERS[kind](
-            _refuse,  # type: ignore[arg-type]  # the stubs know the sync handlers only
+            _refuse,
             request_deserializer=handler.request_deserializer,
             response_serializer=handler.response_serializer,
         )
