@@ -7,8 +7,9 @@ import logging
 from pathlib import Path
 
 from query_server.campaigns import CampaignStore
+from query_server.files import file_name
 from query_server.models import Bundle, ClassifierStore, Runtime
-from query_server.pool import Pool, TaskFeatures, build_index, detect_flavour
+from query_server.pool import LivePool, Pool, TaskFeatures, build_index, detect_flavour
 from query_server.rpc.campaigns import CampaignServicer
 from query_server.rpc.classifiers import ClassifierServicer
 from query_server.rpc.pools import PoolServicer
@@ -29,7 +30,7 @@ def serve(settings: ServeSettings) -> None:
     """
     runtime = Runtime(device=settings.device, threads=settings.threads)
     bundle = Bundle.open(settings.bundle, runtime)
-    pool = Pool.open(
+    base = Pool.open(
         settings.index,
         expected_bundle_digest=bundle.digest,
         expected_encoder_sha256=bundle.encoder_sha256,
@@ -39,10 +40,18 @@ def serve(settings: ServeSettings) -> None:
     )
     faiss = detect_flavour()
     build_kind = f"GPU build, {faiss.gpus} GPU(s)" if faiss.gpu_build else "CPU build"
-    _LOG.info("%s; faiss %s (%s) on %s", runtime.describe(), faiss.version, build_kind, pool.device)
+    _LOG.info("%s; faiss %s (%s) on %s", runtime.describe(), faiss.version, build_kind, base.device)
     settings.state.mkdir(parents=True, exist_ok=True)
     campaigns = CampaignStore.open(settings.state / "ledger.sqlite")
-    campaigns.register_pool(pool.name, size=pool.size, rows_of=pool.rows_of)
+    live = LivePool.open(
+        settings.state / "pools" / file_name(base.name),
+        base=base,
+        encode=bundle.encode,
+        encoder=bundle.encoder_sha256 or bundle.digest,
+        max_added=settings.max_added_samples,
+        verify=settings.verify,
+    )
+    campaigns.register_pool(base.name, live.current)
     classifiers = ClassifierStore(
         settings.state / "classifiers",
         bundle=bundle,
@@ -50,19 +59,27 @@ def serve(settings: ServeSettings) -> None:
         max_bytes=settings.max_classifier_bytes,
     )
     workers = Workers(concurrency=settings.concurrency, queue=settings.queue)
-    task_features = TaskFeatures(pool, threads=settings.threads) if settings.task_refresh_rounds else None
+    task_features = (
+        TaskFeatures(live.current, threads=settings.threads) if settings.task_refresh_rounds else None
+    )
     selection = SelectionService(
-        pool=pool,
-        pool_name=pool.name,
+        pools=live.current,
+        pool_name=base.name,
         campaigns=campaigns,
         classifiers=classifiers,
         task_features=task_features,
         task_refresh_rounds=max(1, settings.task_refresh_rounds),
     )
     services = Services(
-        pools=PoolServicer(pool=pool, bundle=bundle, campaigns=campaigns, workers=workers),
-        campaigns=CampaignServicer(campaigns=campaigns, pool_name=pool.name, workers=workers),
-        classifiers=ClassifierServicer(classifiers=classifiers, pool_name=pool.name, workers=workers),
+        pools=PoolServicer(
+            live=live,
+            bundle=bundle,
+            campaigns=campaigns,
+            workers=workers,
+            max_add_bytes=settings.max_add_bytes,
+        ),
+        campaigns=CampaignServicer(campaigns=campaigns, pool_name=base.name, workers=workers),
+        classifiers=ClassifierServicer(classifiers=classifiers, pool_name=base.name, workers=workers),
         selection=SelectionServicer(selection=selection, campaigns=campaigns, workers=workers),
     )
 
@@ -75,7 +92,11 @@ def serve(settings: ServeSettings) -> None:
             grace_seconds=settings.grace_seconds,
         )
         await server.start()
-        _LOG.info("pool %s: %d samples, index %s", pool.name, pool.size, pool.manifest.factory)
+        pool = live.current()
+        _LOG.info(
+            "pool %s: %d samples, %d of them added to index %s, version %d",
+            *(pool.name, pool.size, pool.added, pool.manifest.factory, pool.index_version),
+        )
         print(f"dowser-server listening on {settings.host}:{server.port}", flush=True)
         await server.run_until_signal()
 
@@ -87,7 +108,8 @@ def serve(settings: ServeSettings) -> None:
             task_features.close()
         runtime.close()
         campaigns.close()
-        pool.close()
+        live.close()
+        base.close()
         _LOG.info("stopped")
 
 

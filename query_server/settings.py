@@ -41,6 +41,12 @@ class ServeSettings(BaseSettings):
         ge=0,
         description="rounds between refreshes of a campaign's task-aware features, in the background; 0 makes none",
     )
+    max_added_samples: int = Field(
+        default=250_000, ge=0, description="samples AddSamples may add in all; every search scans them"
+    )
+    max_add_bytes: int = Field(
+        default=256 * 2**20, ge=2**16, description="largest AddSamples call, which is held in memory"
+    )
     verify: bool = Field(default=False, description="check the index files' sha256 at start")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="log level")
 

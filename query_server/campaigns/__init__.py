@@ -5,12 +5,13 @@ from query_server.campaigns.values import (
     Answer,
     AnswerBuilder,
     CampaignInfo,
+    CurrentState,
     Label,
     Lease,
+    PoolState,
     RankedListExhaustedError,
     Recorded,
     Request,
-    RowsOf,
     Snapshot,
 )
 
@@ -19,11 +20,12 @@ __all__ = [
     "AnswerBuilder",
     "CampaignInfo",
     "CampaignStore",
+    "CurrentState",
     "Label",
     "Lease",
+    "PoolState",
     "RankedListExhaustedError",
     "Recorded",
     "Request",
-    "RowsOf",
     "Snapshot",
 ]

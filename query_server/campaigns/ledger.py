@@ -110,16 +110,6 @@ class Ledger:
         rows = self._connection.execute("SELECT pool_id FROM leases WHERE campaign = ?", (key,)).fetchall()
         return np.array(rows, dtype=np.int64).reshape(-1).astype(np.uint64)
 
-    def label_count(self, key: int) -> int:
-        """Return how many samples of a campaign are labeled."""
-        query = "SELECT count(*) FROM labels WHERE campaign = ?"
-        return int(self._connection.execute(query, (key,)).fetchone()[0])
-
-    def lease_count(self, key: int) -> int:
-        """Return how many samples of a campaign are leased."""
-        query = "SELECT count(*) FROM leases WHERE campaign = ?"
-        return int(self._connection.execute(query, (key,)).fetchone()[0])
-
     def labels_after(self, key: int, sequence: int, limit: int) -> list[tuple[int, Label]]:
         """Return up to `limit` (sequence, label) recorded after `sequence`."""
         rows = self._connection.execute(

@@ -1,7 +1,7 @@
 """Campaigns as the server uses them: durable, idempotent, and quick to ask.
 
 Every write is one transaction that also stores the answer under its request id: either all of it is on disk
-before the method returns, or nothing changed. The rows a campaign has used up are mirrored in memory, so that
+before the method returns, or nothing changed. The samples a campaign has used up are mirrored in memory, so that
 a selection takes its snapshot without touching the disk. Methods block (disk, locks): call them from a worker
 thread.
 """
@@ -16,23 +16,26 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
-import numpy.typing as npt
 
 from query_server import errors
 from query_server.campaigns.ledger import Ledger
-from query_server.campaigns.mirror import Mirror, ServedPool
+from query_server.campaigns.mirror import Mirror
 from query_server.campaigns.request_locks import RequestLocks
 from query_server.campaigns.schema import open_ledger
 from query_server.campaigns.values import (
     AnswerBuilder,
     CampaignInfo,
+    CurrentState,
+    Int64,
     Label,
     Lease,
+    Mask,
+    PoolState,
     RankedListExhaustedError,
     Recorded,
     Request,
-    RowsOf,
     Snapshot,
+    UInt64,
 )
 
 MAX_NAME_LENGTH = 128
@@ -63,16 +66,13 @@ class CampaignStore:
         with self._lock:
             self._ledger.close()
 
-    def register_pool(self, pool: str, *, size: int, rows_of: RowsOf) -> None:
-        """Make a pool's campaigns usable; rebuilds which of its N rows each has used up.
+    def register_pool(self, pool: str, current: CurrentState) -> None:
+        """Make a pool's campaigns usable; `current` is asked for the pool's state at every call that needs it.
 
-        Args:
-            pool: The pool's name.
-            size: N.
-            rows_of: Maps pool ids uint64 [n] to rows int64 [n], -1 where unknown.
+        It is called under the store's lock: it must be quick and must not call the store.
         """
         with self._lock:
-            self._mirror.serve(pool, ServedPool(size=size, rows_of=rows_of))
+            self._mirror.serve(pool, current)
 
     def create(self, name: str, pool: str, seed: int, request: Request) -> CampaignInfo:
         """Create a campaign.
@@ -93,7 +93,7 @@ class CampaignStore:
                 campaign = self._mirror.new(
                     self._ledger.add_campaign(secrets.token_hex(16), name, pool, seed)
                 )
-                info = campaign.info()
+                info = self._mirror.info(campaign)
                 # Kept beyond the campaign's deletion: a late retry must not bring it back.
                 self._ledger.add_request(request, json.dumps(asdict(info)).encode(), None)
             self._mirror.keep(campaign)
@@ -106,7 +106,7 @@ class CampaignStore:
             DowserError: CAMPAIGN_NOT_FOUND.
         """
         with self._lock:
-            return self._mirror.find(id_or_name).info()
+            return self._mirror.info(self._mirror.find(id_or_name))
 
     def list(self, pool: str | None = None) -> tuple[CampaignInfo, ...]:
         """Return the campaigns of a pool (None or "": of all pools) in order of creation."""
@@ -128,27 +128,31 @@ class CampaignStore:
                 self._ledger.add_request(request, b"", None)
             self._mirror.forget(campaign)
 
-    def snapshot(self, id_or_name: str) -> Snapshot:
+    def snapshot(self, id_or_name: str, pool: PoolState | None = None) -> Snapshot:
         """Return a campaign and its free rows, both of one moment. O(N) bytes copied.
+
+        Args:
+            id_or_name: The campaign.
+            pool: The state of its pool that rows are meant in; None means the current one.
 
         Raises:
             DowserError: CAMPAIGN_NOT_FOUND or POOL_NOT_FOUND (its pool is not served).
         """
         with self._lock:
-            campaign, _, membership = self._mirror.find_served(id_or_name)
-            assert campaign.labels is not None  # made together with the membership
-            rows, pool_ids, labels = campaign.labels.joined()
-            return Snapshot(
-                info=campaign.info(),
-                available=membership.available(),
-                labeled_rows=rows,
-                labeled_ids=pool_ids,
-                labels=labels,
-                memory=campaign.memory,
-            )
+            campaign, current = self._mirror.find_served(id_or_name)
+            state = current if pool is None else pool
+            info, view, memory = campaign.info(state), campaign.membership.view(state), campaign.memory
+        return Snapshot(
+            info=info,
+            available=view.available(),
+            labeled_rows=view.rows,
+            labeled_ids=view.pool_ids,
+            labels=view.labels,
+            memory=memory,
+        )
 
-    def available_mask(self, id_or_name: str) -> npt.NDArray[np.bool_]:
-        """Return bool [N], true where a row is neither labeled nor leased; the caller's own copy."""
+    def available_mask(self, id_or_name: str) -> Mask:
+        """Return bool [rows], true where a sample can be selected; the caller's own copy."""
         return self.snapshot(id_or_name).available
 
     def labels_page(
@@ -169,7 +173,7 @@ class CampaignStore:
         page = entries[:page_size]
         return [label for _, label in page], str(page[-1][0]) if len(entries) > page_size else ""
 
-    def labels(self, id_or_name: str) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]:
+    def labels(self, id_or_name: str) -> tuple[UInt64, Int64]:
         """Return (pool_ids uint64 [L], labels int64 [L]) of a campaign in the order they were recorded.
 
         Raises:
@@ -178,7 +182,7 @@ class CampaignStore:
         with self._lock:
             return self._ledger.labels(self._mirror.find(id_or_name).row.key)
 
-    def leases(self, id_or_name: str) -> npt.NDArray[np.uint64]:
+    def leases(self, id_or_name: str) -> UInt64:
         """Return the ids handed out and not labeled yet, uint64 [n], ascending.
 
         Raises:
@@ -198,36 +202,29 @@ class CampaignStore:
             stored = self._stored_answer(request)
             if stored is not None:
                 return Recorded(**json.loads(stored))
-            campaign, pool, membership = self._mirror.find_served(id_or_name)
+            campaign, state = self._mirror.find_served(id_or_name)
+            membership = campaign.membership
             distinct = _distinct(labels)
             pool_ids = np.array([entry.pool_id for entry in distinct], dtype=np.uint64)
-            rows = pool.known_rows(pool_ids)
-            already = membership.are_labeled(rows)
+            _refuse_unknown(pool_ids, state)
+            already = membership.are_labeled(pool_ids)
             for position in np.flatnonzero(already).tolist():
                 entry = distinct[position]
                 recorded = self._ledger.label_of(campaign.row.key, entry.pool_id)
                 if recorded is not None and recorded != entry.label:
                     raise errors.label_conflict(entry.pool_id, recorded, entry.label)
             new = [distinct[position] for position in np.flatnonzero(~already).tolist()]
-            new_rows = rows[~already]
-            ended_leases = int(np.count_nonzero(membership.are_leased(new_rows)))
-            outcome = Recorded(recorded=len(new), labeled=campaign.labeled + len(new))
+            outcome = Recorded(recorded=len(new), labeled=membership.labeled + len(new))
             with self._ledger.transaction():
                 self._ledger.add_labels(campaign.row.key, new)
                 self._ledger.add_request(request, json.dumps(asdict(outcome)).encode(), campaign.row.key)
-            membership.label(new_rows)
-            assert campaign.labels is not None  # made together with the membership
-            campaign.labels.append(
-                new_rows, pool_ids[~already], np.array([entry.label for entry in new], dtype=np.int64)
-            )
-            campaign.labeled += len(new)
-            campaign.leased -= ended_leases
+            membership.label(pool_ids[~already], np.array([entry.label for entry in new], dtype=np.int64))
             return outcome
 
     def lease(
         self,
         id_or_name: str,
-        ranked_pool_ids: npt.NDArray[np.uint64],
+        ranked_pool_ids: UInt64,
         budget: int,
         request: Request,
         answer: AnswerBuilder,
@@ -239,7 +236,8 @@ class CampaignStore:
 
         Args:
             id_or_name: The campaign.
-            ranked_pool_ids: uint64 [n], the best first; repeated ids count once.
+            ranked_pool_ids: uint64 [n], the best first; repeated ids count once, and ids that the pool does not hold
+                (any more) are passed over.
             budget: How many to lease.
             request: The write's identity.
             answer: Makes the answer and the campaign's memory from what was leased; runs inside the transaction,
@@ -250,21 +248,21 @@ class CampaignStore:
 
         Raises:
             RankedListExhaustedError: the list holds too few free ids though the pool has enough.
-            DowserError: BUDGET_EXCEEDS_POOL, INVALID_ARGUMENT, POOL_ID_NOT_FOUND, CAMPAIGN_NOT_FOUND,
-                POOL_NOT_FOUND or REQUEST_ID_REUSED.
+            DowserError: BUDGET_EXCEEDS_POOL, INVALID_ARGUMENT, CAMPAIGN_NOT_FOUND, POOL_NOT_FOUND or
+                REQUEST_ID_REUSED.
         """
         with self._lock:
             stored = self._stored_answer(request)
             if stored is not None:
                 return stored
-            campaign, pool, membership = self._mirror.find_served(id_or_name)
+            campaign, state = self._mirror.find_served(id_or_name)
             if budget < 1:
-                raise errors.invalid_argument("budget", budget, f"1 to {pool.size}")
-            if budget > membership.free:
-                raise errors.budget_exceeds_pool(budget, membership.free)
+                raise errors.invalid_argument("budget", budget, f"1 to {state.size}")
+            free = campaign.membership.view(state).free
+            if budget > free:
+                raise errors.budget_exceeds_pool(budget, free)
             pool_ids = np.asarray(ranked_pool_ids, dtype=np.uint64)
-            rows = pool.known_rows(pool_ids)
-            positions = membership.first_free(rows, budget)
+            positions = campaign.membership.first_free(pool_ids, state, budget)
             if len(positions) < budget:
                 raise RankedListExhaustedError(budget, len(positions))
             lease = Lease(positions=positions, pool_ids=pool_ids[positions], round=campaign.rounds + 1)
@@ -274,35 +272,30 @@ class CampaignStore:
                 if answered.memory is not None:
                     self._ledger.remember(campaign.row.key, answered.memory)
                 self._ledger.add_request(request, answered.reply, campaign.row.key)
-            membership.lease(rows[positions])
-            campaign.leased += budget
+            campaign.membership.lease(lease.pool_ids)
             campaign.rounds = lease.round
             if answered.memory is not None:
                 campaign.memory = answered.memory
             return answered.reply
 
-    def release(self, id_or_name: str, pool_ids: npt.NDArray[np.uint64], request: Request) -> int:
+    def release(self, id_or_name: str, pool_ids: UInt64, request: Request) -> int:
         """Give leased samples back; ids that are not leased are ignored. Returns how many were released.
 
         Raises:
-            DowserError: CAMPAIGN_NOT_FOUND, POOL_NOT_FOUND or REQUEST_ID_REUSED.
+            DowserError: CAMPAIGN_NOT_FOUND or REQUEST_ID_REUSED.
         """
         with self._lock:
             stored = self._stored_answer(request)
             if stored is not None:
                 return int(json.loads(stored))
-            campaign, pool, membership = self._mirror.find_served(id_or_name)
+            campaign = self._mirror.find(id_or_name)
             distinct = np.unique(np.asarray(pool_ids, dtype=np.uint64))
-            rows = pool.rows_of(distinct)
-            distinct, rows = distinct[rows >= 0], rows[rows >= 0]
-            leased = membership.are_leased(rows)
+            leased = distinct[campaign.membership.are_leased(distinct)]
             with self._ledger.transaction():
-                self._ledger.delete_leases(campaign.row.key, distinct[leased])
-                count = int(np.count_nonzero(leased))
-                self._ledger.add_request(request, json.dumps(count).encode(), campaign.row.key)
-            membership.release(rows[leased])
-            campaign.leased -= count
-            return count
+                self._ledger.delete_leases(campaign.row.key, leased)
+                self._ledger.add_request(request, json.dumps(len(leased)).encode(), campaign.row.key)
+            campaign.membership.release(leased)
+            return len(leased)
 
     @contextmanager
     def exclusive(self, request: Request, *, timeout_seconds: float | None = None) -> Iterator[bytes | None]:
@@ -346,3 +339,10 @@ def _distinct(labels: Sequence[Label]) -> Sequence[Label]:
         if first.label != entry.label:
             raise errors.label_conflict(entry.pool_id, first.label, entry.label)
     return tuple(by_id.values())
+
+
+def _refuse_unknown(pool_ids: UInt64, state: PoolState) -> None:
+    """Raise POOL_ID_NOT_FOUND if the pool does not hold one of the samples (any more)."""
+    unknown = np.flatnonzero(state.rows_of(pool_ids) < 0)
+    if len(unknown):
+        raise errors.pool_id_not_found(int(pool_ids[unknown[0]]), len(unknown))

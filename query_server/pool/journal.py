@@ -14,6 +14,7 @@ one. The state is kept by pool ids, not by rows of an index, and outlives it.
 import hashlib
 import json
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -74,15 +75,19 @@ class Head:
 
 
 class Journal:
-    """The files of one pool's changes. Not thread-safe: `LivePool`'s lock guards it; one process per directory.
+    """The files of one pool's changes. Whoever uses it holds its lock; one process per directory.
 
     Attributes:
         directory: Where they are.
+        lock: Held by whoever reads or writes.
         head: Where it stands; None before it was first served.
+        owner: Who may write: the last to take it over.
     """
 
     def __init__(self, directory: Path, connection: sqlite3.Connection) -> None:
         self.directory = directory
+        self.lock = threading.Lock()
+        self.owner: object = None
         self._connection = connection
         self.head = self._read_head()
         if self.head is not None:

@@ -7,7 +7,6 @@ every state from the index version named.
 
 import hashlib
 import logging
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -52,21 +51,27 @@ class Removal:
 
 
 class LivePool:
-    """An index, and what was added to it and removed from it since. Thread-safe.
+    """An index, and what was added beside it and removed from it since. Thread-safe.
 
-    Args:
-        journal: The durable changes.
-        max_added: Samples that may be added in all; they are scanned by every search.
+    Made by `open`, and by `rebased` for an index that takes its place.
     """
 
-    def __init__(self, journal: Journal, *, max_added: int) -> None:
+    def __init__(self, journal: Journal, base: Pool, encode: Encode, encoder: str, max_added: int) -> None:
+        """Take over the journal, whose lock is held."""
         self._journal = journal
+        self._encode = encode
         self._max_added = max_added
-        self._lock = threading.Lock()  # one writer at a time
-        self._state: Pool | None = None
-        self._encode: Encode | None = None
         self._added = journal.added_ids()  # in the order of their rows
         self._removed = journal.removed_ids()
+        before = journal.head
+        try:
+            head = self._go_over(base, encoder)
+            self._state = self._at(base, head, self._added, self._removed)
+        except BaseException:
+            if journal.head is not before:  # it is beside the new index already: the old pool must not write
+                journal.owner = None
+            raise
+        journal.owner = self
 
     @classmethod
     def open(
@@ -86,77 +91,44 @@ class LivePool:
             base: The index.
             encode: Model inputs float32 [n, *input_shape] to features float32 [n, D].
             encoder: Identifies that encoder.
-            max_added: Samples that may be added in all.
+            max_added: Samples that may be added in all; every search scans them.
             verify: Compare what was added with its hashes; reads all of it.
 
         Raises:
-            DowserError: CORRUPT_FILE or UNAVAILABLE, as the journal and `rebase` say.
+            DowserError: CORRUPT_FILE or UNAVAILABLE, as the journal and `rebased` say.
         """
-        pool = cls(Journal.open(directory), max_added=max_added)
+        journal = Journal.open(directory)
         try:
-            if verify:
-                pool._journal.verify()
-            pool.rebase(base, encode=encode, encoder=encoder)
+            with journal.lock:
+                if verify:
+                    journal.verify()
+                return cls(journal, base, encode, encoder, max_added)
         except BaseException:
-            pool._journal.close()
+            journal.close()
             raise
-        return pool
 
-    def close(self) -> None:
-        """Close the journal; the index is its opener's to close."""
-        with self._lock:
-            self._journal.close()
-
-    def current(self) -> Pool:
-        """Return the newest state, the same object until the pool changes; take it once a request."""
-        assert self._state is not None  # set before `open` returns
-        return self._state
-
-    def rebase(self, base: Pool, *, encode: Encode, encoder: str) -> Pool:
-        """Go over to another index of this pool, keeping what was added and removed; returns the new state.
+    def rebased(self, base: Pool, *, encode: Encode, encoder: str) -> "LivePool":
+        """Return the pool over another index, with what was added and removed; this one only reads from then on.
 
         Changes are kept by id: what the new index holds by now is taken from it, what it still holds of the removed
         stays removed. Features of another encoder are made anew from the raw samples. Where this raises, nothing
-        changed.
+        changed, and this one goes on.
 
         Raises:
             DowserError: CORRUPT_FILE if the samples added do not fit the new index, or were added as features of
                 another encoder; STORAGE_FULL.
         """
-        with self._lock:
-            identity = hashlib.sha256(base.manifest.SerializeToString(deterministic=True)).hexdigest()
-            old = self._journal.head
-            if old is None:
-                old = Head(
-                    index_version=base.index_version,
-                    rows=0,
-                    base=identity,
-                    encoder=encoder,
-                    generation=1,
-                    raw_shape=None,
-                    raw_dtype=None,
-                    feature_dim=base.feature_dim,
-                )
-                self._journal.start(old)
-            head = old
-            if old.base != identity:
-                version = max(old.index_version, base.index_version) + 1
-                head = replace(old, base=identity, index_version=version)
-            if old.encoder != encoder:
-                head = replace(
-                    head, encoder=encoder, feature_dim=base.feature_dim, generation=old.generation + 1
-                )
-            if head.rows:
-                self._check_layout(base, old, same_encoder=old.encoder == encoder)
-            if head != old:
-                if head.rows and old.encoder != encoder:
-                    _log.info("pool %s: encoding %d added samples with another encoder", base.name, head.rows)
-                    self._journal.replace_features(head, self._encoded_anew(base, old, encode))
-                else:
-                    self._journal.start(head)
-            state = self._at(base, head, self._added, self._removed)
-            self._encode, self._state = encode, state
-            return state
+        with self._journal.lock:
+            return LivePool(self._journal, base, encode, encoder, self._max_added)
+
+    def close(self) -> None:
+        """Close the journal, for every pool over it; the index is its opener's to close."""
+        with self._journal.lock:
+            self._journal.close()
+
+    def current(self) -> Pool:
+        """Return the newest state, the same object until the pool changes; take it once a request."""
+        return self._state
 
     def add(
         self,
@@ -181,21 +153,16 @@ class LivePool:
                 REQUEST_ID_REUSED, CANCELLED or DEADLINE_EXCEEDED.
         """
         _check_request_id(write)
-        with self._lock:
+        with self._journal.lock:
             stored = self._journal.answer(write)
             if stored is not None:
                 return self._addition(stored)
-        state, encode = self.current(), self._encode
-        assert encode is not None  # set with the state
-        features = self._features_of(state, values, kind, encode, checkpoint)
-        with self._lock:
+        features = self._features_of(values, kind, checkpoint)
+        with self._journal.lock:
             stored = self._journal.answer(write)  # a duplicate may have been quicker
             if stored is not None:
                 return self._addition(stored)
-            old, before = self._journal.head, self.current()
-            assert old is not None  # served
-            if self._encode is not encode:
-                raise errors.unavailable("the index was reloaded meanwhile; send the request again", 0.1)
+            old, before = self._head(), self._state
             if old.rows + len(values) > self._max_added:
                 raise errors.pool_full(old.rows, len(values), self._max_added)
             ids = self._new_ids(before, pool_ids, len(values))
@@ -237,12 +204,11 @@ class LivePool:
             raise errors.invalid_argument(
                 "pool_ids", f"{len(pool_ids)} entries", f"1 to {MAX_CHANGED} entries"
             )
-        with self._lock:
+        with self._journal.lock:
             stored = self._journal.answer(write)
             if stored is not None:
                 return Removal(**stored)
-            old, before = self._journal.head, self.current()
-            assert old is not None  # served
+            old, before = self._head(), self._state
             ids = np.unique(np.asarray(pool_ids, np.uint64))
             ids = ids[~np.isin(ids, self._removed)]
             unknown = before.rows_of(ids) < 0
@@ -262,8 +228,46 @@ class LivePool:
         Raises:
             DowserError: STORAGE_FULL.
         """
-        with self._lock:
+        with self._journal.lock:
             self._journal.copy_to(directory)
+
+    def _head(self) -> Head:
+        """Return where the journal stands, to write what follows; its lock is held."""
+        head = self._journal.head
+        if head is None or self._journal.owner is not self:
+            raise errors.unavailable("the index is being reloaded; send the request again", 0.1)
+        return head
+
+    def _go_over(self, base: Pool, encoder: str) -> Head:
+        """Bring the journal beside an index; return where it stands then."""
+        identity = hashlib.sha256(base.manifest.SerializeToString(deterministic=True)).hexdigest()
+        old = self._journal.head
+        if old is None:
+            head = Head(
+                index_version=base.index_version,
+                rows=0,
+                base=identity,
+                encoder=encoder,
+                generation=1,
+                raw_shape=None,
+                raw_dtype=None,
+                feature_dim=base.feature_dim,
+            )
+            self._journal.start(head)
+            return head
+        version = max(old.index_version, base.index_version) + (old.base != identity)
+        head = replace(old, base=identity, index_version=version)
+        anew = old.encoder != encoder
+        if anew:
+            head = replace(head, encoder=encoder, feature_dim=base.feature_dim, generation=old.generation + 1)
+        if old.rows:
+            self._check_layout(base, old, same_encoder=not anew)
+        if old.rows and anew:
+            _log.info("pool %s: encoding %d added samples with another encoder", base.name, head.rows)
+            self._journal.replace_features(head, self._encoded_anew(base, old))
+        elif head != old:
+            self._journal.start(head)
+        return head
 
     def _at(self, base: Pool, head: Head, added_ids: UInt64Array, removed: UInt64Array) -> Pool:
         """Return the state over an index that a head and these ids describe. O(R)."""
@@ -276,14 +280,15 @@ class LivePool:
                 ids=PoolIds(added_ids),
             )
             passed_over = np.flatnonzero(base.base_ids.rows_of(added_ids) >= 0)
-        whole = base.changed(added=added, alive=None, index_version=head.index_version)
+        whole = base.changed(added=added, alive=None, removed=0, index_version=head.index_version)
         rows = whole.rows_of(removed)
-        rows = np.concatenate([rows[rows >= 0], len(base.base_ids) + passed_over])
-        if not len(rows):
+        rows = rows[rows >= 0]
+        if not len(rows) and not len(passed_over):
             return whole
         alive = np.ones(whole.rows, bool)
         alive[rows] = False
-        return base.changed(added=added, alive=alive, index_version=head.index_version)
+        alive[len(base.base_ids) + passed_over] = False
+        return base.changed(added=added, alive=alive, removed=len(rows), index_version=head.index_version)
 
     def _addition(self, answer: dict[str, int]) -> Addition:
         return Addition(
@@ -293,14 +298,10 @@ class LivePool:
         )
 
     def _features_of(
-        self,
-        state: Pool,
-        values: npt.NDArray[Any],
-        kind: SampleKind,
-        encode: Encode,
-        checkpoint: Callable[[str], None],
+        self, values: npt.NDArray[Any], kind: SampleKind, checkpoint: Callable[[str], None]
     ) -> Float32Array:
         """Check what is to be added and return its features float32 [n, D]."""
+        state = self._state
         if not 1 <= len(values) <= MAX_CHANGED:
             raise errors.invalid_argument("count", len(values), f"1 to {MAX_CHANGED}")
         if kind == "features":
@@ -319,7 +320,7 @@ class LivePool:
             parts = []
             for start in range(0, len(values), _CHUNK):
                 checkpoint("encode")
-                parts.append(encode(state.preprocessing.to_input(values[start : start + _CHUNK])))
+                parts.append(self._encode(state.preprocessing.to_input(values[start : start + _CHUNK])))
             features = np.concatenate(parts)
         finite = np.isfinite(features).all(axis=1)
         if not finite.all():
@@ -364,14 +365,14 @@ class LivePool:
                 f"{list(raw[0])}; serve the index they were added to, or {undo}",
             )
 
-    def _encoded_anew(self, base: Pool, old: Head, encode: Encode) -> Iterator[Float32Array]:
+    def _encoded_anew(self, base: Pool, old: Head) -> Iterator[Float32Array]:
         samples = self._journal.samples(old)
         assert samples is not None  # the layout was checked
         for first_row, count in self._journal.batches():
             batch = samples[first_row : first_row + count]
             features = np.concatenate(
                 [
-                    encode(base.preprocessing.to_input(batch[start : start + _CHUNK]))
+                    self._encode(base.preprocessing.to_input(batch[start : start + _CHUNK]))
                     for start in range(0, count, _CHUNK)
                 ]
             )

@@ -46,6 +46,7 @@ class Pool:
         size: Samples that can be selected; removed ones do not count.
         rows: Rows, the length R of masks; removed samples keep theirs.
         added: Of the size, samples added beside the index.
+        removed: Samples that were removed.
         feature_dim: D.
         index_version: Grows with every visible change of the pool.
         preprocessing: From a raw sample to a model input.
@@ -68,6 +69,7 @@ class Pool:
         threads: int,
         added: Added | None = None,
         alive: npt.NDArray[np.bool_] | None = None,
+        removed: int = 0,
         index_version: int | None = None,
     ) -> None:
         self.manifest = manifest
@@ -75,6 +77,7 @@ class Pool:
         self.rows = index.size + (0 if added is None else len(added))
         self.size = self.rows if alive is None else int(np.count_nonzero(alive))
         self.added = 0 if added is None else len(added) if alive is None else int(alive[index.size :].sum())
+        self.removed = removed
         self.feature_dim = int(manifest.feature_dim)
         self.index_version = int(manifest.index_version) if index_version is None else index_version
         self.preprocessing = preprocessing
@@ -165,13 +168,19 @@ class Pool:
         return self._ids
 
     def changed(
-        self, *, added: Added | None, alive: npt.NDArray[np.bool_] | None, index_version: int
+        self,
+        *,
+        added: Added | None,
+        alive: npt.NDArray[np.bool_] | None,
+        removed: int,
+        index_version: int,
     ) -> "Pool":
         """Return another state over the same index.
 
         Args:
             added: All samples added beside the index.
-            alive: bool [N + A], false where removed; None where nothing is.
+            alive: bool [N + A], false where removed or passed over; None where nothing is.
+            removed: Samples removed.
             index_version: The state's.
         """
         return Pool(
@@ -184,6 +193,7 @@ class Pool:
             threads=self._threads,
             added=added,
             alive=alive,
+            removed=removed,
             index_version=index_version,
         )
 

@@ -1,7 +1,8 @@
-"""PoolService: reads what is served and searches it."""
+"""PoolService: reads what is served, searches it and changes it."""
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,9 @@ from dowser.v1 import pools_pb2, pools_pb2_grpc, tensors_pb2
 from query_server.campaigns import CampaignStore
 from query_server.errors import index_version_too_old, invalid_argument, pool_id_not_found, pool_not_found
 from query_server.models import Bundle
-from query_server.pool import Pool
+from query_server.pool import LivePool, Pool
 from query_server.rpc import convert
+from query_server.rpc.adding import receive
 from query_server.rpc.work import Workers
 
 MAX_QUERIES = 4096
@@ -25,11 +27,20 @@ _Context = aio.ServicerContext[Any, Any]
 class PoolServicer(pools_pb2_grpc.PoolServiceServicer):
     """Serves one pool."""
 
-    def __init__(self, *, pool: Pool, bundle: Bundle, campaigns: CampaignStore, workers: Workers) -> None:
-        self._pool = pool
+    def __init__(
+        self,
+        *,
+        live: LivePool,
+        bundle: Bundle,
+        campaigns: CampaignStore,
+        workers: Workers,
+        max_add_bytes: int,
+    ) -> None:
+        self._live = live
         self._bundle = bundle
         self._campaigns = campaigns
         self._workers = workers
+        self._max_add_bytes = max_add_bytes
 
     async def ListPools(
         self, request: pools_pb2.ListPoolsRequest, context: _Context
@@ -58,59 +69,93 @@ class PoolServicer(pools_pb2_grpc.PoolServiceServicer):
         self._require(request.pool)
         return await self._workers.run(context, lambda _: self._search(request))
 
+    async def AddSamples(
+        self, request: AsyncIterator[pools_pb2.AddSamplesRequest], context: _Context
+    ) -> pools_pb2.AddSamplesResponse:
+        """Add samples."""
+        addition = await receive(request, require_pool=self._require, max_bytes=self._max_add_bytes)
+        added = await self._workers.run(
+            context,
+            lambda waiting: self._live.add(
+                addition.values,
+                kind=addition.kind,
+                pool_ids=addition.pool_ids,
+                write=addition.write,
+                checkpoint=waiting.checkpoint,
+            ),
+        )
+        return pools_pb2.AddSamplesResponse(
+            pool_ids=added.pool_ids, index_version=added.index_version, size=added.size
+        )
+
+    async def RemoveSamples(
+        self, request: pools_pb2.RemoveSamplesRequest, context: _Context
+    ) -> pools_pb2.RemoveSamplesResponse:
+        """Remove samples."""
+        self._require(request.pool)
+        write = convert.write_request(request, "RemoveSamples")
+        ids = np.fromiter(request.pool_ids, np.uint64, len(request.pool_ids))
+        removal = await self._workers.run(context, lambda _: self._live.remove(ids, write))
+        return pools_pb2.RemoveSamplesResponse(
+            removed=removal.removed, index_version=removal.index_version, size=removal.size
+        )
+
     def _require(self, name: str) -> None:
-        if name not in ("", self._pool.name):
+        if name not in ("", self._live.current().name):
             raise pool_not_found(name)
 
     def _describe(self) -> pools_pb2.Pool:
-        manifest, bundle = self._pool.manifest, self._bundle.manifest
-        dtype = tensors_pb2.DTYPE_UINT8 if self._pool.raw_dtype == np.uint8 else tensors_pb2.DTYPE_FLOAT32
+        pool, bundle = self._live.current(), self._bundle.manifest
+        dtype = tensors_pb2.DTYPE_UINT8 if pool.raw_dtype == np.uint8 else tensors_pb2.DTYPE_FLOAT32
         return pools_pb2.Pool(
-            name=self._pool.name,
-            size=self._pool.size,
-            raw_shape=self._pool.raw_shape,
+            name=pool.name,
+            size=pool.size,
+            raw_shape=pool.raw_shape,
             raw_dtype=dtype,
-            input_shape=self._pool.input_shape,
+            input_shape=pool.input_shape,
             input_min=bundle.input_min,
             input_max=bundle.input_max,
-            scale=self._pool.preprocessing.scale,
-            offset=self._pool.preprocessing.offset,
-            feature_dim=self._pool.feature_dim,
+            scale=pool.preprocessing.scale,
+            offset=pool.preprocessing.offset,
+            feature_dim=pool.feature_dim,
             latent_dim=self._bundle.latent_dim,
-            index_factory=manifest.factory,
-            recall_at_10=manifest.recall_at_10,
-            index_version=self._pool.index_version,
+            index_factory=pool.manifest.factory,
+            recall_at_10=pool.manifest.recall_at_10,
+            index_version=pool.index_version,
             bundle_digest=self._bundle.digest,
+            added=pool.added,
+            removed=pool.removed,
         )
 
     def _samples(self, request: pools_pb2.GetSamplesRequest) -> pools_pb2.GetSamplesResponse:
-        rows = self._rows(request.pool_ids)
-        return pools_pb2.GetSamplesResponse(samples=convert.tensor(self._pool.raw(rows)))
+        pool = self._live.current()
+        rows = _rows(pool, request.pool_ids)
+        return pools_pb2.GetSamplesResponse(
+            samples=convert.tensor(pool.raw(rows)), index_version=pool.index_version
+        )
 
     def _search(self, request: pools_pb2.SearchNeighborsRequest) -> pools_pb2.SearchNeighborsResponse:
         if not 1 <= request.k <= MAX_NEIGHBORS:
             raise invalid_argument("k", request.k, f"1 to {MAX_NEIGHBORS}")
-        if request.min_index_version > self._pool.index_version:
-            raise index_version_too_old(self._pool.index_version, request.min_index_version)
-        features = self._queries(request)
+        pool = self._live.current()
+        if request.min_index_version > pool.index_version:
+            raise index_version_too_old(pool.index_version, request.min_index_version)
+        features = self._queries(pool, request)
         if request.campaign_id:
-            available = self._campaigns.snapshot(request.campaign_id).available
-            distances, rows, _ = self._pool.search_available(features, request.k, available)
+            available = self._campaigns.snapshot(request.campaign_id, pool).available
+            distances, rows, _ = pool.search_available(features, request.k, available)
         else:
-            distances, rows = self._pool.search(features, request.k)
+            distances, rows = pool.search(features, request.k)
         results = []
         for row, distance in zip(rows, distances, strict=True):
             found = row >= 0
-            results.append(
-                pools_pb2.Neighbors(pool_ids=self._pool.ids_of(row[found]), distances=distance[found])
-            )
-        return pools_pb2.SearchNeighborsResponse(results=results, index_version=self._pool.index_version)
+            results.append(pools_pb2.Neighbors(pool_ids=pool.ids_of(row[found]), distances=distance[found]))
+        return pools_pb2.SearchNeighborsResponse(results=results, index_version=pool.index_version)
 
-    def _queries(self, request: pools_pb2.SearchNeighborsRequest) -> NDArray[np.float32]:
-        pool = self._pool
+    def _queries(self, pool: Pool, request: pools_pb2.SearchNeighborsRequest) -> NDArray[np.float32]:
         match request.WhichOneof("query"):
             case "pool_ids":
-                return pool.features(self._rows(request.pool_ids.ids))
+                return pool.features(_rows(pool, request.pool_ids.ids))
             case "features":
                 features = convert.array(request.features, field="features")
                 _limit(len(features))
@@ -126,13 +171,14 @@ class PoolServicer(pools_pb2_grpc.PoolServiceServicer):
             case _:
                 raise invalid_argument("query", "nothing", "samples, features or pool_ids")
 
-    def _rows(self, pool_ids: Any) -> NDArray[np.int64]:
-        ids = np.fromiter(pool_ids, np.uint64, len(pool_ids))
-        _limit(len(ids))
-        rows = self._pool.rows_of(ids)
-        if (rows < 0).any():
-            raise pool_id_not_found(int(ids[rows < 0][0]), int((rows < 0).sum()))
-        return rows
+
+def _rows(pool: Pool, pool_ids: Any) -> NDArray[np.int64]:
+    ids = np.fromiter(pool_ids, np.uint64, len(pool_ids))
+    _limit(len(ids))
+    rows = pool.rows_of(ids)
+    if (rows < 0).any():
+        raise pool_id_not_found(int(ids[rows < 0][0]), int((rows < 0).sum()))
+    return rows
 
 
 def _limit(queries: int) -> None:

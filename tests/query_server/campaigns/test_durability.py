@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pool_states import StubPool
 
 from query_server.campaigns import CampaignStore, Request
 from query_server.campaigns.schema import open_ledger
@@ -23,7 +24,8 @@ def _refused(reason: Reason) -> pytest.RaisesExc[DowserError]:
 
 def _open(path: Path) -> CampaignStore:
     store = CampaignStore.open(path)
-    store.register_pool("pool", size=SIZE, rows_of=lambda pool_ids: pool_ids.astype(np.int64))
+    pool = StubPool(SIZE)
+    store.register_pool("pool", lambda: pool)
     return store
 
 
@@ -40,7 +42,7 @@ def test_kill_9_loses_nothing_acknowledged_and_hands_no_id_out_twice(tmp_path: P
             stdout=subprocess.PIPE,
             text=True,
             cwd=ROOT,
-            env={"PYTHONPATH": f"{ROOT}:{ROOT / 'proto'}"},
+            env={"PYTHONPATH": f"{ROOT}:{ROOT / 'proto'}:{ROOT / 'tests'}"},
         )
         assert writer.stdout is not None
         # Killed at the reply to a lease in even lives and to a label in odd ones, then somewhere in the next
