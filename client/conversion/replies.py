@@ -24,6 +24,8 @@ from client.types import (
     Neighbors,
     Pick,
     Pool,
+    SamplesAdded,
+    SamplesRemoved,
     Selection,
     SourceReport,
     StageTiming,
@@ -49,6 +51,18 @@ def pool(reply: pools_pb2.GetPoolResponse) -> Pool:
 def samples(reply: pools_pb2.GetSamplesResponse) -> NDArray[Any]:
     """Read raw samples, [n, *raw_shape]."""
     return tensors.decode(reply.samples)
+
+
+def added(reply: pools_pb2.AddSamplesResponse) -> SamplesAdded:
+    """Read what was added."""
+    return SamplesAdded(
+        pool_ids=_array(reply.pool_ids, np.uint64), index_version=reply.index_version, size=reply.size
+    )
+
+
+def removed(reply: pools_pb2.RemoveSamplesResponse) -> SamplesRemoved:
+    """Read what was removed."""
+    return SamplesRemoved(removed=reply.removed, index_version=reply.index_version, size=reply.size)
 
 
 def neighbors(reply: pools_pb2.SearchNeighborsResponse) -> Neighbors:
@@ -165,6 +179,8 @@ def _pool(message: pools_pb2.Pool) -> Pool:
         recall_at_10=message.recall_at_10,
         index_version=message.index_version,
         bundle_digest=message.bundle_digest,
+        added=message.added,
+        removed=message.removed,
     )
 
 

@@ -99,7 +99,7 @@ def test_the_campaign_unused_for_longest_is_let_go(task_features: TaskFeatures) 
     assert task_features.current("a", 950) is not None
     finish(task_features, "c")
     assert task_features.current("b", 950) is None
-    assert task_features.current("a", 950) is not None and task_features.current("c") is not None
+    assert task_features.current("a", 950) is not None and task_features.current("c", 950) is not None
 
 
 def test_closing_does_not_wait_for_the_whole_pool(pool: Pool) -> None:
