@@ -65,7 +65,8 @@ def contents(pool: Pool) -> dict[int, tuple[bytes, bytes]]:
     rows = np.flatnonzero(pool.alive())
     raw, features = pool.raw(rows), pool.features(rows)
     return {
-        pool_id: (raw[i].tobytes(), features[i].tobytes()) for i, pool_id in enumerate(pool.ids_of(rows).tolist())
+        pool_id: (raw[i].tobytes(), features[i].tobytes())
+        for i, pool_id in enumerate(pool.ids_of(rows).tolist())
     }
 
 

@@ -70,7 +70,9 @@ def test_removed_samples_are_found_by_no_search_and_no_id(live: LivePool, pool: 
     assert (state.size, state.rows, state.added, state.removed) == (957, 970, 10, 13)
     assert (state.rows_of(gone) == -1).all()
     assert not set(gone.tolist()) & set(contents(state))
-    queries = np.concatenate([pool.features(np.array([0, 7, 949])), encode(state.inputs(np.arange(950, 970)))])
+    queries = np.concatenate(
+        [pool.features(np.array([0, 7, 949])), encode(state.inputs(np.arange(950, 970)))]
+    )
     _, found = state.search(queries, 2000)
     assert found.shape == (23, 957)
     assert state.alive()[found].all()
@@ -245,7 +247,9 @@ def test_going_back_to_the_older_index_loses_nothing(tmp_path: Path, pool: Pool,
     back.close()
 
 
-def test_what_was_replaced_still_reads_and_no_longer_writes(tmp_path: Path, pool: Pool, larger_pool: Pool) -> None:
+def test_what_was_replaced_still_reads_and_no_longer_writes(
+    tmp_path: Path, pool: Pool, larger_pool: Pool
+) -> None:
     live = open_live(tmp_path, pool)
     add(live, samples(10, 1), "a", pool_ids=np.arange(10, dtype=np.uint64))
     before = contents(live.current())
