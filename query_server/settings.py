@@ -23,7 +23,8 @@ class ServeSettings(BaseSettings):
     bundle: Path = Field(description="the bundle's folder")
     index: Path = Field(description="the index's folder")
     state: Path = Field(
-        default=Path("dowser-state"), description="where campaigns and uploaded classifiers are kept"
+        default=Path("dowser-state"),
+        description="where campaigns, uploaded classifiers and changes of the pool are kept",
     )
     host: str = Field(default="127.0.0.1", description="address to listen on")
     port: int = Field(default=50051, ge=0, le=65535, description="port to listen on; 0 picks a free one")

@@ -98,9 +98,10 @@ class Journal:
         """Open a journal, creating it where there is none, and cut off what a crash left half-written.
 
         Raises:
-            DowserError: CORRUPT_FILE (names the file) or UNAVAILABLE (another process has it open).
+            DowserError: CORRUPT_FILE (names the file), UNAVAILABLE (another process has it open) or STORAGE_FULL.
         """
-        connection = open_database(directory / DATABASE)
+        with _no_room(directory / DATABASE):
+            connection = open_database(directory / DATABASE)
         try:
             return cls(directory, connection)
         except BaseException:

@@ -53,6 +53,7 @@ class Pool:
         input_shape: Of one model input x, without the batch.
         raw_shape: Of one raw sample.
         raw_dtype: Of raw samples.
+        has_samples: Whether the samples themselves are here, or only their features.
         manifest: The index's manifest.
         device: "cpu" or "cuda", where the index searches.
     """
@@ -84,6 +85,7 @@ class Pool:
         self.input_shape = preprocessing.input_shape
         self.raw_shape = preprocessing.raw_shape
         self.raw_dtype: np.dtype[Any] = np.dtype(preprocessing.raw_dtype)
+        self.has_samples = store is not None
         self.device = index.device
         self._index = index
         self._features = features
@@ -156,11 +158,6 @@ class Pool:
     def close(self) -> None:
         """Give the GPU back, where one was used; maps end with the object."""
         self._index.close()
-
-    @property
-    def has_samples(self) -> bool:
-        """Whether the raw samples are kept."""
-        return self._store is not None
 
     @property
     def base_ids(self) -> PoolIds:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from dowser.v1 import pools_pb2
 from query_server.campaigns.values import Request
-from query_server.errors import invalid_argument, shape_mismatch, too_large
+from query_server.errors import invalid_argument, overloaded, shape_mismatch, too_large
 from query_server.pool import SampleKind
 from query_server.pool.live import MAX_CHANGED
 from query_server.rpc import convert
@@ -41,26 +42,66 @@ class Received:
     write: Request
 
 
-async def receive(
-    parts: AsyncIterator[pools_pb2.AddSamplesRequest],
-    *,
-    require_pool: Callable[[str], None],
-    max_bytes: int,
-) -> Received:
-    """Collect a stream.
+class Room:
+    """Bytes that all AddSamples calls under way may hold together. For the event loop's thread alone.
+
+    Args:
+        call_bytes: Largest call; two of that size fit.
+    """
+
+    def __init__(self, call_bytes: int) -> None:
+        self.call_bytes = call_bytes
+        self._left = 2 * call_bytes
+
+    def take(self, size_bytes: int) -> None:
+        """Hold so many bytes more; raises OVERLOADED where there is no room for them now."""
+        if size_bytes > self._left:
+            raise overloaded("the room for samples being added, in bytes,", 2 * self.call_bytes, 1.0)
+        self._left -= size_bytes
+
+    def give_back(self, size_bytes: int) -> None:
+        """Let go of them."""
+        self._left += size_bytes
+
+
+@asynccontextmanager
+async def received(
+    parts: AsyncIterator[pools_pb2.AddSamplesRequest], *, require_pool: Callable[[str], None], room: Room
+) -> AsyncIterator[Received]:
+    """Collect a stream, and hold its room until the block ends.
 
     Args:
         parts: The messages.
         require_pool: Raises for a pool that is not served.
-        max_bytes: Of values and ids in all chunks together.
+        room: For values and ids.
 
     Raises:
-        DowserError: INVALID_ARGUMENT, SHAPE_MISMATCH, NOT_FINITE, TOO_LARGE or POOL_NOT_FOUND.
+        DowserError: INVALID_ARGUMENT, SHAPE_MISMATCH, NOT_FINITE, TOO_LARGE, POOL_NOT_FOUND or OVERLOADED.
     """
+    held_bytes = 0
+
+    def hold(size_bytes: int) -> None:
+        nonlocal held_bytes
+        if held_bytes + size_bytes > room.call_bytes:
+            raise too_large("the size of one call (send the samples in several)", room.call_bytes)
+        room.take(size_bytes)
+        held_bytes += size_bytes
+
+    try:
+        yield await _collect(parts, require_pool, hold)
+    finally:
+        room.give_back(held_bytes)
+
+
+async def _collect(
+    parts: AsyncIterator[pools_pb2.AddSamplesRequest],
+    require_pool: Callable[[str], None],
+    hold: Callable[[int], None],
+) -> Received:
     header: pools_pb2.AddSamplesHeader | None = None
     chunks: list[NDArray[Any]] = []
     ids: list[NDArray[np.uint64]] = []
-    received, size_bytes = 0, 0
+    count = 0
     async for part in parts:
         if part.WhichOneof("part") == "header":
             if header is not None:
@@ -71,22 +112,20 @@ async def receive(
             raise invalid_argument("header", "a chunk", "the first message of the call")
         else:
             values = _values(part.chunk, chunks)
-            received += len(values)
-            size_bytes += values.nbytes + 8 * len(part.chunk.pool_ids)
-            if received > header.count:
-                raise invalid_argument("count", received, f"the announced {header.count} samples in all")
-            if size_bytes > max_bytes:
-                raise too_large("the size of one call (send the samples in several)", max_bytes)
+            count += len(values)
+            if count > header.count:
+                raise invalid_argument("count", count, f"the announced {header.count} samples in all")
+            hold(values.nbytes + 8 * len(part.chunk.pool_ids))
             chunks.append(values)
             ids.append(np.fromiter(part.chunk.pool_ids, np.uint64, len(part.chunk.pool_ids)))
     if header is None:
         raise invalid_argument("header", "nothing", "the first message of the call")
-    if received != header.count:
-        raise invalid_argument("count", received, f"the announced {header.count} samples in all")
+    if count != header.count:
+        raise invalid_argument("count", count, f"the announced {header.count} samples in all")
     pool_ids = np.concatenate(ids)
     if len(pool_ids) and any(len(own) != len(chunk) for own, chunk in zip(ids, chunks, strict=True)):
         raise invalid_argument(
-            "pool_ids", f"{len(pool_ids)} of {received}", "one for each sample of every chunk, or none at all"
+            "pool_ids", f"{len(pool_ids)} of {count}", "one for each sample of every chunk, or none at all"
         )
     joined = chunks[0] if len(chunks) == 1 else np.concatenate(chunks)
     return Received(

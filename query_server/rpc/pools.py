@@ -15,7 +15,7 @@ from query_server.errors import index_version_too_old, invalid_argument, pool_id
 from query_server.models import Bundle
 from query_server.pool import LivePool, Pool
 from query_server.rpc import convert
-from query_server.rpc.adding import receive
+from query_server.rpc.adding import Room, received
 from query_server.rpc.work import Workers
 
 MAX_QUERIES = 4096
@@ -40,7 +40,7 @@ class PoolServicer(pools_pb2_grpc.PoolServiceServicer):
         self._bundle = bundle
         self._campaigns = campaigns
         self._workers = workers
-        self._max_add_bytes = max_add_bytes
+        self._room = Room(max_add_bytes)
 
     async def ListPools(
         self, request: pools_pb2.ListPoolsRequest, context: _Context
@@ -73,17 +73,17 @@ class PoolServicer(pools_pb2_grpc.PoolServiceServicer):
         self, request: AsyncIterator[pools_pb2.AddSamplesRequest], context: _Context
     ) -> pools_pb2.AddSamplesResponse:
         """Add samples."""
-        addition = await receive(request, require_pool=self._require, max_bytes=self._max_add_bytes)
-        added = await self._workers.run(
-            context,
-            lambda waiting: self._live.add(
-                addition.values,
-                kind=addition.kind,
-                pool_ids=addition.pool_ids,
-                write=addition.write,
-                checkpoint=waiting.checkpoint,
-            ),
-        )
+        async with received(request, require_pool=self._require, room=self._room) as addition:
+            added = await self._workers.run(
+                context,
+                lambda waiting: self._live.add(
+                    addition.values,
+                    kind=addition.kind,
+                    pool_ids=addition.pool_ids,
+                    write=addition.write,
+                    checkpoint=waiting.checkpoint,
+                ),
+            )
         return pools_pb2.AddSamplesResponse(
             pool_ids=added.pool_ids, index_version=added.index_version, size=added.size
         )

@@ -1,3 +1,6 @@
+import copy
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -174,6 +177,22 @@ def test_one_request_id_is_one_write(tmp_path: Path, pool: Pool) -> None:
     live.close()
 
 
+def test_a_duplicate_in_flight_gets_the_answer_of_the_first(tmp_path: Path, pool: Pool) -> None:
+    both = threading.Barrier(2)
+
+    def encode_together(x):
+        both.wait(30)
+        return encode(x)
+
+    live = open_live(tmp_path, pool, encode=encode_together)
+    with ThreadPoolExecutor(2) as threads:
+        calls = [threads.submit(add, live, samples(3, 1), "a") for _ in range(2)]
+        answers = [call.result().pool_ids.tolist() for call in calls]
+    assert answers[0] == answers[1]
+    assert live.current().size == 953
+    live.close()
+
+
 def test_a_caller_who_left_changes_nothing(live: LivePool) -> None:
     def gone(stage: str) -> None:
         if stage == "commit":
@@ -198,6 +217,45 @@ def test_reopened_it_is_what_it_was(tmp_path: Path, pool: Pool) -> None:
     assert (after.index_version, after.size, after.rows) == (4, before.size, before.rows)
     np.testing.assert_array_equal(after.alive(), before.alive())
     live.close()
+
+
+@pytest.fixture
+def bare_pool(pool: Pool) -> Pool:
+    """The same pool without its samples."""
+    bare = copy.copy(pool)
+    bare._store, bare.has_samples = None, False
+    return bare
+
+
+@pytest.mark.parametrize("kind", ["features", "raw"])
+def test_a_pool_without_samples_keeps_features_alone(tmp_path: Path, bare_pool: Pool, kind: str) -> None:
+    live = open_live(tmp_path, bare_pool)
+    values = samples(3, 1)
+    features = encode(bare_pool.preprocessing.to_input(values))
+    added = add(live, features if kind == "features" else values, "a", kind=kind).pool_ids
+    with _refused(Reason.SHAPE_MISMATCH):
+        add(live, features[:, :5], "b", kind="features")
+    live.close()
+    assert not (tmp_path / "samples.bin").exists()
+    live = open_live(tmp_path, bare_pool, verify=True)
+    state = live.current()
+    rows = state.rows_of(added)
+    np.testing.assert_allclose(state.features(rows), features, rtol=1e-6)
+    assert state.search(features, 1)[1][:, 0].tolist() == rows.tolist()
+    live.close()
+
+
+def test_features_of_another_encoder_are_refused_with_what_to_do(
+    tmp_path: Path, bare_pool: Pool, pool: Pool
+) -> None:
+    live = open_live(tmp_path, bare_pool)
+    add(live, np.zeros((3, 6), np.float32), "a", kind="features")
+    with pytest.raises(DowserError, match=r"another encoder.*move this directory away"):
+        live.rebased(bare_pool, encode=other_encode, encoder="other")
+    assert add(live, np.ones((1, 6), np.float32), "b", kind="features").size == 954
+    live.close()
+    with pytest.raises(DowserError, match=r"keeps raw samples.*move this directory away"):
+        open_live(tmp_path, pool)
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import queue
+import threading
 
 import grpc
 import numpy as np
@@ -214,6 +216,29 @@ def test_what_cannot_be_added_is_refused_by_its_reason_and_changes_nothing(own_s
         assert refused.value.reason == "INVALID_ARGUMENT"
         assert (client.get_pool().size, client.get_pool().index_version) == (1297, 1)
     assert stop_server(server) == 0
+
+
+def test_calls_that_stall_do_not_fill_the_memory(own_server, digits) -> None:
+    server = own_server("--max-add-bytes", 2**16)
+    part, over = _chunk(np.zeros((1000, 8, 8), np.uint8)), threading.Event()
+
+    def stalling():
+        yield _header(count=2000)
+        yield part
+        over.wait(60)
+
+    with grpc.insecure_channel(server.target) as channel, Client.connect(server.target) as client:
+        stub = pools_pb2_grpc.PoolServiceStub(channel)
+        stalled = [stub.AddSamples.future(stalling(), timeout=60) for _ in range(4)]  # room for two of them
+        refused: queue.Queue[grpc.RpcError] = queue.Queue()
+        for call in stalled:
+            call.add_done_callback(lambda done: refused.put(done.exception()))
+        assert "room for samples" in refused.get(timeout=30).details()
+        assert client.get_pool().size == 1297
+        over.set()
+        for call in stalled:
+            assert call.exception(timeout=30) is not None
+        assert client.add_samples(digits.test[:100]).size == 1397  # the room was given back
 
 
 def test_chunks_of_any_size_are_one_request(server, client, digits) -> None:
