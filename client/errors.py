@@ -128,6 +128,7 @@ _BY_REASON: Mapping[str, type[DowserError]] = {
     "CAMPAIGN_EXISTS": AlreadyExistsError,
     "REQUEST_ID_REUSED": ConflictError,
     "LABEL_CONFLICT": ConflictError,
+    "POOL_ID_EXISTS": ConflictError,
 }
 
 

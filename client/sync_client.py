@@ -35,6 +35,8 @@ from client.types import (
     Pool,
     PoolIds,
     Reloaded,
+    SamplesAdded,
+    SamplesRemoved,
     Selection,
     SnapshotInfo,
     Strategy,
@@ -149,6 +151,36 @@ class Client:
                 min_index_version=min_index_version,
             )
         )
+
+    def add_samples(
+        self,
+        samples: NDArray[Any] | None = None,
+        *,
+        features: NDArray[Any] | None = None,
+        pool_ids: PoolIds | None = None,
+        pool: str = "",
+        request_id: str | None = None,
+    ) -> SamplesAdded:
+        """Add samples to a pool, all or none; they can be selected once this returns, and after any restart.
+
+        Args:
+            samples: Raw samples [n, *raw_shape], at most 100,000; or
+            features: float32 [n, D] of the served bundle's encoder, for pools that keep no samples.
+            pool_ids: Ids the pool never held; None has the server assign the next ones.
+            pool: The pool; empty means the server's only one.
+            request_id: Names this write: sent again, it returns the same answer. None makes one.
+        """
+        return self._send(
+            requests.add_samples(
+                samples, features=features, pool_ids=pool_ids, pool=pool, request_id=request_id
+            )
+        )
+
+    def remove_samples(
+        self, pool_ids: PoolIds, *, pool: str = "", request_id: str | None = None
+    ) -> SamplesRemoved:
+        """Remove samples from a pool, all or none and for good; no selection returns them once this returns."""
+        return self._send(requests.remove_samples(pool_ids, pool=pool, request_id=request_id))
 
     # Campaigns
 

@@ -112,7 +112,7 @@ class Pool:
     """One pool of real samples and the index over it."""
 
     name: str
-    size: int  # N
+    size: int  # N, as it is now
     raw_shape: tuple[int, ...]  # one sample as stored, without N
     raw_dtype: np.dtype[Any]
     input_shape: tuple[int, ...]  # one model input x, without the batch: what a classifier must take
@@ -126,6 +126,8 @@ class Pool:
     recall_at_10: float
     index_version: int
     bundle_digest: str
+    added: int = 0  # of `size`, the samples that were added since the index was built
+    removed: int = 0  # samples that were removed, not part of `size`
 
     def to_inputs(self, raw: NDArray[Any]) -> NDArray[np.float32]:
         """Turn raw samples into the very model inputs that the server feeds to a classifier.
@@ -362,6 +364,24 @@ class Selection:
         """The real acquisition scores of the picks, float32 [budget]; NaN where a pick has none."""
         values = [np.nan if pick.score is None else pick.score for pick in self.picks]
         return _frozen(np.array(values, dtype=np.float32))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SamplesAdded:
+    """What was added to a pool, durably."""
+
+    pool_ids: NDArray[np.uint64]  # [n], in the order the samples were given
+    index_version: int  # the first that holds them
+    size: int  # of that version
+
+
+@dataclass(frozen=True, kw_only=True)
+class SamplesRemoved:
+    """What was removed from a pool, durably."""
+
+    removed: int  # of the ids given, those that were not removed before
+    index_version: int  # the first without them
+    size: int  # of that version
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -11,11 +11,10 @@ import numpy as np
 
 from query_server.campaigns import CampaignStore
 from query_server.errors import corrupt_file, shape_mismatch
-from query_server.files import sha256_of
-from query_server.index_versions import IndexVersions
+from query_server.files import file_name, sha256_of
 from query_server.maintenance import SnapshotManifest, Snapshots, SnapshotSources
 from query_server.models import Bundle, ClassifierStore, Runtime
-from query_server.pool import Pool, TaskFeatures, build_index, detect_flavour, read_manifest
+from query_server.pool import LivePool, Pool, TaskFeatures, build_index, detect_flavour, read_manifest
 from query_server.pool.manifest import MANIFEST
 from query_server.rpc.admin import AdminServicer
 from query_server.rpc.campaigns import CampaignServicer
@@ -43,18 +42,16 @@ def serve(settings: ServeSettings) -> None:
     runtime = Runtime(device=settings.device, threads=settings.threads)
     settings.state.mkdir(parents=True, exist_ok=True)
     campaigns = CampaignStore.open(settings.state / LEDGER)
-    versions = IndexVersions(settings.state)
-    first = open_generation(settings, runtime, campaigns, versions)
-    serving = Serving(first)
-    campaigns.register_pool(serving.pool_name, lambda: serving.pool)
+    serving = Serving(open_generation(settings, runtime, campaigns))
+    campaigns.register_pool(serving.pool_name, serving.pool)
     faiss = detect_flavour()
     build_kind = f"GPU build, {faiss.gpus} GPU(s)" if faiss.gpu_build else "CPU build"
-    _LOG.info("%s; faiss %s (%s) on %s", runtime.describe(), faiss.version, build_kind, first.pool.device)
+    _LOG.info("%s; faiss %s (%s) on %s", runtime.describe(), faiss.version, build_kind, serving.pool().device)
     workers = Workers(concurrency=settings.concurrency, queue=settings.queue)
     administration = Workers(concurrency=2, queue=2)
 
     def reload() -> Reloaded:
-        return serving.reload(lambda old: open_generation(settings, runtime, campaigns, versions, old))
+        return serving.reload(lambda old: open_generation(settings, runtime, campaigns, old))
 
     snapshots = Snapshots(settings.snapshots)
 
@@ -64,7 +61,9 @@ def serve(settings: ServeSettings) -> None:
             return snapshots.take(name, request_id, sources, checkpoint)
 
     services = Services(
-        pools=PoolServicer(serving=serving, campaigns=campaigns, workers=workers),
+        pools=PoolServicer(
+            serving=serving, campaigns=campaigns, workers=workers, max_add_bytes=settings.max_add_bytes
+        ),
         campaigns=CampaignServicer(campaigns=campaigns, pool_name=serving.pool_name, workers=workers),
         classifiers=ClassifierServicer(
             serving=serving, max_bytes=settings.max_classifier_bytes, workers=workers
@@ -84,8 +83,10 @@ def serve(settings: ServeSettings) -> None:
             reload=reload,
         )
         await server.start()
+        pool = serving.pool()
         _LOG.info(
-            "pool %s: %d samples, index %s", first.pool.name, first.pool.size, first.pool.manifest.factory
+            "pool %s: %d samples, %d of them added to index %s, version %d",
+            *(pool.name, pool.size, pool.added, pool.manifest.factory, pool.index_version),
         )
         print(f"dowser-server listening on {settings.host}:{server.port}", flush=True)
         await server.run_until_signal()
@@ -105,7 +106,6 @@ def open_generation(
     settings: ServeSettings,
     runtime: Runtime,
     campaigns: CampaignStore,
-    versions: IndexVersions,
     previous: Generation | None = None,
 ) -> Generation:
     """Open, verify and try what lies at the configured bundle and index now.
@@ -116,7 +116,6 @@ def open_generation(
         settings: Where to look and how to open it.
         runtime: Runs the models.
         campaigns: The durable ledger.
-        versions: Remembers what was served.
         previous: What it shall take the place of: then every file is hashed, and pool and input shape must be the same.
 
     Raises:
@@ -127,44 +126,42 @@ def open_generation(
     manifest = read_manifest(index_dir)
     digest = sha256_of(index_dir / MANIFEST)
     if previous is not None:
-        if manifest.pool != previous.pool.name:
-            why = f"an index of the pool {manifest.pool!r}, this server serves {previous.pool.name!r}"
+        name = previous.live.current().name
+        if manifest.pool != name:
+            why = f"an index of the pool {manifest.pool!r}, this server serves {name!r}"
             raise corrupt_file(index_dir / MANIFEST, f"{why}; name it as the one it replaces, or restart")
         if bundle.input_shape != previous.bundle.input_shape:
             raise shape_mismatch(previous.bundle.input_shape, bundle.input_shape, what="the bundle's samples")
-    version = versions.next(
-        manifest.pool,
-        index=digest,
-        built=int(manifest.index_version),
-        seen=0 if previous is None else previous.pool.index_version,
-    )
-    pool = Pool.open(
+    base = Pool.open(
         index_dir,
         expected_bundle_digest=bundle.digest,
         expected_encoder_sha256=bundle.encoder_sha256,
         threads=settings.threads,
         device=settings.device,
         verify=settings.verify or previous is not None,
-        index_version=version,
     )
     try:
         if previous is not None:
-            _try(bundle, pool)
+            _try(bundle, base)
         if sha256_of(index_dir / MANIFEST) != digest:
             raise corrupt_file(index_dir, "replaced while it was opened; try again")
+        classifiers = ClassifierStore(
+            settings.state / CLASSIFIERS,
+            bundle=bundle,
+            runtime=runtime,
+            max_bytes=settings.max_classifier_bytes,
+        )
+        # The last that can fail: from here on the journal belongs to this index.
+        live = _open_live(settings, bundle, base, previous)
     except BaseException:
-        pool.close()
+        base.close()
         raise
-    classifiers = ClassifierStore(
-        settings.state / CLASSIFIERS,
-        bundle=bundle,
-        runtime=runtime,
-        max_bytes=settings.max_classifier_bytes,
+    task_features = (
+        TaskFeatures(live.current, threads=settings.threads) if settings.task_refresh_rounds else None
     )
-    task_features = TaskFeatures(pool, threads=settings.threads) if settings.task_refresh_rounds else None
     selection = SelectionService(
-        pool=pool,
-        pool_name=pool.name,
+        pools=live.current,
+        pool_name=base.name,
         campaigns=campaigns,
         classifiers=classifiers,
         task_features=task_features,
@@ -174,18 +171,36 @@ def open_generation(
     def close() -> None:
         if task_features is not None:
             task_features.close()
-        pool.close()
+        base.close()
 
-    versions.record(pool.name, index=digest, version=version)
     return Generation(
         bundle=bundle,
-        pool=pool,
+        live=live,
         classifiers=classifiers,
         selection=selection,
         index_dir=index_dir,
         index_digest=digest,
         close=close,
     )
+
+
+def _open_live(settings: ServeSettings, bundle: Bundle, base: Pool, previous: Generation | None) -> LivePool:
+    encoder = bundle.encoder_sha256 or bundle.digest
+    if previous is not None:
+        return previous.live.rebased(base, encode=bundle.encode, encoder=encoder)
+    return LivePool.open(
+        settings.state / _journal(base.name),
+        base=base,
+        encode=bundle.encode,
+        encoder=encoder,
+        max_added=settings.max_added_samples,
+        verify=settings.verify,
+    )
+
+
+def _journal(pool: str) -> str:
+    """Return where a pool's journal lies in the state directory."""
+    return f"pools/{file_name(pool)}"
 
 
 def _try(bundle: Bundle, pool: Pool) -> None:
@@ -197,15 +212,16 @@ def _try(bundle: Bundle, pool: Pool) -> None:
 def _snapshot_sources(
     settings: ServeSettings, campaigns: CampaignStore, generation: Generation
 ) -> SnapshotSources:
+    pool = generation.live.current()
     return SnapshotSources(
         bundle=generation.bundle.path,
         index=generation.index_dir,
         state=settings.state,
         bundle_digest=generation.bundle.digest,
         index_digest=generation.index_digest,
-        pool=generation.pool.name,
-        index_version=generation.pool.index_version,
-        copies={LEDGER: campaigns.backup},
+        pool=pool.name,
+        index_version=pool.index_version,
+        copies={LEDGER: campaigns.backup, _journal(pool.name): generation.live.copy_to},
     )
 
 

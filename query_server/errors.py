@@ -29,12 +29,15 @@ __all__ = [
     "label_conflict",
     "not_finite",
     "overloaded",
+    "pool_full",
+    "pool_id_exists",
     "pool_id_not_found",
     "pool_not_found",
     "reload_refused",
     "request_id_reused",
     "shape_mismatch",
     "snapshot_refused",
+    "storage_full",
     "too_large",
     "unavailable",
 ]
@@ -68,6 +71,9 @@ class Reason(StrEnum):
     CANCELLED = "CANCELLED"
     CORRUPT_FILE = "CORRUPT_FILE"
     INTERNAL = "INTERNAL"
+    POOL_ID_EXISTS = "POOL_ID_EXISTS"
+    POOL_FULL = "POOL_FULL"
+    STORAGE_FULL = "STORAGE_FULL"
     RELOAD_REFUSED = "RELOAD_REFUSED"
     SNAPSHOT_REFUSED = "SNAPSHOT_REFUSED"
 
@@ -309,6 +315,35 @@ def cancelled(stage: str) -> DowserError:
 def corrupt_file(file: object, why: str) -> DowserError:
     """Report a damaged or foreign file; `why` says what to do about it."""
     return DowserError(Reason.CORRUPT_FILE, f"{file}: {why}", metadata={"file": str(file)})
+
+
+def pool_id_exists(pool_id: int, existing: int) -> DowserError:
+    """Refuse to add an id the pool holds or held; names the first and how many there are."""
+    return DowserError(
+        Reason.POOL_ID_EXISTS,
+        f"the pool holds a sample {pool_id} or held it before it was removed, as it does {existing} of the ids "
+        "given; add samples under new ids, or under none to have them assigned",
+        metadata={"pool_id": str(pool_id), "existing": str(existing)},
+    )
+
+
+def pool_full(added: int, count: int, limit: int) -> DowserError:
+    """Refuse to add `count` samples to the `added` ones."""
+    return DowserError(
+        Reason.POOL_FULL,
+        f"{added} samples were added to this pool and {count} more would exceed the limit of {limit}; build the "
+        "index again with all samples, or start the server with a higher --max-added-samples",
+        metadata={"added": str(added), "limit": str(limit)},
+    )
+
+
+def storage_full(path: object, why: str) -> DowserError:
+    """Report that the disk has no room for a write; nothing was changed."""
+    return DowserError(
+        Reason.STORAGE_FULL,
+        f"{path}: the disk has no room ({why}); nothing was changed; free some space and send the request again",
+        metadata={"path": str(path)},
+    )
 
 
 def reload_refused(why: str, what: str, metadata: Mapping[str, str] | None = None) -> DowserError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import secrets
 import tempfile
 from collections.abc import Iterable
@@ -71,6 +72,12 @@ def check_entries(
             raise corrupt_file(path, f"{sizes}; {remedy}")
         if verify and sha256_of(path) != entry.sha256:
             raise corrupt_file(path, f"its sha256 is not the manifest's; {remedy}")
+
+
+def file_name(name: str) -> str:
+    """Return a file name for any name, a different one for each: what is safe of it, and a hash where not all is."""
+    kept = re.sub(r"[^A-Za-z0-9_-]", "_", name)[:64]
+    return kept if kept == name else f"{kept}.{hashlib.sha256(name.encode()).hexdigest()[:16]}"
 
 
 def sha256_of(path: Path) -> str:

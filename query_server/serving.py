@@ -17,7 +17,7 @@ from pathlib import Path
 
 from query_server.errors import DowserError, reload_refused
 from query_server.models import Bundle, ClassifierStore
-from query_server.pool import Pool
+from query_server.pool import LivePool, Pool
 from query_server.selection.service import SelectionService
 
 _LOG = logging.getLogger(__name__)
@@ -29,16 +29,16 @@ class Generation:
 
     Attributes:
         bundle: Generator and encoder.
-        pool: The real samples.
+        live: The real samples, and what was added and removed.
         classifiers: The uploaded ones.
         selection: The rounds over them.
         index_dir: The index's folder, links resolved.
         index_digest: sha256 of its manifest, hexadecimal.
-        close: Gives back what it holds.
+        close: Gives back what it alone holds; the pool's journal goes on.
     """
 
     bundle: Bundle
-    pool: Pool
+    live: LivePool
     classifiers: ClassifierStore
     selection: SelectionService
     index_dir: Path
@@ -93,12 +93,11 @@ class Serving:
     @property
     def pool_name(self) -> str:
         """The pool's name, the same for every generation."""
-        return self._held.generation.pool.name
+        return self._held.generation.live.current().name
 
-    @property
     def pool(self) -> Pool:
-        """The pool that is served now; a call that asks more than once takes a generation instead."""
-        return self._held.generation.pool
+        """Return the pool's newest state; a call that asks more than once takes a generation instead."""
+        return self._held.generation.live.current()
 
     @contextmanager
     def use(self) -> Iterator[Generation]:
@@ -124,6 +123,7 @@ class Serving:
         """
         with self._reloading, self.use() as old:
             started = time.monotonic()
+            before = old.live.current().index_version
             try:
                 new = open_next(old)
             except DowserError as error:
@@ -133,13 +133,14 @@ class Serving:
             with self._lock:
                 retired, self._held = self._held, _Held(new)
                 self._close_unused(retired)
+            pool = new.live.current()
             reloaded = Reloaded(
-                pool=new.pool.name,
-                size=new.pool.size,
+                pool=pool.name,
+                size=pool.size,
                 bundle_digest=new.bundle.digest,
                 index_digest=new.index_digest,
-                index_version=new.pool.index_version,
-                previous_index_version=old.pool.index_version,
+                index_version=pool.index_version,
+                previous_index_version=before,
                 seconds=time.monotonic() - started,
             )
         _LOG.info(
@@ -149,10 +150,11 @@ class Serving:
         return reloaded
 
     def close(self) -> None:
-        """Close every generation; no call may be under way."""
+        """Close every generation and the pool's journal; no call may be under way."""
         self._held.generation.close()
         for thread in self._closing:
             thread.join()
+        self._held.generation.live.close()
 
     def _close_unused(self, held: _Held) -> None:
         """Close a retired generation that nothing uses, on a thread of its own: no call waits for it."""
@@ -167,4 +169,4 @@ def _close(generation: Generation) -> None:
     try:
         generation.close()
     except Exception:
-        _LOG.exception("closing what was served before index version %d", generation.pool.index_version)
+        _LOG.exception("closing the index %s, which is served no more", generation.index_dir)

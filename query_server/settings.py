@@ -23,7 +23,8 @@ class ServeSettings(BaseSettings):
     bundle: Path = Field(description="the bundle's folder")
     index: Path = Field(description="the index's folder")
     state: Path = Field(
-        default=Path("dowser-state"), description="where campaigns and uploaded classifiers are kept"
+        default=Path("dowser-state"),
+        description="where campaigns, uploaded classifiers and changes of the pool are kept",
     )
     host: str = Field(default="127.0.0.1", description="address to listen on")
     port: int = Field(default=50051, ge=0, le=65535, description="port to listen on; 0 picks a free one")
@@ -43,6 +44,12 @@ class ServeSettings(BaseSettings):
     )
     snapshots: Path | None = Field(
         default=None, description="where snapshots of the running server go; none is made without it"
+    )
+    max_added_samples: int = Field(
+        default=250_000, ge=0, description="samples AddSamples may add in all; every search scans them"
+    )
+    max_add_bytes: int = Field(
+        default=256 * 2**20, ge=2**16, description="largest AddSamples call, which is held in memory"
     )
     verify: bool = Field(default=False, description="check the index files' sha256 at start")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="log level")

@@ -25,6 +25,8 @@ from client.types import (
     Pick,
     Pool,
     Reloaded,
+    SamplesAdded,
+    SamplesRemoved,
     Selection,
     SnapshotInfo,
     SourceReport,
@@ -51,6 +53,18 @@ def pool(reply: pools_pb2.GetPoolResponse) -> Pool:
 def samples(reply: pools_pb2.GetSamplesResponse) -> NDArray[Any]:
     """Read raw samples, [n, *raw_shape]."""
     return tensors.decode(reply.samples)
+
+
+def added(reply: pools_pb2.AddSamplesResponse) -> SamplesAdded:
+    """Read what was added."""
+    return SamplesAdded(
+        pool_ids=_array(reply.pool_ids, np.uint64), index_version=reply.index_version, size=reply.size
+    )
+
+
+def removed(reply: pools_pb2.RemoveSamplesResponse) -> SamplesRemoved:
+    """Read what was removed."""
+    return SamplesRemoved(removed=reply.removed, index_version=reply.index_version, size=reply.size)
 
 
 def neighbors(reply: pools_pb2.SearchNeighborsResponse) -> Neighbors:
@@ -187,6 +201,8 @@ def _pool(message: pools_pb2.Pool) -> Pool:
         recall_at_10=message.recall_at_10,
         index_version=message.index_version,
         bundle_digest=message.bundle_digest,
+        added=message.added,
+        removed=message.removed,
     )
 
 

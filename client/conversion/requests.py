@@ -28,6 +28,8 @@ from client.types import (
     Pool,
     PoolIds,
     Reloaded,
+    SamplesAdded,
+    SamplesRemoved,
     Selection,
     SnapshotInfo,
     Strategy,
@@ -95,6 +97,61 @@ def search_neighbors(
         min_index_version=min_index_version,
     )
     return unary("PoolService/SearchNeighbors", request, pools_pb2.SearchNeighborsResponse, replies.neighbors)
+
+
+def add_samples(
+    samples: NDArray[Any] | None,
+    *,
+    features: NDArray[Any] | None,
+    pool_ids: PoolIds | None,
+    pool: str,
+    request_id: str | None,
+) -> Call[SamplesAdded]:
+    """PoolService.AddSamples: a header, then the values in chunks; exactly one of samples and features."""
+    if (samples is None) == (features is None):
+        raise invalid_argument("give samples or features, not both", field="samples")
+    values = np.asarray(features, np.float32) if samples is None else np.asarray(samples)
+    if values.ndim < 2:
+        raise invalid_argument(f"give a batch [n, ...], not shape {values.shape}", field="samples")
+    ids = None if pool_ids is None else np.array(fields.ids(pool_ids), np.uint64)
+    if ids is not None and len(ids) != len(values):
+        raise invalid_argument(f"{len(ids)} pool_ids for {len(values)} samples", field="pool_ids")
+    kind = pools_pb2.SAMPLE_KIND_FEATURES if samples is None else pools_pb2.SAMPLE_KIND_RAW
+    header = fields.build(
+        pools_pb2.AddSamplesHeader,
+        request_id=fields.request_id(request_id),
+        pool=pool,
+        count=len(values),
+        kind=kind,
+    )
+    rows = max(1, CHUNK_BYTES // max(1, values[:1].nbytes))
+
+    def parts() -> Iterator[Message]:
+        yield pools_pb2.AddSamplesRequest(header=header)
+        for start in range(0, len(values), rows):
+            part = slice(start, start + rows)
+            chunk = pools_pb2.AddSamplesChunk(
+                values=tensors.encode(values[part]), pool_ids=None if ids is None else ids[part]
+            )
+            yield pools_pb2.AddSamplesRequest(chunk=chunk)
+
+    return Call(
+        path="/dowser.v1.PoolService/AddSamples",
+        parts=parts,
+        reply_type=pools_pb2.AddSamplesResponse,
+        decode=replies.added,
+    )
+
+
+def remove_samples(pool_ids: PoolIds, *, pool: str, request_id: str | None) -> Call[SamplesRemoved]:
+    """PoolService.RemoveSamples."""
+    request = fields.build(
+        pools_pb2.RemoveSamplesRequest,
+        request_id=fields.request_id(request_id),
+        pool=pool,
+        pool_ids=fields.ids(pool_ids),
+    )
+    return unary("PoolService/RemoveSamples", request, pools_pb2.RemoveSamplesResponse, replies.removed)
 
 
 def create_campaign(name: str, *, pool: str, seed: int, request_id: str | None) -> Call[Campaign]:

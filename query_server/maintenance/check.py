@@ -10,9 +10,8 @@ from pathlib import Path
 from dowser.v1 import bundle_pb2, index_pb2
 from query_server.campaigns.schema import APPLICATION_ID, VERSION
 from query_server.errors import DowserError
-from query_server.index_versions import FILE as VERSIONS_FILE
-from query_server.index_versions import read_versions
 from query_server.maintenance.databases import SUFFIX, database_problem
+from query_server.maintenance.journals import DATABASE, JOURNALS, journal_problem
 from query_server.maintenance.manifests import MANIFEST, bundle_manifest, encoder_sha256, index_manifest
 from query_server.pool.manifest import check_bundle
 
@@ -115,7 +114,10 @@ def _check_state(state: Path, on_bytes: OnBytes) -> Iterator[Finding]:
     for path in sorted(state.rglob(f"*{SUFFIX}")):
         try:
             known = {"application_id": APPLICATION_ID, "version": VERSION} if path == ledger else {}
-            yield Finding(path=str(path), problem=database_problem(path, **known) or "")
+            problem = database_problem(path, **known)
+            if problem is None and path.name == DATABASE and path.parent.parent == state / JOURNALS:
+                problem = journal_problem(path.parent)
+            yield Finding(path=str(path), problem=problem or "")
         except DowserError as error:
             yield _of(path, error)
         on_bytes(path.stat().st_size)
@@ -123,12 +125,6 @@ def _check_state(state: Path, on_bytes: OnBytes) -> Iterator[Finding]:
         fine = _sha256(path, on_bytes) == path.stem
         problem = "" if fine else "its bytes are not what its name says; delete it, and upload it again"
         yield Finding(path=str(path), problem=problem)
-    versions = state / VERSIONS_FILE
-    try:
-        if read_versions(versions):
-            yield Finding(path=str(versions))
-    except DowserError as error:
-        yield _of(versions, error)
 
 
 def _of(path: Path, error: DowserError) -> Finding:

@@ -18,10 +18,9 @@ from pathlib import Path
 
 from dowser.v1 import bundle_pb2
 from query_server.errors import corrupt_file, invalid_argument, snapshot_refused
-from query_server.files import sha256_of
-from query_server.index_versions import FILE as VERSIONS_FILE
-from query_server.index_versions import read_versions
+from query_server.files import file_name, sha256_of
 from query_server.maintenance.databases import BESIDE, SUFFIX, copy_database
+from query_server.maintenance.journals import JOURNALS, journal_version
 from query_server.maintenance.manifest import SnapshotFile, SnapshotManifest
 from query_server.maintenance.manifests import bundle_manifest, index_manifest
 from query_server.maintenance.reading import read_snapshot
@@ -69,7 +68,7 @@ def offline_sources(*, bundle: Path, index: Path, state: Path) -> SnapshotSource
     if not state.is_dir():
         raise corrupt_file(state, "no such directory; name the state directory of the server")
     index_digest = sha256_of(index / _PART_MANIFEST)
-    served = read_versions(state / VERSIONS_FILE).get(manifest.pool)
+    version = journal_version(state / JOURNALS / file_name(manifest.pool))
     return SnapshotSources(
         bundle=bundle.resolve(),
         index=index.resolve(),
@@ -77,7 +76,7 @@ def offline_sources(*, bundle: Path, index: Path, state: Path) -> SnapshotSource
         bundle_digest=sha256_of(bundle / _PART_MANIFEST),
         index_digest=index_digest,
         pool=manifest.pool,
-        index_version=served.version if served else int(manifest.index_version),
+        index_version=int(manifest.index_version) if version is None else version,
     )
 
 

@@ -3,15 +3,20 @@
 from query_server.pool.build import build_index
 from query_server.pool.filtered import AvailableNeighbors
 from query_server.pool.index import Device, Flavour, detect_flavour
+from query_server.pool.live import Addition, LivePool, Removal, SampleKind
 from query_server.pool.manifest import read_manifest
 from query_server.pool.pool import Pool
 from query_server.pool.task_features import TaskFeatures
 
 __all__ = [
+    "Addition",
     "AvailableNeighbors",
     "Device",
     "Flavour",
+    "LivePool",
     "Pool",
+    "Removal",
+    "SampleKind",
     "TaskFeatures",
     "build_index",
     "detect_flavour",

@@ -1,7 +1,7 @@
 """Rows of the .npy files of an index directory: memory-mapped, checked, read in file order."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -9,6 +9,16 @@ import numpy.typing as npt
 from query_server import errors
 
 Rows = npt.NDArray[np.int64]
+
+
+class RowsArray(Protocol):
+    """Rows that can be taken by their positions."""
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+
+    def __getitem__(self, rows: Rows, /) -> Any:
+        """Return rows [n, …] of ascending positions int64 [n]."""
 
 
 def map_array(path: Path, shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
@@ -32,7 +42,7 @@ def map_array(path: Path, shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.N
     return array
 
 
-def take_rows(array: npt.NDArray[Any], rows: Rows) -> npt.NDArray[Any]:
+def take_rows(array: RowsArray, rows: Rows) -> npt.NDArray[Any]:
     """Return rows [n, …] in the order given, as a copy in memory; reads each once and in file order.
 
     Raises:

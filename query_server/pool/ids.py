@@ -45,6 +45,11 @@ class PoolIds:
         rows = at.astype(np.int64) if self._order is None else self._order[at]
         return np.where(self._sorted[at] == wanted, rows, -1)
 
+    def largest(self) -> int:
+        """Return the largest id; there is at least one."""
+        self._prepare()
+        return int(self._sorted[-1])
+
     def _prepare(self) -> None:
         with self._lock:
             if self._prepared:

@@ -1,7 +1,8 @@
-"""The pool as the rest of the server sees it: one object over an index directory.
+"""The pool as the rest of the server sees it: one state of it, which never changes.
 
-Opening maps the files and reads only the manifest and the index's header. Rows are positions in this index
-and never leave the server; pool ids are what callers know.
+Opening an index directory maps the files and reads only the manifest and the index's header. `changed` makes the states
+that follow, of the same index with samples added beside it and samples removed. Rows are positions and never leave the
+server; they mean the same in every state over one index. Pool ids are what callers know.
 """
 
 from pathlib import Path
@@ -13,9 +14,10 @@ import numpy.typing as npt
 from dowser.v1 import index_pb2
 from query_server import errors
 from query_server.pool.arrays import map_array, take_rows
+from query_server.pool.exact import exact_neighbors
 from query_server.pool.filtered import AvailableNeighbors, search_available
 from query_server.pool.ids import PoolIds
-from query_server.pool.index import Device, FeatureIndex
+from query_server.pool.index import Device, FeatureIndex, check_features
 from query_server.pool.manifest import (
     FEATURES,
     INDEX,
@@ -26,6 +28,7 @@ from query_server.pool.manifest import (
     check_files,
     read_manifest,
 )
+from query_server.pool.segments import Added, Stacked, nearest_of_both
 from query_server.pool.store import SampleStore
 from samples.errors import SampleError
 from samples.preprocess import Preprocessing
@@ -36,17 +39,21 @@ UInt64Array = npt.NDArray[np.uint64]
 
 
 class Pool:
-    """N real samples with their features, index and ids. Thread-safe; read-only.
+    """Real samples with their features, index and ids. Thread-safe; read-only.
 
     Attributes:
         name: The pool's name.
-        size: N.
+        size: Samples that can be selected; removed ones do not count.
+        rows: Rows, the length R of masks; removed samples keep theirs.
+        added: Of the size, samples added beside the index.
+        removed: Samples that were removed.
         feature_dim: D.
         index_version: Grows with every visible change of the pool.
         preprocessing: From a raw sample to a model input.
         input_shape: Of one model input x, without the batch.
         raw_shape: Of one raw sample.
         raw_dtype: Of raw samples.
+        has_samples: Whether the samples themselves are here, or only their features.
         manifest: The index's manifest.
         device: "cpu" or "cuda", where the index searches.
     """
@@ -61,23 +68,38 @@ class Pool:
         store: SampleStore,
         ids: PoolIds,
         threads: int,
+        added: Added | None = None,
+        alive: npt.NDArray[np.bool_] | None = None,
+        removed: int = 0,
         index_version: int | None = None,
     ) -> None:
         self.manifest = manifest
         self.name: str = manifest.pool
-        self.size = int(manifest.size)
+        self.rows = index.size + (0 if added is None else len(added))
+        self.size = self.rows if alive is None else int(np.count_nonzero(alive))
+        self.added = 0 if added is None else len(added) if alive is None else int(alive[index.size :].sum())
+        self.removed = removed
         self.feature_dim = int(manifest.feature_dim)
-        self.index_version = int(manifest.index_version if index_version is None else index_version)
+        self.index_version = int(manifest.index_version) if index_version is None else index_version
         self.preprocessing = preprocessing
         self.input_shape = preprocessing.input_shape
         self.raw_shape = preprocessing.raw_shape
         self.raw_dtype: np.dtype[Any] = np.dtype(preprocessing.raw_dtype)
+        self.has_samples = store is not None
         self.device = index.device
         self._index = index
         self._features = features
         self._store = store
         self._ids = ids
         self._threads = threads
+        self._added = added
+        self._alive = alive
+        self._read_features: npt.NDArray[np.float32] | Stacked = features
+        self._read_store = store
+        if added is not None:
+            self._read_features = Stacked(features, added.features)
+            if store is not None and added.samples is not None:
+                self._read_store = store.extended(added.samples)
 
     @classmethod
     def open(
@@ -89,7 +111,6 @@ class Pool:
         threads: int = 1,
         device: Device = "auto",
         verify: bool = False,
-        index_version: int | None = None,
     ) -> Self:
         """Open an index directory.
 
@@ -100,7 +121,6 @@ class Pool:
             threads: OpenMP threads of each search.
             device: Where to search; "auto" takes a GPU if FAISS has one.
             verify: Hash every file and compare; reads all of them.
-            index_version: What it is served as; None means the manifest's.
 
         Raises:
             DowserError: CORRUPT_FILE naming the file that is missing, damaged or belongs to another bundle.
@@ -133,7 +153,6 @@ class Pool:
             store=SampleStore(samples, preprocessing),
             ids=PoolIds(map_array(index_dir / POOL_IDS, (size,), np.uint64)),
             threads=threads,
-            index_version=index_version,
         )
 
     def close(self) -> None:
@@ -141,20 +160,50 @@ class Pool:
         self._index.close()
 
     @property
-    def rows(self) -> int:
-        """Rows of masks over the pool: N."""
-        return self.size
+    def base_ids(self) -> PoolIds:
+        """The ids of the index's own samples, removed ones too."""
+        return self._ids
+
+    def changed(
+        self,
+        *,
+        added: Added | None,
+        alive: npt.NDArray[np.bool_] | None,
+        removed: int,
+        index_version: int,
+    ) -> "Pool":
+        """Return another state over the same index.
+
+        Args:
+            added: All samples added beside the index.
+            alive: bool [N + A], false where removed or passed over; None where nothing is.
+            removed: Samples removed.
+            index_version: The state's.
+        """
+        return Pool(
+            manifest=self.manifest,
+            preprocessing=self.preprocessing,
+            index=self._index,
+            features=self._features,
+            store=self._store,
+            ids=self._ids,
+            threads=self._threads,
+            added=added,
+            alive=alive,
+            removed=removed,
+            index_version=index_version,
+        )
 
     def alive(self) -> npt.NDArray[np.bool_]:
-        """Return bool [N], true where the row's sample can be selected; the caller's own copy."""
-        return np.ones(self.size, dtype=np.bool_)
+        """Return bool [R], false where removed; the caller's own copy."""
+        return np.ones(self.rows, bool) if self._alive is None else self._alive.copy()
 
     def search(self, features: Float32Array, k: int) -> tuple[Float32Array, Int64Array]:
         """Find the k nearest rows of each query.
 
         Args:
             features: float32 [Q, D].
-            k: Neighbors per query; more than N means N.
+            k: Neighbors per query; more than the size means the size.
 
         Returns:
             (distances float32 [Q, k] Euclidean ascending, rows int64 [Q, k]), padded with infinity and -1.
@@ -162,39 +211,85 @@ class Pool:
         Raises:
             DowserError: SHAPE_MISMATCH, NOT_FINITE or INVALID_ARGUMENT (k below 1).
         """
-        return self._index.search(features, k)
+        if self._alive is not None:
+            distances, rows, _ = self.search_available(features, k, self._alive)
+            return distances, rows
+        found = self._index.search(features, k)
+        if self._added is None:
+            return found
+        beside = self._scan(features, min(k, len(self._added)), None)
+        return nearest_of_both(found, beside, k, base_rows=self._index.size)
 
     def search_available(
         self, features: Float32Array, k: int, available: npt.NDArray[np.bool_]
     ) -> AvailableNeighbors:
-        """Find the k nearest rows of each query among the available ones, bool [N].
+        """Find the k nearest rows of each query among the available ones, bool [R]; removed ones never are.
+
+        The index's own samples as the index finds them, the added ones by an exact scan, O(Q · A · D).
 
         Returns:
-            (distances float32 [Q, k], rows int64 [Q, k], visited); padded only where fewer than k are
-            available.
+            (distances float32 [Q, k'], rows int64 [Q, k'], visited), k' = min(k, size); padded only where fewer than k
+            are available.
 
         Raises:
             DowserError: SHAPE_MISMATCH, NOT_FINITE or INVALID_ARGUMENT (k below 1).
         """
-        return search_available(self._index, self._features, features, k, available, threads=self._threads)
+        if available.shape != (self.rows,):
+            raise errors.shape_mismatch((self.rows,), available.shape, what="available")
+        if self._alive is not None:
+            available = available & self._alive
+        base_rows = self._index.size
+        of_base = search_available(
+            self._index, self._features, features, k, available[:base_rows], threads=self._threads
+        )
+        k = min(k, self.size)
+        if self._added is None:
+            return AvailableNeighbors(of_base.distances[:, :k], of_base.rows[:, :k], of_base.visited)
+        beside = available[base_rows:]
+        scanned = self._scan(features, min(k, len(self._added)), beside)
+        distances, rows = nearest_of_both(of_base[:2], scanned, k, base_rows=base_rows)
+        return AvailableNeighbors(
+            distances, rows, of_base.visited + len(features) * int(np.count_nonzero(beside))
+        )
 
     def features(self, rows: Int64Array) -> Float32Array:
-        """Return features float32 [n, D] of rows int64 [n]; IndexError outside 0…N-1."""
-        features: Float32Array = take_rows(self._features, rows)
+        """Return features float32 [n, D] of rows int64 [n], removed ones too; IndexError outside 0…R-1."""
+        features: Float32Array = take_rows(self._read_features, rows)
         return features
 
     def inputs(self, rows: Int64Array) -> Float32Array:
-        """Return model inputs float32 [n, *input_shape] of rows int64 [n]; IndexError outside 0…N-1."""
-        return self._store.inputs(rows)
+        """Return model inputs float32 [n, *input_shape] of rows int64 [n]; IndexError outside 0…R-1."""
+        return self._read_store.inputs(rows)
 
     def raw(self, rows: Int64Array) -> npt.NDArray[Any]:
-        """Return raw samples [n, *raw_shape] of rows int64 [n]; IndexError outside 0…N-1."""
-        return self._store.read(rows)
+        """Return raw samples [n, *raw_shape] of rows int64 [n]; IndexError outside 0…R-1."""
+        return self._read_store.read(rows)
 
     def ids_of(self, rows: Int64Array) -> UInt64Array:
-        """Return pool ids uint64 [n] of rows int64 [n]; IndexError outside 0…N-1."""
-        return self._ids.ids_of(rows)
+        """Return pool ids uint64 [n] of rows int64 [n]; IndexError outside 0…R-1."""
+        base_rows = self._index.size
+        if self._added is None or not np.any(rows >= base_rows):
+            return self._ids.ids_of(rows)
+        ids = np.empty(len(rows), np.uint64)
+        beside = rows >= base_rows
+        ids[~beside] = self._ids.ids_of(rows[~beside])
+        ids[beside] = self._added.ids.ids_of(rows[beside] - base_rows)
+        return ids
 
     def rows_of(self, pool_ids: UInt64Array) -> Int64Array:
-        """Return rows int64 [n] of pool ids uint64 [n], -1 where unknown."""
-        return self._ids.rows_of(pool_ids)
+        """Return rows int64 [n] of pool ids uint64 [n], -1 where unknown or removed."""
+        rows = self._ids.rows_of(pool_ids)
+        if self._added is not None and (rows < 0).any():
+            of_added = self._added.ids.rows_of(np.asarray(pool_ids, np.uint64)[rows < 0])
+            rows[rows < 0] = np.where(of_added < 0, -1, of_added + self._index.size)
+        if self._alive is not None:
+            rows = np.where((rows >= 0) & self._alive[rows], rows, -1)
+        return rows
+
+    def _scan(
+        self, features: Float32Array, k: int, available: npt.NDArray[np.bool_] | None
+    ) -> tuple[Float32Array, Int64Array]:
+        """Find the nearest added rows, counted from the first of them, exactly."""
+        assert self._added is not None  # the caller looked
+        queries = check_features(features, self.feature_dim)
+        return exact_neighbors(queries, self._added.features, k, threads=self._threads, available=available)

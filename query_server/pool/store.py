@@ -6,18 +6,24 @@ import numpy as np
 import numpy.typing as npt
 
 from query_server.pool.arrays import Rows, take_rows
+from query_server.pool.segments import Stacked
 from samples.preprocess import Preprocessing
 
 
 class SampleStore:
     """Raw samples [N, *raw_shape] on disk, mapped into memory."""
 
-    def __init__(self, samples: npt.NDArray[Any], preprocessing: Preprocessing) -> None:
+    def __init__(self, samples: npt.NDArray[Any] | Stacked, preprocessing: Preprocessing) -> None:
         self._samples = samples
         self.preprocessing = preprocessing
 
     def __len__(self) -> int:
         return len(self._samples)
+
+    def extended(self, samples: npt.NDArray[Any]) -> "SampleStore":
+        """Return a store of these samples and, after them, others [A, *raw_shape]; nothing is copied."""
+        assert isinstance(self._samples, np.ndarray)  # only a base is extended
+        return SampleStore(Stacked(self._samples, samples), self.preprocessing)
 
     def read(self, rows: Rows) -> npt.NDArray[Any]:
         """Return raw samples [n, *raw_shape] of rows int64 [n]; IndexError outside 0…N-1."""

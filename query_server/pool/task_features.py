@@ -41,6 +41,9 @@ _log = logging.getLogger(__name__)
 class Neighborhood:
     """Features of the whole pool with their index. Thread-safe; read-only.
 
+    Attributes:
+        rows: How many rows they are of, N.
+
     Args:
         features: float32 [N, D].
         threads: OpenMP threads of each search.
@@ -55,6 +58,7 @@ class Neighborhood:
         nprobe = 0
         if faiss.try_extract_index_ivf(index) is not None:
             nprobe = tune(index, features, recall_target=_RECALL_TARGET, threads=threads, rng=rng).nprobe
+        self.rows = len(features)
         self._features = features
         self._index = FeatureIndex(index, nprobe=nprobe, threads=threads)
         self._threads = threads
@@ -75,13 +79,13 @@ class TaskFeatures:
     """The neighborhoods of the campaigns that selected last. Thread-safe.
 
     Args:
-        pool: The real samples.
+        pools: Returns the current state of the pool.
         threads: OpenMP threads of each search.
         campaigns: Neighborhoods kept at most; the one unused for longest goes first.
     """
 
-    def __init__(self, pool: Pool, *, threads: int, campaigns: int = 4) -> None:
-        self._pool = pool
+    def __init__(self, pools: Callable[[], Pool], *, threads: int, campaigns: int = 4) -> None:
+        self._pools = pools
         self._threads = threads
         self._limit = campaigns
         self._ready: OrderedDict[str, Neighborhood] = OrderedDict()
@@ -90,12 +94,17 @@ class TaskFeatures:
         self._closing = threading.Event()
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="task-features")
 
-    def current(self, campaign_id: str) -> Neighborhood | None:
-        """Return the newest finished neighborhood of a campaign; None before its first, or once it was let go."""
+    def current(self, campaign_id: str, rows: int) -> Neighborhood | None:
+        """Return the newest finished neighborhood of a campaign over all of a pool's rows.
+
+        None before its first, once it was let go, and where samples were added since: distances in two feature spaces
+        do not compare, so until the next refresh the pool's own features serve.
+        """
         with self._lock:
             found = self._ready.get(campaign_id)
-            if found is not None:
-                self._ready.move_to_end(campaign_id)
+            if found is None or found.rows != rows:
+                return None
+            self._ready.move_to_end(campaign_id)
             return found
 
     def refresh(self, campaign_id: str, embed: Embed) -> Future[None] | None:
@@ -135,14 +144,15 @@ class TaskFeatures:
 
     def _features_of(self, embed: Embed) -> Float32Array | None:
         """Return the embedding's principal components float32 [N, D]; None once closing."""
-        size = self._pool.size
+        pool = self._pools()
+        size = pool.rows
         rng = np.random.default_rng(0)
         fitted = np.sort(rng.choice(size, min(_FITTED_ROWS, size), replace=False))
         embedded = []
         for rows in _chunks(fitted):
             if self._closing.is_set():
                 return None
-            embedded.append(embed(self._pool.inputs(rows)))
+            embedded.append(embed(pool.inputs(rows)))
         sample = np.concatenate(embedded)
         mean = sample.mean(0)
         _, directions = np.linalg.eigh(np.cov(sample, rowvar=False).astype(np.float32))  # ascending
@@ -151,7 +161,7 @@ class TaskFeatures:
         for rows in _chunks(np.arange(size)):
             if self._closing.is_set():
                 return None
-            features[rows] = (embed(self._pool.inputs(rows)) - mean) @ directions
+            features[rows] = (embed(pool.inputs(rows)) - mean) @ directions
         return features
 
 

@@ -48,6 +48,9 @@ CODES: dict[Reason, grpc.StatusCode] = {
     Reason.CANCELLED: grpc.StatusCode.CANCELLED,
     Reason.CORRUPT_FILE: grpc.StatusCode.DATA_LOSS,
     Reason.INTERNAL: grpc.StatusCode.INTERNAL,
+    Reason.POOL_ID_EXISTS: grpc.StatusCode.ALREADY_EXISTS,
+    Reason.POOL_FULL: grpc.StatusCode.FAILED_PRECONDITION,
+    Reason.STORAGE_FULL: grpc.StatusCode.RESOURCE_EXHAUSTED,
     Reason.RELOAD_REFUSED: grpc.StatusCode.FAILED_PRECONDITION,
     Reason.SNAPSHOT_REFUSED: grpc.StatusCode.FAILED_PRECONDITION,
 }

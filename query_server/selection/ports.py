@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from query_server.acquisition import HeadCondition
 from query_server.acquisition.function import AcquisitionFunction
 from query_server.ascending import Ascended, AscentOptions
-from query_server.campaigns.values import AnswerBuilder, PoolState, Request, Snapshot
+from query_server.campaigns.values import AnswerBuilder, Request, Snapshot
 from query_server.scored import Scored as Scored
 
 Float32 = NDArray[np.float32]
@@ -95,19 +95,26 @@ class Neighborhood(Protocol):
 class TaskFeatures(Protocol):
     """Features made of each campaign's own classifier, off the request path."""
 
-    def current(self, campaign_id: str) -> Neighborhood | None:
-        """Return what serves a campaign now; None where only the pool's own features do."""
+    def current(self, campaign_id: str, rows: int) -> Neighborhood | None:
+        """Return what serves a campaign over so many rows; None where only the pool's own features do."""
 
     def refresh(self, campaign_id: str, embed: Callable[[Float32], Float32]) -> object:
         """Begin to make them anew of the embedding [n, E] of model inputs [n, …]; returns at once."""
 
 
-class Pool(Neighborhood, PoolState, Protocol):
-    """The real samples; their own features are the encoder's, which synthetic samples are matched by."""
+class Pool(Neighborhood, Protocol):
+    """One state of the real samples; their own features are the encoder's, which synthetic samples are matched by."""
 
     @property
     def size(self) -> int:
-        """N."""
+        """Samples that can be selected; removed ones do not count."""
+
+    @property
+    def rows(self) -> int:
+        """Rows of masks; removed samples keep theirs."""
+
+    def alive(self) -> Mask:
+        """Return bool [rows], false where removed; the caller's own copy."""
 
     @property
     def index_version(self) -> int:
@@ -120,14 +127,14 @@ class Pool(Neighborhood, PoolState, Protocol):
         """Return pool ids [n] of rows [n]."""
 
     def rows_of(self, pool_ids: UInt64) -> Int64:
-        """Return rows [n] of pool ids [n], -1 where unknown."""
+        """Return rows [n] of pool ids [n], -1 where unknown or removed."""
 
 
 class Campaigns(Protocol):
     """The durable ledger."""
 
-    def snapshot(self, id_or_name: str, pool: PoolState) -> Snapshot:
-        """Return a campaign and its free rows in a state of its pool, both of one moment."""
+    def snapshot(self, id_or_name: str, pool: Pool | None = None) -> Snapshot:
+        """Return a campaign and its free rows, both of one moment; rows are meant in a state of its pool."""
 
     def exclusive(self, request: Request) -> AbstractContextManager[bytes | None]:
         """Hold a request id while its work is done; yields the stored answer where there is one."""

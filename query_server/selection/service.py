@@ -76,7 +76,7 @@ class SelectionService:
     """Answers which samples to label next.
 
     Attributes:
-        pool: The real samples.
+        pools: Returns the current state of the pool; a round asks once and sees that one throughout.
         pool_name: Its name.
         campaigns: The durable ledger.
         classifiers: The uploaded ones.
@@ -84,7 +84,7 @@ class SelectionService:
         task_refresh_rounds: Rounds between two refreshes of them, for classifiers with an embedding.
     """
 
-    pool: Pool
+    pools: Callable[[], Pool]
     pool_name: str
     campaigns: Campaigns
     classifiers: Classifiers
@@ -136,7 +136,7 @@ class SelectionService:
         Raises:
             DowserError: As ``select`` raises for its classifier and options.
         """
-        clock = StageClock()
+        clock, pool = StageClock(), self.pools()
         with clock.stage("prepare"):
             classifier = compiled(
                 self.classifiers,
@@ -144,7 +144,7 @@ class SelectionService:
                 acquisition_function(acquisition),
                 class_prior_weight=0.0,
                 label_counts=None,
-                targets=self._targets(seed, np.ones(self.pool.size, bool)),
+                targets=_targets(pool, seed, pool.alive()),
             )
         made = synthesize(
             classifier,
@@ -163,10 +163,10 @@ class SelectionService:
         answer: Callable[[Selection], bytes],
         checkpoint: Checkpoint,
     ) -> bytes:
-        clock = StageClock()
+        clock, pool = StageClock(), self.pools()
         with clock.stage("prepare"):
-            snapshot = self.campaigns.snapshot(request.campaign_id, self.pool)
-            _validate(request, snapshot.info, self.pool_name, self.pool.index_version)
+            snapshot = self.campaigns.snapshot(request.campaign_id, pool)
+            _validate(request, snapshot.info, self.pool_name, pool.index_version)
             rule = batch_rule(request.batch.rule or _default_rule(request.strategy))
             seed = request.seed
             if seed is None:
@@ -174,7 +174,7 @@ class SelectionService:
                 seed = int(entropy.generate_state(1, np.uint64)[0])
             round_ = None
             if request.classifier_id is not None:
-                round_ = self._round(request, snapshot, rule, seed, clock, checkpoint)
+                round_ = self._round(pool, request, snapshot, rule, seed, clock, checkpoint)
         if round_ is None:
             with clock.stage("draw"):
                 rows = draw(snapshot.available, request.budget, np.random.default_rng(seed))
@@ -190,7 +190,7 @@ class SelectionService:
                     order = choose(rule, request.batch, round_, entries)
         order = order[: request.budget * (1 + _SPARES)]
         with clock.stage("pick"):
-            pool_ids = self.pool.ids_of(entries.rows[order])
+            pool_ids = pool.ids_of(entries.rows[order])
 
         def explained(positions: Int64) -> tuple[Entries, Diagnosis]:
             picked = entries.take(order[positions])
@@ -219,7 +219,7 @@ class SelectionService:
                 total_seconds=clock.total_seconds(),
                 scored=0 if round_ is None else round_.board.scored,
                 visited=0 if round_ is None else round_.board.visited,
-                index_version=self.pool.index_version,
+                index_version=pool.index_version,
                 seed=seed,
                 match_gap=None if round_ is None else match_gap(round_, entries),
                 synthetic_samples=None if round_ is None else round_.synthetic,
@@ -250,6 +250,7 @@ class SelectionService:
 
     def _round(
         self,
+        pool: Pool,
         request: SelectionRequest,
         snapshot: Snapshot,
         rule: BatchRule,
@@ -278,15 +279,15 @@ class SelectionService:
             function,
             class_prior_weight=request.class_prior_weight,
             label_counts=labeled.counts(),
-            targets=self._targets(seed, snapshot.available),
+            targets=_targets(pool, seed, snapshot.available),
         )
         synthesis, task = SynthesisOptions(), None
         if isinstance(request.strategy, DowserStrategy):
             synthesis = request.strategy.synthesis
             if self.task_features is not None:
-                task = self.task_features.current(snapshot.info.id)
+                task = self.task_features.current(snapshot.info.id, pool.rows)
         return Round(
-            pool=self.pool,
+            pool=pool,
             classifier=classifier,
             open=snapshot.available,
             labeled=labeled,
@@ -301,10 +302,11 @@ class SelectionService:
             score_bound=math.inf if request.class_prior_weight else function.bound(classifier.classes),
         )
 
-    def _targets(self, seed: int, open_: Mask) -> Callable[[int], Float32]:
-        """Return what draws model inputs of so many open samples, for functions that ask about the pool at large."""
-        rng = np.random.default_rng(np.random.SeedSequence([seed, len(SOURCES), 0]))
-        return lambda count: self.pool.inputs(draw(open_, count, rng))
+
+def _targets(pool: Pool, seed: int, open_: Mask) -> Callable[[int], Float32]:
+    """Return what draws model inputs of so many open samples, for functions that ask about the pool at large."""
+    rng = np.random.default_rng(np.random.SeedSequence([seed, len(SOURCES), 0]))
+    return lambda count: pool.inputs(draw(open_, count, rng))
 
 
 def _default_rule(strategy: Strategy) -> BatchRuleName:

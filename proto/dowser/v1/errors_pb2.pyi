@@ -31,6 +31,9 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ERROR_REASON_CANCELLED: _ClassVar[ErrorReason]
     ERROR_REASON_CORRUPT_FILE: _ClassVar[ErrorReason]
     ERROR_REASON_INTERNAL: _ClassVar[ErrorReason]
+    ERROR_REASON_POOL_ID_EXISTS: _ClassVar[ErrorReason]
+    ERROR_REASON_POOL_FULL: _ClassVar[ErrorReason]
+    ERROR_REASON_STORAGE_FULL: _ClassVar[ErrorReason]
     ERROR_REASON_RELOAD_REFUSED: _ClassVar[ErrorReason]
     ERROR_REASON_SNAPSHOT_REFUSED: _ClassVar[ErrorReason]
 ERROR_REASON_UNSPECIFIED: ErrorReason
@@ -58,5 +61,8 @@ ERROR_REASON_DEADLINE_EXCEEDED: ErrorReason
 ERROR_REASON_CANCELLED: ErrorReason
 ERROR_REASON_CORRUPT_FILE: ErrorReason
 ERROR_REASON_INTERNAL: ErrorReason
+ERROR_REASON_POOL_ID_EXISTS: ErrorReason
+ERROR_REASON_POOL_FULL: ErrorReason
+ERROR_REASON_STORAGE_FULL: ErrorReason
 ERROR_REASON_RELOAD_REFUSED: ErrorReason
 ERROR_REASON_SNAPSHOT_REFUSED: ErrorReason

@@ -1,5 +1,6 @@
 from dowser.v1 import tensors_pb2 as _tensors_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from collections.abc import Iterable as _Iterable, Mapping as _Mapping
@@ -7,8 +8,17 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class SampleKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    SAMPLE_KIND_UNSPECIFIED: _ClassVar[SampleKind]
+    SAMPLE_KIND_RAW: _ClassVar[SampleKind]
+    SAMPLE_KIND_FEATURES: _ClassVar[SampleKind]
+SAMPLE_KIND_UNSPECIFIED: SampleKind
+SAMPLE_KIND_RAW: SampleKind
+SAMPLE_KIND_FEATURES: SampleKind
+
 class Pool(_message.Message):
-    __slots__ = ("name", "size", "raw_shape", "raw_dtype", "input_shape", "input_min", "input_max", "scale", "offset", "feature_dim", "latent_dim", "index_factory", "recall_at_10", "index_version", "bundle_digest")
+    __slots__ = ("name", "size", "raw_shape", "raw_dtype", "input_shape", "input_min", "input_max", "scale", "offset", "feature_dim", "latent_dim", "index_factory", "recall_at_10", "index_version", "bundle_digest", "added", "removed")
     NAME_FIELD_NUMBER: _ClassVar[int]
     SIZE_FIELD_NUMBER: _ClassVar[int]
     RAW_SHAPE_FIELD_NUMBER: _ClassVar[int]
@@ -24,6 +34,8 @@ class Pool(_message.Message):
     RECALL_AT_10_FIELD_NUMBER: _ClassVar[int]
     INDEX_VERSION_FIELD_NUMBER: _ClassVar[int]
     BUNDLE_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    ADDED_FIELD_NUMBER: _ClassVar[int]
+    REMOVED_FIELD_NUMBER: _ClassVar[int]
     name: str
     size: int
     raw_shape: _containers.RepeatedScalarFieldContainer[int]
@@ -39,7 +51,9 @@ class Pool(_message.Message):
     recall_at_10: float
     index_version: int
     bundle_digest: str
-    def __init__(self, name: _Optional[str] = ..., size: _Optional[int] = ..., raw_shape: _Optional[_Iterable[int]] = ..., raw_dtype: _Optional[_Union[_tensors_pb2.DType, str]] = ..., input_shape: _Optional[_Iterable[int]] = ..., input_min: _Optional[float] = ..., input_max: _Optional[float] = ..., scale: _Optional[float] = ..., offset: _Optional[float] = ..., feature_dim: _Optional[int] = ..., latent_dim: _Optional[int] = ..., index_factory: _Optional[str] = ..., recall_at_10: _Optional[float] = ..., index_version: _Optional[int] = ..., bundle_digest: _Optional[str] = ...) -> None: ...
+    added: int
+    removed: int
+    def __init__(self, name: _Optional[str] = ..., size: _Optional[int] = ..., raw_shape: _Optional[_Iterable[int]] = ..., raw_dtype: _Optional[_Union[_tensors_pb2.DType, str]] = ..., input_shape: _Optional[_Iterable[int]] = ..., input_min: _Optional[float] = ..., input_max: _Optional[float] = ..., scale: _Optional[float] = ..., offset: _Optional[float] = ..., feature_dim: _Optional[int] = ..., latent_dim: _Optional[int] = ..., index_factory: _Optional[str] = ..., recall_at_10: _Optional[float] = ..., index_version: _Optional[int] = ..., bundle_digest: _Optional[str] = ..., added: _Optional[int] = ..., removed: _Optional[int] = ...) -> None: ...
 
 class ListPoolsRequest(_message.Message):
     __slots__ = ()
@@ -72,10 +86,12 @@ class GetSamplesRequest(_message.Message):
     def __init__(self, pool: _Optional[str] = ..., pool_ids: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class GetSamplesResponse(_message.Message):
-    __slots__ = ("samples",)
+    __slots__ = ("samples", "index_version")
     SAMPLES_FIELD_NUMBER: _ClassVar[int]
+    INDEX_VERSION_FIELD_NUMBER: _ClassVar[int]
     samples: _tensors_pb2.Tensor
-    def __init__(self, samples: _Optional[_Union[_tensors_pb2.Tensor, _Mapping]] = ...) -> None: ...
+    index_version: int
+    def __init__(self, samples: _Optional[_Union[_tensors_pb2.Tensor, _Mapping]] = ..., index_version: _Optional[int] = ...) -> None: ...
 
 class SearchNeighborsRequest(_message.Message):
     __slots__ = ("pool", "samples", "features", "pool_ids", "k", "campaign_id", "min_index_version")
@@ -116,3 +132,61 @@ class SearchNeighborsResponse(_message.Message):
     results: _containers.RepeatedCompositeFieldContainer[Neighbors]
     index_version: int
     def __init__(self, results: _Optional[_Iterable[_Union[Neighbors, _Mapping]]] = ..., index_version: _Optional[int] = ...) -> None: ...
+
+class AddSamplesRequest(_message.Message):
+    __slots__ = ("header", "chunk")
+    HEADER_FIELD_NUMBER: _ClassVar[int]
+    CHUNK_FIELD_NUMBER: _ClassVar[int]
+    header: AddSamplesHeader
+    chunk: AddSamplesChunk
+    def __init__(self, header: _Optional[_Union[AddSamplesHeader, _Mapping]] = ..., chunk: _Optional[_Union[AddSamplesChunk, _Mapping]] = ...) -> None: ...
+
+class AddSamplesHeader(_message.Message):
+    __slots__ = ("request_id", "pool", "count", "kind")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    POOL_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    pool: str
+    count: int
+    kind: SampleKind
+    def __init__(self, request_id: _Optional[str] = ..., pool: _Optional[str] = ..., count: _Optional[int] = ..., kind: _Optional[_Union[SampleKind, str]] = ...) -> None: ...
+
+class AddSamplesChunk(_message.Message):
+    __slots__ = ("values", "pool_ids")
+    VALUES_FIELD_NUMBER: _ClassVar[int]
+    POOL_IDS_FIELD_NUMBER: _ClassVar[int]
+    values: _tensors_pb2.Tensor
+    pool_ids: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, values: _Optional[_Union[_tensors_pb2.Tensor, _Mapping]] = ..., pool_ids: _Optional[_Iterable[int]] = ...) -> None: ...
+
+class AddSamplesResponse(_message.Message):
+    __slots__ = ("pool_ids", "index_version", "size")
+    POOL_IDS_FIELD_NUMBER: _ClassVar[int]
+    INDEX_VERSION_FIELD_NUMBER: _ClassVar[int]
+    SIZE_FIELD_NUMBER: _ClassVar[int]
+    pool_ids: _containers.RepeatedScalarFieldContainer[int]
+    index_version: int
+    size: int
+    def __init__(self, pool_ids: _Optional[_Iterable[int]] = ..., index_version: _Optional[int] = ..., size: _Optional[int] = ...) -> None: ...
+
+class RemoveSamplesRequest(_message.Message):
+    __slots__ = ("request_id", "pool", "pool_ids")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    POOL_FIELD_NUMBER: _ClassVar[int]
+    POOL_IDS_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    pool: str
+    pool_ids: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, request_id: _Optional[str] = ..., pool: _Optional[str] = ..., pool_ids: _Optional[_Iterable[int]] = ...) -> None: ...
+
+class RemoveSamplesResponse(_message.Message):
+    __slots__ = ("removed", "index_version", "size")
+    REMOVED_FIELD_NUMBER: _ClassVar[int]
+    INDEX_VERSION_FIELD_NUMBER: _ClassVar[int]
+    SIZE_FIELD_NUMBER: _ClassVar[int]
+    removed: int
+    index_version: int
+    size: int
+    def __init__(self, removed: _Optional[int] = ..., index_version: _Optional[int] = ..., size: _Optional[int] = ...) -> None: ...

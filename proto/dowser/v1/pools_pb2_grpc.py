@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class PoolServiceStub:
-    """Reads what the server serves and searches it.
+    """Reads what the server serves, searches it, and changes it while it is served.
     """
 
     def __init__(self, channel):
@@ -55,10 +55,20 @@ class PoolServiceStub:
                 request_serializer=dowser_dot_v1_dot_pools__pb2.SearchNeighborsRequest.SerializeToString,
                 response_deserializer=dowser_dot_v1_dot_pools__pb2.SearchNeighborsResponse.FromString,
                 _registered_method=True)
+        self.AddSamples = channel.stream_unary(
+                '/dowser.v1.PoolService/AddSamples',
+                request_serializer=dowser_dot_v1_dot_pools__pb2.AddSamplesRequest.SerializeToString,
+                response_deserializer=dowser_dot_v1_dot_pools__pb2.AddSamplesResponse.FromString,
+                _registered_method=True)
+        self.RemoveSamples = channel.unary_unary(
+                '/dowser.v1.PoolService/RemoveSamples',
+                request_serializer=dowser_dot_v1_dot_pools__pb2.RemoveSamplesRequest.SerializeToString,
+                response_deserializer=dowser_dot_v1_dot_pools__pb2.RemoveSamplesResponse.FromString,
+                _registered_method=True)
 
 
 class PoolServiceServicer:
-    """Reads what the server serves and searches it.
+    """Reads what the server serves, searches it, and changes it while it is served.
     """
 
     def ListPools(self, request, context):
@@ -89,6 +99,20 @@ class PoolServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def AddSamples(self, request_iterator, context):
+        """Adds samples, all or none; once it answers they are on disk and can be selected.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RemoveSamples(self, request, context):
+        """Removes samples, all or none; once it answers no selection returns them, also after a restart.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_PoolServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -112,6 +136,16 @@ def add_PoolServiceServicer_to_server(servicer, server):
                     request_deserializer=dowser_dot_v1_dot_pools__pb2.SearchNeighborsRequest.FromString,
                     response_serializer=dowser_dot_v1_dot_pools__pb2.SearchNeighborsResponse.SerializeToString,
             ),
+            'AddSamples': grpc.stream_unary_rpc_method_handler(
+                    servicer.AddSamples,
+                    request_deserializer=dowser_dot_v1_dot_pools__pb2.AddSamplesRequest.FromString,
+                    response_serializer=dowser_dot_v1_dot_pools__pb2.AddSamplesResponse.SerializeToString,
+            ),
+            'RemoveSamples': grpc.unary_unary_rpc_method_handler(
+                    servicer.RemoveSamples,
+                    request_deserializer=dowser_dot_v1_dot_pools__pb2.RemoveSamplesRequest.FromString,
+                    response_serializer=dowser_dot_v1_dot_pools__pb2.RemoveSamplesResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'dowser.v1.PoolService', rpc_method_handlers)
@@ -121,7 +155,7 @@ def add_PoolServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class PoolService:
-    """Reads what the server serves and searches it.
+    """Reads what the server serves, searches it, and changes it while it is served.
     """
 
     @staticmethod
@@ -222,6 +256,60 @@ class PoolService:
             '/dowser.v1.PoolService/SearchNeighbors',
             dowser_dot_v1_dot_pools__pb2.SearchNeighborsRequest.SerializeToString,
             dowser_dot_v1_dot_pools__pb2.SearchNeighborsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AddSamples(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_unary(
+            request_iterator,
+            target,
+            '/dowser.v1.PoolService/AddSamples',
+            dowser_dot_v1_dot_pools__pb2.AddSamplesRequest.SerializeToString,
+            dowser_dot_v1_dot_pools__pb2.AddSamplesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RemoveSamples(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dowser.v1.PoolService/RemoveSamples',
+            dowser_dot_v1_dot_pools__pb2.RemoveSamplesRequest.SerializeToString,
+            dowser_dot_v1_dot_pools__pb2.RemoveSamplesResponse.FromString,
             options,
             channel_credentials,
             insecure,

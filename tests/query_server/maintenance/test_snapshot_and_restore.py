@@ -194,14 +194,12 @@ def test_the_check_names_each_file_that_is_wrong(places: Places, other_classifie
     classifier.write_bytes(other_classifier_bytes)
     ledger = places.state / "ledger.sqlite"
     ledger.write_bytes(ledger.read_bytes()[:6000])
-    (places.state / "index_versions.json").write_text("{")
     wrong = places.check()
     assert [each.split(":")[0] for each in wrong] == [
         "generator.onnx",
         "pool_ids.npy",
         "ledger.sqlite",
         classifier.name,
-        "index_versions.json",
     ]
 
 
@@ -226,18 +224,18 @@ def test_a_ledger_of_another_version_or_program_is_found(places: Places) -> None
 
 
 def test_other_databases_of_the_state_are_checked_and_copied(places: Places, tmp_path: Path) -> None:
-    folder = places.state / "pools" / "digits"
-    folder.mkdir(parents=True)
-    connection = sqlite3.connect(folder / "journal.sqlite")
+    folder = places.state / "of-another-version"
+    folder.mkdir()
+    connection = sqlite3.connect(folder / "other.sqlite")
     connection.executescript("CREATE TABLE t (x); INSERT INTO t VALUES (3);")
     connection.close()
-    np.arange(5).tofile(folder / "features-0.bin")
+    np.arange(5).tofile(folder / "other.bin")
     out = snapshot(places, tmp_path / "copy.tar")
     back = Places.below(tmp_path / "back")
     restore(out, bundle=back.bundle, index=back.index, state=back.state)
-    connection = sqlite3.connect(back.state / "pools" / "digits" / "journal.sqlite")
+    connection = sqlite3.connect(back.state / "of-another-version" / "other.sqlite")
     assert connection.execute("SELECT x FROM t").fetchall() == [(3,)]
     connection.close()
     assert back.contents() == places.contents()
-    (folder / "journal.sqlite").write_bytes(b"no database" * 500)
-    assert [each.split(":")[0] for each in places.check()] == ["journal.sqlite"]
+    (folder / "other.sqlite").write_bytes(b"no database" * 500)
+    assert [each.split(":")[0] for each in places.check()] == ["other.sqlite"]

@@ -24,7 +24,7 @@ def embed(x: Float32Array) -> Float32Array:
 
 @pytest.fixture
 def task_features(pool: Pool) -> Iterator[TaskFeatures]:
-    made = TaskFeatures(pool, threads=1, campaigns=2)
+    made = TaskFeatures(lambda: pool, threads=1, campaigns=2)
     yield made
     made.close()
 
@@ -37,7 +37,7 @@ def finish(task_features: TaskFeatures, campaign: str) -> None:
 
 def test_neighbors_are_those_of_the_embedding(task_features: TaskFeatures, pool: Pool) -> None:
     finish(task_features, "a")
-    near = task_features.current("a")
+    near = task_features.current("a", 950)
     assert near is not None
     available = np.ones(pool.size, bool)
     available[::2] = False
@@ -53,9 +53,9 @@ def test_neighbors_are_those_of_the_embedding(task_features: TaskFeatures, pool:
 def test_what_was_there_serves_until_the_new_features_are_whole(
     task_features: TaskFeatures, pool: Pool
 ) -> None:
-    assert task_features.current("a") is None
+    assert task_features.current("a", 950) is None
     finish(task_features, "a")
-    before = task_features.current("a")
+    before = task_features.current("a", 950)
     go_on = threading.Event()
 
     def slow(x: Float32Array) -> Float32Array:
@@ -64,11 +64,11 @@ def test_what_was_there_serves_until_the_new_features_are_whole(
 
     future = task_features.refresh("a", slow)
     assert future is not None
-    assert task_features.current("a") is before
+    assert task_features.current("a", 950) is before
     assert task_features.refresh("a", embed) is None  # one at a time
     go_on.set()
     future.result(timeout=30)
-    after = task_features.current("a")
+    after = task_features.current("a", 950)
     assert after is not None and before is not None and after is not before
     rows = np.arange(10)
     scale = np.linalg.norm(after.features(rows), axis=1) / np.linalg.norm(before.features(rows), axis=1)
@@ -79,7 +79,7 @@ def test_a_failed_refresh_leaves_the_old_features_and_the_next_one_works(
     task_features: TaskFeatures, caplog: pytest.LogCaptureFixture
 ) -> None:
     finish(task_features, "a")
-    before = task_features.current("a")
+    before = task_features.current("a", 950)
 
     def broken(x: Float32Array) -> Float32Array:
         raise ValueError("out of memory, say")
@@ -87,23 +87,23 @@ def test_a_failed_refresh_leaves_the_old_features_and_the_next_one_works(
     future = task_features.refresh("a", broken)
     assert future is not None
     future.result(timeout=30)
-    assert task_features.current("a") is before
+    assert task_features.current("a", 950) is before
     assert "the old ones go on serving" in caplog.text
     finish(task_features, "a")
-    assert task_features.current("a") is not before
+    assert task_features.current("a", 950) is not before
 
 
 def test_the_campaign_unused_for_longest_is_let_go(task_features: TaskFeatures) -> None:
     for campaign in ("a", "b"):
         finish(task_features, campaign)
-    assert task_features.current("a") is not None
+    assert task_features.current("a", 950) is not None
     finish(task_features, "c")
-    assert task_features.current("b") is None
-    assert task_features.current("a") is not None and task_features.current("c") is not None
+    assert task_features.current("b", 950) is None
+    assert task_features.current("a", 950) is not None and task_features.current("c", 950) is not None
 
 
 def test_closing_does_not_wait_for_the_whole_pool(pool: Pool) -> None:
-    task_features = TaskFeatures(pool, threads=1)
+    task_features = TaskFeatures(lambda: pool, threads=1)
     started, go_on = threading.Event(), threading.Event()
     calls = []
 
@@ -122,4 +122,4 @@ def test_closing_does_not_wait_for_the_whole_pool(pool: Pool) -> None:
         time.sleep(0.01)
     go_on.set()
     closing.join(timeout=30)
-    assert not closing.is_alive() and len(calls) == 1 and task_features.current("a") is None
+    assert not closing.is_alive() and len(calls) == 1 and task_features.current("a", 950) is None

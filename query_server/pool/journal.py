@@ -1,0 +1,389 @@
+"""What was added to a pool and removed from it since its index was built: on disk before anyone is answered.
+
+A directory of its own, so that an index directory never changes:
+
+    journal.sqlite      ids of what was added and removed, how many rows count, the index version, answered request ids
+    samples.bin         the raw samples added, in order; absent where the pool keeps none
+    features-G.bin      their features, G growing with every change of encoder
+
+Rows are written and fsynced first; then one SQLite transaction makes them count, stores the new index version and the
+answer. A crash before it leaves a tail that the next opening cuts off, so what is found is the old state or the new
+one. The state is kept by pool ids, not by rows of an index, and outlives it.
+"""
+
+import hashlib
+import json
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from query_server import errors
+from query_server.pool.journal_schema import open_database
+from query_server.pool.row_file import RowFile
+
+DATABASE, SAMPLES = "journal.sqlite", "samples.bin"
+UInt64Array = npt.NDArray[np.uint64]
+
+
+class Write(Protocol):
+    """The identity of a write."""
+
+    @property
+    def id(self) -> str:
+        """What the caller named it."""
+
+    @property
+    def method(self) -> str:
+        """Which call it is."""
+
+    @property
+    def fingerprint(self) -> bytes:
+        """A hash of all else it says."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Head:
+    """Where a journal stands.
+
+    Attributes:
+        index_version: Of the newest visible state.
+        rows: Added rows that count, A.
+        base: Identifies the index it was last served beside.
+        encoder: Identifies the encoder of the features.
+        generation: G of the features' file.
+        raw_shape: Of one raw sample; None where no raw samples are kept.
+        raw_dtype: Of raw samples, likewise.
+        feature_dim: D.
+    """
+
+    index_version: int
+    rows: int
+    base: str
+    encoder: str
+    generation: int
+    raw_shape: tuple[int, ...] | None
+    raw_dtype: str | None
+    feature_dim: int
+
+
+class Journal:
+    """The files of one pool's changes. Whoever uses it holds its lock; one process per directory.
+
+    Attributes:
+        directory: Where they are.
+        lock: Held by whoever reads or writes.
+        head: Where it stands; None before it was first served.
+        owner: Who may write: the last to take it over.
+    """
+
+    def __init__(self, directory: Path, connection: sqlite3.Connection) -> None:
+        self.directory = directory
+        self.lock = threading.Lock()
+        self.owner: object = None
+        self._connection = connection
+        self.head = self._read_head()
+        if self.head is not None:
+            self._settle(self.head)
+
+    @classmethod
+    def open(cls, directory: Path) -> Self:
+        """Open a journal, creating it where there is none, and cut off what a crash left half-written.
+
+        Raises:
+            DowserError: CORRUPT_FILE (names the file), UNAVAILABLE (another process has it open) or STORAGE_FULL.
+        """
+        with _no_room(directory / DATABASE):
+            connection = open_database(directory / DATABASE)
+        try:
+            return cls(directory, connection)
+        except BaseException:
+            connection.close()
+            raise
+
+    def close(self) -> None:
+        """Close the database; SQLite folds the write-ahead log into it."""
+        self._connection.close()
+
+    def answer(self, write: Write) -> dict[str, int] | None:
+        """Return what a request was answered before.
+
+        Raises:
+            DowserError: REQUEST_ID_REUSED if the id was used for another request.
+        """
+        row = self._connection.execute(
+            "SELECT method, fingerprint, answer FROM requests WHERE id = ?", (write.id,)
+        ).fetchone()
+        if row is None:
+            return None
+        if (row[0], row[1]) != (write.method, write.fingerprint):
+            raise errors.request_id_reused(write.id)
+        stored: dict[str, int] = json.loads(row[2])
+        return stored
+
+    def added_ids(self, first_row: int = 0, count: int = -1) -> UInt64Array:
+        """Return the ids of added rows in order, uint64 [n]."""
+        rows = self._connection.execute(
+            "SELECT pool_id FROM additions WHERE row >= ? ORDER BY row LIMIT ?", (first_row, count)
+        ).fetchall()
+        return _ids(rows)
+
+    def removed_ids(self) -> UInt64Array:
+        """Return the ids that were removed, uint64 [n], in no order."""
+        return _ids(self._connection.execute("SELECT pool_id FROM removals").fetchall())
+
+    def features(self, head: Head) -> npt.NDArray[np.float32]:
+        """Map the features, float32 [A, D]."""
+        return self._features_file(head).map(head.rows)
+
+    def samples(self, head: Head) -> npt.NDArray[Any] | None:
+        """Map the raw samples [A, *raw_shape]; None where none are kept."""
+        file = self._samples_file(head)
+        return None if file is None else file.map(head.rows)
+
+    def start(self, head: Head) -> None:
+        """Begin, or go on beside another index or encoder: with no rows, or those that are there."""
+        with self.transaction():
+            self._write_head(head)
+        self.head = head
+
+    def write_rows(
+        self, samples: npt.NDArray[Any] | None, features: npt.NDArray[np.float32], head: Head
+    ) -> None:
+        """Write rows [n, …] behind those that count, durably; `add` makes them count, `cut` undoes it.
+
+        Raises:
+            DowserError: STORAGE_FULL.
+        """
+        first_row = head.rows
+        file = self._samples_file(head)
+        if file is not None:
+            assert samples is not None  # the layout says so
+            file.write(first_row, samples)
+        self._features_file(head).write(first_row, features)
+
+    def cut(self) -> None:
+        """Undo `write_rows`."""
+        if self.head is not None:
+            self._settle(self.head)
+
+    def add(
+        self,
+        head: Head,
+        pool_ids: UInt64Array,
+        samples: npt.NDArray[Any] | None,
+        features: npt.NDArray[np.float32],
+        write: Write,
+        answer: Mapping[str, int],
+    ) -> None:
+        """Make written rows count and store the answer; on disk when this returns.
+
+        Raises:
+            DowserError: STORAGE_FULL; then nothing changed.
+        """
+        first_row = head.rows - len(pool_ids)
+        with self.transaction():
+            self._connection.execute(
+                "INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?)",
+                (
+                    first_row,
+                    len(pool_ids),
+                    None if samples is None else _sha256(samples),
+                    _sha256(features),
+                    head.index_version,
+                    time.time(),
+                ),
+            )
+            self._connection.executemany(
+                "INSERT INTO additions (row, pool_id) VALUES (?, ?)",
+                enumerate(pool_ids.astype(np.int64).tolist(), first_row),
+            )
+            self._write_head(head)
+            self._answered(write, answer)
+        self.head = head
+
+    def remove(self, head: Head, pool_ids: UInt64Array, write: Write, answer: Mapping[str, int]) -> None:
+        """Remove ids that are not removed yet and store the answer; on disk when this returns.
+
+        Raises:
+            DowserError: STORAGE_FULL; then nothing changed.
+        """
+        with self.transaction():
+            now = time.time()
+            self._connection.executemany(
+                "INSERT INTO removals (pool_id, index_version, time) VALUES (?, ?, ?)",
+                ((pool_id, head.index_version, now) for pool_id in pool_ids.astype(np.int64).tolist()),
+            )
+            self._write_head(head)
+            self._answered(write, answer)
+        self.head = head
+
+    def replace_features(self, head: Head, parts: Iterator[npt.NDArray[np.float32]]) -> None:
+        """Write the features of all rows anew, in the order of `batches`, and go over to them at once.
+
+        Args:
+            head: With the new encoder and the next generation.
+            parts: Features [n, D] of each batch.
+
+        Raises:
+            DowserError: STORAGE_FULL; then the old ones stand.
+        """
+        assert self.head is not None  # there are rows
+        old, new = self._features_file(self.head), self._features_file(head)
+        new.path.unlink(missing_ok=True)  # of an attempt that did not end
+        try:
+            hashes = []
+            for (first_row, _), features in zip(self.batches(), parts, strict=True):
+                new.write(first_row, features)
+                hashes.append((_sha256(features), first_row))
+            with self.transaction():
+                self._connection.executemany(
+                    "UPDATE batches SET features_sha256 = ? WHERE first_row = ?", hashes
+                )
+                self._write_head(head)
+        except BaseException:
+            new.path.unlink(missing_ok=True)
+            raise
+        self.head = head
+        old.path.unlink(missing_ok=True)  # maps of it stay valid
+
+    def batches(self) -> list[tuple[int, int]]:
+        """Return (first row, count) of each addition, in order."""
+        return self._connection.execute("SELECT first_row, count FROM batches ORDER BY first_row").fetchall()
+
+    def verify(self) -> None:
+        """Compare every row with the hashes taken when it was added; reads all of them.
+
+        Raises:
+            DowserError: CORRUPT_FILE naming the file.
+        """
+        if self.head is None:
+            return
+        features, samples = self.features(self.head), self.samples(self.head)
+        for first_row, count, samples_sha256, features_sha256 in self._connection.execute(
+            "SELECT first_row, count, samples_sha256, features_sha256 FROM batches ORDER BY first_row"
+        ):
+            part = slice(first_row, first_row + count)
+            for array, expected, name in (
+                (features, features_sha256, self._features_file(self.head).path.name),
+                (samples, samples_sha256, SAMPLES),
+            ):
+                if array is not None and _sha256(array[part]) != expected:
+                    raise errors.corrupt_file(
+                        self.directory / name,
+                        f"rows {first_row} to {first_row + count - 1} are not what was added; restore the directory "
+                        "from a backup",
+                    )
+
+    def copy_to(self, directory: Path) -> None:
+        """Write a copy of what counts now into a new directory.
+
+        Raises:
+            DowserError: STORAGE_FULL.
+        """
+        directory.mkdir(parents=True)
+        with _no_room(directory):
+            database = sqlite3.connect(directory / DATABASE)
+            try:
+                self._connection.backup(database)
+            finally:
+                database.close()
+            if self.head is None:
+                return
+            for file in (self._features_file(self.head), self._samples_file(self.head)):
+                if file is not None:
+                    RowFile(directory / file.path.name, file.row_shape, file.dtype).write(
+                        0, file.map(self.head.rows)
+                    )
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing; on disk when the block has ended without an error."""
+        with _no_room(self.directory / DATABASE):
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+
+    def _settle(self, head: Head) -> None:
+        features = self._features_file(head)
+        features.settle(head.rows)
+        samples = self._samples_file(head)
+        if samples is not None:
+            samples.settle(head.rows)
+        else:
+            (self.directory / SAMPLES).unlink(missing_ok=True)  # of a first addition that did not commit
+        for path in self.directory.glob("features-*.bin"):
+            if path != features.path:
+                path.unlink()
+
+    def _features_file(self, head: Head) -> RowFile:
+        return RowFile(
+            self.directory / f"features-{head.generation}.bin", (head.feature_dim,), np.dtype(np.float32)
+        )
+
+    def _samples_file(self, head: Head) -> RowFile | None:
+        if head.raw_shape is None or head.raw_dtype is None:
+            return None
+        return RowFile(self.directory / SAMPLES, head.raw_shape, head.raw_dtype)
+
+    def _read_head(self) -> Head | None:
+        row = self._connection.execute(
+            "SELECT index_version, rows, base, encoder, generation, raw_shape, raw_dtype, feature_dim FROM pool"
+        ).fetchone()
+        if row is None:
+            return None
+        head = Head(**dict(zip(Head.__dataclass_fields__, row, strict=True)))
+        return replace(head, raw_shape=None if row[5] is None else tuple(json.loads(row[5])))
+
+    def _write_head(self, head: Head) -> None:
+        self._connection.execute(
+            "INSERT OR REPLACE INTO pool (key, index_version, rows, base, encoder, generation, raw_shape, raw_dtype, "
+            "feature_dim) VALUES (0, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                head.index_version,
+                head.rows,
+                head.base,
+                head.encoder,
+                head.generation,
+                None if head.raw_shape is None else json.dumps(head.raw_shape),
+                head.raw_dtype,
+                head.feature_dim,
+            ),
+        )
+
+    def _answered(self, write: Write, answer: Mapping[str, int]) -> None:
+        self._connection.execute(
+            "INSERT INTO requests (id, method, fingerprint, answer, time) VALUES (?, ?, ?, ?, ?)",
+            (write.id, write.method, write.fingerprint, json.dumps(dict(answer)), time.time()),
+        )
+
+
+@contextmanager
+def _no_room(path: Path) -> Iterator[None]:
+    """Turn SQLite's way of saying that the disk is full into STORAGE_FULL."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE):
+            raise errors.storage_full(path, str(error)) from error
+        raise
+
+
+def _sha256(values: npt.NDArray[Any]) -> str:
+    return hashlib.sha256(np.ascontiguousarray(values).data).hexdigest()
+
+
+def _ids(rows: list[tuple[int]]) -> UInt64Array:
+    return np.array(rows, dtype=np.int64).reshape(-1).astype(np.uint64)
