@@ -33,7 +33,6 @@ __all__ = [
     "pool_not_found",
     "request_id_reused",
     "shape_mismatch",
-    "storage_failed",
     "too_large",
     "unavailable",
 ]
@@ -67,7 +66,6 @@ class Reason(StrEnum):
     CANCELLED = "CANCELLED"
     CORRUPT_FILE = "CORRUPT_FILE"
     INTERNAL = "INTERNAL"
-    STORAGE_FAILED = "STORAGE_FAILED"
 
 
 class DowserError(Exception):
@@ -307,16 +305,6 @@ def cancelled(stage: str) -> DowserError:
 def corrupt_file(file: object, why: str) -> DowserError:
     """Report a damaged or foreign file; `why` says what to do about it."""
     return DowserError(Reason.CORRUPT_FILE, f"{file}: {why}", metadata={"file": str(file)})
-
-
-def storage_failed(file: str, why: object) -> DowserError:
-    """Report a write that failed; nothing was changed."""
-    return DowserError(
-        Reason.STORAGE_FAILED,
-        f"the server could not write {file} ({why}); nothing was changed: free space on its disk, then send the "
-        "same request again",
-        metadata={"file": file},
-    )
 
 
 def _shape_text(shape: Sequence[int | str]) -> str:

@@ -15,7 +15,7 @@ from typing import TypeVar
 from google.protobuf import json_format
 
 from dowser.v1 import bundle_pb2, index_pb2
-from query_server.errors import corrupt_file, storage_failed
+from query_server.errors import corrupt_file, storage_full
 
 _WRITING = ".writing-"
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
@@ -86,7 +86,7 @@ def write_durably(path: Path, data: bytes) -> None:
     """Write a file so that after a crash it is whole and on disk, or not there.
 
     Raises:
-        DowserError: STORAGE_FAILED if the disk is full; nothing is left behind.
+        DowserError: STORAGE_FULL if the disk is full; nothing is left behind.
     """
     with refusing_failed_writes(path.name):
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=_WRITING, delete=False) as file:
@@ -106,18 +106,18 @@ def refusing_failed_writes(name: str) -> Iterator[None]:
     """Turn what a full or failing disk makes of a write to a file or database into a domain error.
 
     Raises:
-        DowserError: STORAGE_FAILED.
+        DowserError: STORAGE_FULL.
     """
     try:
         yield
     except sqlite3.OperationalError as error:
         if error.sqlite_errorcode & 0xFF not in _NO_WRITE:  # the primary code of an extended one
             raise
-        raise storage_failed(name, error) from error
+        raise storage_full(name, str(error)) from error
     except OSError as error:
         if error.errno not in _NO_SPACE:
             raise
-        raise storage_failed(name, error.strerror) from error
+        raise storage_full(name, error.strerror) from error
 
 
 def remove_unfinished(folder: Path) -> None:

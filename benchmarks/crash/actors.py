@@ -270,6 +270,6 @@ def is_unsettled(error: DowserError) -> bool:
     """Whether the write may or may not have happened, or is worth another try."""
     return (
         error.grpc_code.name in UNSETTLED
-        or error.reason in {"OVERLOADED", "STORAGE_FAILED"}
+        or error.reason in {"OVERLOADED", "STORAGE_FULL"}
         or not error.reason  # gRPC's own word: the connection broke
     )

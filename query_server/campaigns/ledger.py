@@ -57,7 +57,7 @@ class Ledger:
         """All or nothing; on disk when the block has ended without an error.
 
         Raises:
-            DowserError: STORAGE_FAILED if the disk is full; nothing was changed.
+            DowserError: STORAGE_FULL if the disk is full; nothing was changed.
         """
         with refusing_failed_writes("the ledger"):
             self._connection.execute("BEGIN IMMEDIATE")

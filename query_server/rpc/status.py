@@ -48,7 +48,6 @@ CODES: dict[Reason, grpc.StatusCode] = {
     Reason.CANCELLED: grpc.StatusCode.CANCELLED,
     Reason.CORRUPT_FILE: grpc.StatusCode.DATA_LOSS,
     Reason.INTERNAL: grpc.StatusCode.INTERNAL,
-    Reason.STORAGE_FAILED: grpc.StatusCode.RESOURCE_EXHAUSTED,
 }
 
 _Handler = Callable[[Any, aio.ServicerContext[Any, Any]], Awaitable[Any]]

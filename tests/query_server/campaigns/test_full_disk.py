@@ -31,7 +31,7 @@ def test_a_write_to_a_full_disk_is_refused_and_can_be_sent_again(
     labels, request = [Label(pool_id=int(ids(1)[0]), label=3)], request_of()
     with full_disk(), pytest.raises(DowserError) as caught:
         store.record_labels("c", labels, request)
-    assert caught.value.reason is Reason.STORAGE_FAILED
+    assert caught.value.reason is Reason.STORAGE_FULL
     assert "nothing was changed" in caught.value.message
     assert store.get("c").labeled == 0
     assert store.record_labels("c", labels, request).recorded == 1
@@ -41,5 +41,5 @@ def test_a_write_to_a_full_disk_is_refused_and_can_be_sent_again(
 def test_a_file_that_finds_no_room_leaves_nothing_behind(tmp_path: Path) -> None:
     with full_disk(), pytest.raises(DowserError) as caught:
         write_durably(tmp_path / "classifier", b"x" * 100)
-    assert caught.value.reason is Reason.STORAGE_FAILED
+    assert caught.value.reason is Reason.STORAGE_FULL
     assert list(tmp_path.iterdir()) == []
