@@ -49,6 +49,22 @@ RECIPES = {
         "benchmarks/results/growth",
         "the time of one selection as the pool grows",
     ),
+    "crash": (
+        "benchmarks.crash",
+        "benchmarks/results/crash",
+        "kill the server at random instants and hold it to what it acknowledged",
+    ),
+    "soak": ("benchmarks.soak", "benchmarks/results/soak", "mixed load for as long as asked"),
+    "hostile": (
+        "benchmarks.hostile",
+        "benchmarks/results/hostile",
+        "hostile classifiers sent to a server that others use",
+    ),
+    "durability": (
+        "benchmarks.durability",
+        "benchmarks/results/durability",
+        "what the ledger costs a selection",
+    ),
     "datasets": ("benchmarks.datasets", "", "fetch MNIST, Fashion-MNIST, USPS and CIFAR-10 from OpenML"),
 }
 

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
 import secrets
+import sqlite3
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
 from google.protobuf import json_format
 
 from dowser.v1 import bundle_pb2, index_pb2
-from query_server.errors import corrupt_file
+from query_server.errors import corrupt_file, storage_full
 
 _WRITING = ".writing-"
 _MINE = f"{_WRITING}{secrets.token_hex(4)}-"  # tells what this process is writing from what a crash left
+_NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
+_NO_WRITE = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY}
 _Manifest = TypeVar("_Manifest", bundle_pb2.BundleManifest, index_pb2.IndexManifest)
 
 
@@ -94,6 +99,41 @@ def write_durably(path: Path, data: bytes) -> None:
         os.fsync(file.fileno())
     Path(file.name).replace(path)
     sync(path.parent)
+    """Write a file so that after a crash it is whole and on disk, or not there.
+
+    Raises:
+        DowserError: STORAGE_FULL if the disk is full; nothing is left behind.
+    """
+    with refusing_failed_writes(path.name):
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=_WRITING, delete=False) as file:
+            try:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            except OSError:
+                Path(file.name).unlink()
+                raise
+        Path(file.name).replace(path)
+        sync(path.parent)
+
+
+@contextmanager
+def refusing_failed_writes(name: str) -> Iterator[None]:
+    """Turn what a full or failing disk makes of a write to a file or database into a domain error.
+
+    Raises:
+        DowserError: STORAGE_FULL.
+    """
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF not in _NO_WRITE:  # the primary code of an extended one
+            raise
+        raise storage_full(name, str(error)) from error
+    except OSError as error:
+        if error.errno not in _NO_SPACE:
+            raise
+        raise storage_full(name, error.strerror) from error
 
 
 def remove_unfinished(folder: Path) -> None:

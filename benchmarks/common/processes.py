@@ -53,22 +53,11 @@ def serving(
     """
     log_path = state.with_name(f"{state.name}.log")
     log_path.parent.mkdir(parents=True, exist_ok=True)
-    command = [_script("dowser-server"), "serve", "--bundle", str(bundle), "--index", str(index)]
-    command += [
-        "--state",
-        str(state),
-        "--host",
-        "127.0.0.1",
-        "--port",
-        "0",
-        "--threads",
-        str(threads),
-        *options,
-    ]
+    command = server_command(bundle=bundle, index=index, state=state, threads=threads, options=options)
     with log_path.open("w") as log:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
         try:
-            yield _await_address(process, log_path)
+            yield wait_for_address(process, log_path)
         finally:
             process.terminate()
             try:
@@ -78,7 +67,21 @@ def serving(
                 process.wait()
 
 
-def _await_address(process: subprocess.Popen[str], log_path: Path) -> str:
+def server_command(
+    *, bundle: Path, index: Path, state: Path, threads: int, options: Sequence[str] = ()
+) -> list[str]:
+    """Return the command that serves on a free port of this machine."""
+    named = {"bundle": bundle, "index": index, "state": state, "threads": threads}
+    flags = [part for name, value in named.items() for part in (f"--{name}", str(value))]
+    return [_script("dowser-server"), "serve", "--host", "127.0.0.1", "--port", "0", *flags, *options]
+
+
+def wait_for_address(process: subprocess.Popen[str], log_path: Path) -> str:
+    """Return the "host:port" that a server just started prints once it listens.
+
+    Raises:
+        BenchmarkError: It ended, or was not ready in time.
+    """
     lines: SimpleQueue[str] = SimpleQueue()
 
     def read() -> None:

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from query_server.campaigns.values import Label, Request
+from query_server.files import refusing_failed_writes
 
 _BACKUP_PAGES = 1024
 UInt64Array = npt.NDArray[np.uint64]
@@ -63,15 +64,20 @@ class Ledger:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All or nothing; on disk when the block has ended without an error."""
-        self._connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            self._connection.execute("COMMIT")
-        except BaseException:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-            raise
+        """All or nothing; on disk when the block has ended without an error.
+
+        Raises:
+            DowserError: STORAGE_FULL if the disk is full; nothing was changed.
+        """
+        with refusing_failed_writes("the ledger"):
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
 
     def campaigns(self) -> list[CampaignRow]:
         """Return every campaign in order of creation."""
