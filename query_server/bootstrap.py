@@ -41,7 +41,11 @@ def serve(settings: ServeSettings) -> None:
     build_kind = f"GPU build, {faiss.gpus} GPU(s)" if faiss.gpu_build else "CPU build"
     _LOG.info("%s; faiss %s (%s) on %s", runtime.describe(), faiss.version, build_kind, pool.device)
     settings.state.mkdir(parents=True, exist_ok=True)
-    campaigns = CampaignStore.open(settings.state / "ledger.sqlite")
+    campaigns = CampaignStore.open(
+        settings.state / "ledger.sqlite",
+        lease_seconds=settings.lease_seconds,
+        answer_days=settings.answer_days,
+    )
     campaigns.register_pool(pool.name, lambda: pool)
     classifiers = ClassifierStore(
         settings.state / "classifiers",

@@ -4,6 +4,7 @@ import sqlite3
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,8 +23,8 @@ def _refused(reason: Reason) -> pytest.RaisesExc[DowserError]:
     return pytest.RaisesExc(DowserError, check=lambda error: error.reason is reason)
 
 
-def _open(path: Path) -> CampaignStore:
-    store = CampaignStore.open(path)
+def _open(path: Path, **settings: Any) -> CampaignStore:
+    store = CampaignStore.open(path, **settings)
     pool = StubPool(SIZE)
     store.register_pool("pool", lambda: pool)
     return store
@@ -177,7 +178,7 @@ def test_a_ledger_of_version_1_is_brought_up_and_keeps_what_it_holds(tmp_path: P
     connection.executescript(VERSION_1)
     connection.close()
     for memory in (b"", b"kept"):  # brought up at the first opening, as it is from then on
-        store = _open(path)
+        store = _open(path, answer_days=0)
         try:
             info = store.get("old")
             assert (info.id, info.seed, info.labeled, info.leased, info.rounds) == ("abc", 2**64 - 1, 2, 1, 1)
@@ -191,6 +192,6 @@ def test_a_ledger_of_version_1_is_brought_up_and_keeps_what_it_holds(tmp_path: P
             store.close()
         if not memory:
             with sqlite3.connect(path) as connection:
-                assert connection.execute("PRAGMA user_version").fetchone() == (2,)
+                assert connection.execute("PRAGMA user_version").fetchone() == (3,)
                 connection.execute("UPDATE campaigns SET memory = ?", (b"kept",))
             connection.close()
