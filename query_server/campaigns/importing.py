@@ -138,6 +138,8 @@ def _checked(content: CampaignContent, now: float) -> CampaignContent:
     for position, term in enumerate(content.leases):
         where = f"leases[{position}]"
         check_label(term.pool_id, 0, where)
+        if not 0 <= term.round < 2**63:
+            raise errors.invalid_argument(f"{where}.round", term.round, "0 to 2^63 - 1")
         _check_time(term.lease_time, where)
         if term.expire_time is not None:
             _check_time(term.expire_time, where)

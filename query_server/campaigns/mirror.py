@@ -59,7 +59,15 @@ class Mirror:
         for row in ledger.campaigns():
             pool_ids, labels = ledger.labels(row.key)
             membership = Membership(pool_ids=pool_ids, labels=labels, leased=ledger.leased_ids(row.key))
-            self.keep(MirroredCampaign(row=row, membership=membership, rounds=row.rounds, memory=row.memory))
+            self.keep(
+                MirroredCampaign(
+                    row=row,
+                    membership=membership,
+                    rounds=row.rounds,
+                    memory=row.memory,
+                    next_expiry=ledger.next_expiry(row.key),
+                )
+            )
 
     def serve(self, pool: str, current: CurrentState) -> None:
         """Make a pool's campaigns usable."""

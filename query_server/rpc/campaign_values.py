@@ -22,7 +22,7 @@ def lease_term(term: LeaseTerm) -> campaigns_pb2.LeaseTerm:
 def label_event(event: LabelEvent) -> campaigns_pb2.LabelEvent:
     """Write one entry of the history of labels."""
     return campaigns_pb2.LabelEvent(
-        change=campaigns_pb2.LabelChange.Value(f"LABEL_CHANGE_{event.change.name}"),
+        change=f"LABEL_CHANGE_{event.change.name}",
         pool_id=event.pool_id,
         label=event.label,
         previous=event.previous,

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 
 from dowser.v1 import campaigns_pb2
 from query_server.campaigns import CampaignContent, Request
-from query_server.errors import invalid_argument
+from query_server.errors import invalid_argument, too_large
 from query_server.rpc import campaign_values, convert
 
 MAX_IMPORTED = 1_000_000
+MAX_IMPORTED_BYTES = 256 * 2**20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,12 +46,13 @@ async def receive(parts: AsyncIterator[campaigns_pb2.ImportCampaignRequest]) -> 
     """Collect the parts of an import.
 
     Raises:
-        DowserError: INVALID_ARGUMENT for a header that is missing or comes twice, or for too much content.
+        DowserError: INVALID_ARGUMENT for a missing or second header or too many entries, TOO_LARGE for too
+            many bytes.
     """
     header: campaigns_pb2.ImportCampaignHeader | None = None
     chunks: list[campaigns_pb2.ImportCampaignChunk] = []
     digest = hashlib.sha256()
-    entries = 0
+    entries = size_bytes = 0
     async for part in parts:
         if part.WhichOneof("part") == "header":
             if header is not None:
@@ -64,6 +66,9 @@ async def receive(parts: AsyncIterator[campaigns_pb2.ImportCampaignRequest]) -> 
             if entries > MAX_IMPORTED:
                 limit = f"at most {MAX_IMPORTED} events, leases and rounds"
                 raise invalid_argument("chunk", f"{entries} entries", limit)
+            size_bytes += chunk.ByteSize()
+            if size_bytes > MAX_IMPORTED_BYTES:
+                raise too_large("an import", MAX_IMPORTED_BYTES)
             if chunk.ByteSize():
                 digest.update(chunk.SerializeToString(deterministic=True))
                 chunks.append(chunk)
