@@ -72,7 +72,8 @@ def read_round_info(message: campaigns_pb2.Round) -> RoundInfo:
 
 def _timestamp(seconds: float) -> timestamp_pb2.Timestamp:
     stamp = timestamp_pb2.Timestamp()
-    stamp.FromNanoseconds(int(seconds * 1e9))
+    # What a float of today's seconds holds exactly enough to come back the same.
+    stamp.FromMicroseconds(round(seconds * 1e6))
     return stamp
 
 
