@@ -41,7 +41,9 @@ def serve(settings: ServeSettings) -> None:
     """
     runtime = Runtime(device=settings.device, threads=settings.threads)
     settings.state.mkdir(parents=True, exist_ok=True)
-    campaigns = CampaignStore.open(settings.state / LEDGER)
+    campaigns = CampaignStore.open(
+        settings.state / LEDGER, lease_seconds=settings.lease_seconds, answer_days=settings.answer_days
+    )
     serving = Serving(open_generation(settings, runtime, campaigns))
     campaigns.register_pool(serving.pool_name, serving.pool)
     faiss = detect_flavour()

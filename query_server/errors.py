@@ -27,6 +27,7 @@ __all__ = [
     "index_version_too_old",
     "invalid_argument",
     "label_conflict",
+    "label_not_found",
     "not_finite",
     "overloaded",
     "pool_full",
@@ -76,6 +77,7 @@ class Reason(StrEnum):
     STORAGE_FULL = "STORAGE_FULL"
     RELOAD_REFUSED = "RELOAD_REFUSED"
     SNAPSHOT_REFUSED = "SNAPSHOT_REFUSED"
+    LABEL_NOT_FOUND = "LABEL_NOT_FOUND"
 
 
 class DowserError(Exception):
@@ -267,6 +269,16 @@ def label_conflict(pool_id: int, recorded: int, given: int) -> DowserError:
         f"sample {pool_id} has the label {recorded} in this campaign and the call says {given}; "
         "nothing of the call was recorded",
         metadata={"pool_id": str(pool_id), "recorded": str(recorded), "given": str(given)},
+    )
+
+
+def label_not_found(pool_id: int, missing: int) -> DowserError:
+    """Refuse to correct or retract what was never recorded; names the first sample and how many there are."""
+    return DowserError(
+        Reason.LABEL_NOT_FOUND,
+        f"sample {pool_id} has no label in this campaign, as have {missing} of the samples given; record labels first, "
+        "nothing of the call was changed",
+        metadata={"pool_id": str(pool_id), "missing": str(missing)},
     )
 
 

@@ -68,9 +68,7 @@ class Caller:
             elif error == "CLASSIFIER_NOT_FOUND":  # evicted, as the documentation says it may be
                 self._classifier, error = None, ""
         self.records.append(
-            CallRecord(
-                method=method, began=began - started, seconds=time.monotonic() - began, error=error
-            )
+            CallRecord(method=method, began=began - started, seconds=time.monotonic() - began, error=error)
         )
 
     def _next(self) -> tuple[str, Callable[[Client], Any]]:

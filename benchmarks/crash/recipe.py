@@ -54,9 +54,7 @@ def run(options: argparse.Namespace) -> int:
     kills = options.kills or (6 if options.quick else 1000)
     work: Path = options.work or options.out / "work"
     service = prepare_digits(work)
-    chunks = {
-        f"chunk-{number}": min(CHUNK, kills - number * CHUNK) for number in range(-(-kills // CHUNK))
-    }
+    chunks = {f"chunk-{number}": min(CHUNK, kills - number * CHUNK) for number in range(-(-kills // CHUNK))}
     store = UnitStore(work / "chunks", PARAMETERS)
     results: dict[str, dict[str, Any]] = {}
     todo = {}

@@ -154,7 +154,9 @@ class Witness:
             for id_, possible in truth.labels.items():
                 label = found.pop(id_, UNLABELED)
                 if label not in possible:
-                    self.violations.append(f"{campaign}: {id_} has label {label}, may have {sorted(possible)}")
+                    self.violations.append(
+                        f"{campaign}: {id_} has label {label}, may have {sorted(possible)}"
+                    )
             for id_, label in found.items():
                 self.violations.append(f"{campaign}: {id_} has label {label}, which nobody sent")
 

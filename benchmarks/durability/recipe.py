@@ -5,10 +5,8 @@ from __future__ import annotations
 import argparse
 import itertools
 import shutil
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -94,7 +92,9 @@ def run(options: argparse.Namespace) -> int:
     for turn in tqdm(range(requests + 1), desc="selections", unit="pair"):
         order = list(services) if turn % 2 else list(reversed(services))
         for name in order:
-            taken = _timed(lambda: services[name].select(request, next(names), answer=_answer, checkpoint=_go_on))
+            taken = _timed(
+                lambda: services[name].select(request, next(names), answer=_answer, checkpoint=_go_on)
+            )
             if turn:  # the first compiles the classifier
                 seconds[name].append(taken)
     ledger.close()
@@ -124,12 +124,6 @@ def run(options: argparse.Namespace) -> int:
 def _request_ids() -> Iterator[Request]:
     for number in itertools.count():
         yield Request(id=f"{NAME}-{number}", method="SelectSamples", fingerprint=b"")
-
-
-def _timed(work: Callable[[], Any]) -> float:
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started
 
 
 def _answer(selection: Selection) -> bytes:

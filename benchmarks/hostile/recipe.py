@@ -21,7 +21,7 @@ from benchmarks.common.results import last_line, write_json
 from benchmarks.common.service import ServerProcess, prepare_digits
 from benchmarks.hostile.corpus import HostileModel, corpus
 from benchmarks.soak.recipe import footprint
-from client import Client, Dowser, DowserError, RetryPolicy
+from client import Client, Dowser, DowserError
 
 NAME = "hostile"
 CLIENTS = 4
@@ -111,9 +111,7 @@ def run(options: argparse.Namespace) -> int:
         print(f"not as expected: {name}: {result['models'][name]['outcome']}")
     print(f"results in {options.out}")
     ratio = result["phases"]["hostile"]["p99_ms"] / result["phases"]["quiet"]["p99_ms"]
-    print(
-        last_line(NAME, {"models": len(models), "server_deaths": deaths, "p99_ratio": float(ratio)})
-    )
+    print(last_line(NAME, {"models": len(models), "server_deaths": deaths, "p99_ratio": float(ratio)}))
     return 1 if deaths or result["unexpected"] else 0
 
 
@@ -185,6 +183,9 @@ def _figure(records: Sequence[CallRecord], phases: Sequence[tuple[str, float, fl
     ax.set_yscale("log")
     ax.legend(frameon=False)
     plots.label_axes(
-        ax, x="seconds", y="milliseconds", title="normal callers; shaded: hostile models are uploaded and used"
+        ax,
+        x="seconds",
+        y="milliseconds",
+        title="normal callers; shaded: hostile models are uploaded and used",
     )
     return made

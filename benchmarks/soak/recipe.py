@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import shutil
 import threading
 import time
@@ -140,7 +141,7 @@ def _thirds(samples: Sequence[Mapping[str, float]]) -> dict[str, Any]:
 def _windows(records: Sequence[CallRecord], seconds: float) -> dict[str, list[float]]:
     edges = np.linspace(0, seconds, WINDOWS + 1)
     windows: dict[str, list[float]] = {"time": [], "calls": [], "p50_ms": [], "p99_ms": [], "errors": []}
-    for begin, end in zip(edges[:-1], edges[1:], strict=True):
+    for begin, end in itertools.pairwise(edges):
         inside = [record for record in records if begin <= record.began < end]
         taken = [1000 * record.seconds for record in inside if record.method == "select"]
         windows["time"].append(float(begin))

@@ -124,6 +124,24 @@ class Membership:
         self._leased -= added
         self._view = None
 
+    def correct(self, pool_ids: UInt64, labels: Int64) -> None:
+        """Give labeled samples, distinct uint64 [n], other labels int64 [n]; their places in the order stay."""
+        recorded_ids, recorded = self._joined()
+        order = np.argsort(pool_ids)
+        found = np.flatnonzero(np.isin(recorded_ids, pool_ids))
+        corrected = recorded.copy()  # what a snapshot was given stays as it is
+        corrected[found] = labels[order[np.searchsorted(pool_ids[order], recorded_ids[found])]]
+        self._labels = [corrected]
+        self._view = None
+
+    def retract(self, pool_ids: UInt64) -> None:
+        """Take the labels of samples back, so that they are free."""
+        recorded_ids, recorded = self._joined()
+        kept = ~np.isin(recorded_ids, pool_ids)
+        self._pool_ids, self._labels = [recorded_ids[kept]], [recorded[kept]]
+        self._labeled -= _bitmap(pool_ids)
+        self._view, self._rows = None, _LabelRows()
+
     def _joined(self) -> tuple[UInt64, Int64]:
         """Return (pool ids [L], labels [L]), not to be written to."""
         self._pool_ids = [np.concatenate(self._pool_ids)]

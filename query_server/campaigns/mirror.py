@@ -15,12 +15,24 @@ from query_server.campaigns.values import CampaignInfo, CurrentState, PoolState
 
 @dataclass(kw_only=True)
 class MirroredCampaign:
-    """One campaign."""
+    """One campaign.
+
+    Attributes:
+        row: What the ledger says of it and never changes.
+        membership: Its labels and leases.
+        rounds: Selections made so far.
+        memory: What the last selection left for the next.
+        next_expiry: When the first of its leases ends, seconds since the epoch; None while none does.
+        lapsed_until: Leases that end by then are over here and still in the ledger; None where there are none. The
+            next write deletes them.
+    """
 
     row: CampaignRow
     membership: Membership
     rounds: int
     memory: bytes = b""
+    next_expiry: float | None = None
+    lapsed_until: float | None = None
 
     def info(self, state: PoolState | None) -> CampaignInfo:
         """Return the campaign and its counts now; `state` is its pool's, None while that is not served."""
@@ -47,7 +59,15 @@ class Mirror:
         for row in ledger.campaigns():
             pool_ids, labels = ledger.labels(row.key)
             membership = Membership(pool_ids=pool_ids, labels=labels, leased=ledger.leased_ids(row.key))
-            self.keep(MirroredCampaign(row=row, membership=membership, rounds=row.rounds, memory=row.memory))
+            self.keep(
+                MirroredCampaign(
+                    row=row,
+                    membership=membership,
+                    rounds=row.rounds,
+                    memory=row.memory,
+                    next_expiry=ledger.next_expiry(row.key),
+                )
+            )
 
     def serve(self, pool: str, current: CurrentState) -> None:
         """Make a pool's campaigns usable."""
@@ -85,23 +105,17 @@ class Mirror:
             raise errors.campaign_not_found(id_or_name)
         return found
 
-    def find_served(self, id_or_name: str) -> tuple[MirroredCampaign, PoolState]:
-        """Return a campaign with its pool's current state; raises CAMPAIGN_NOT_FOUND or POOL_NOT_FOUND."""
-        campaign = self.find(id_or_name)
-        state = self.state_of(campaign)
-        if state is None:
-            raise errors.pool_not_found(campaign.row.pool)
-        return campaign, state
+    def served(self, pool: str) -> PoolState:
+        """Return the current state of a pool; raises POOL_NOT_FOUND."""
+        if pool not in self._pools:
+            raise errors.pool_not_found(pool)
+        return self._pools[pool]()
 
     def state_of(self, campaign: MirroredCampaign) -> PoolState | None:
         """Return the current state of a campaign's pool, None while that is not served."""
         current = self._pools.get(campaign.row.pool)
         return None if current is None else current()
 
-    def info(self, campaign: MirroredCampaign) -> CampaignInfo:
-        """Return a campaign and its counts now."""
-        return campaign.info(self.state_of(campaign))
-
-    def infos(self, pool: str | None) -> tuple[CampaignInfo, ...]:
+    def of_pool(self, pool: str | None) -> tuple[MirroredCampaign, ...]:
         """Return the campaigns of a pool (None or "": of all) in order of creation."""
-        return tuple(self.info(one) for one in self._campaigns.values() if not pool or one.row.pool == pool)
+        return tuple(one for one in self._campaigns.values() if not pool or one.row.pool == pool)

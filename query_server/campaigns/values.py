@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Protocol
 
 import numpy as np
@@ -85,6 +86,78 @@ class Label:
     label: int
     annotator: str = ""
     record_time: float = 0.0
+
+
+class Change(IntEnum):
+    """What happened to a sample's label; the numbers are those of the ledger and of the wire."""
+
+    RECORDED = 1
+    CORRECTED = 2
+    RETRACTED = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelEvent:
+    """One entry of a campaign's history of labels.
+
+    Attributes:
+        change: What happened.
+        pool_id: The sample.
+        label: Its label from then on; None after a retraction.
+        previous: Its label until then; None where it had none.
+        annotator: Who or what did it.
+        time: Seconds since the epoch, UTC.
+    """
+
+    change: Change
+    pool_id: int
+    label: int | None
+    previous: int | None = None
+    annotator: str = ""
+    time: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeaseTerm:
+    """One sample handed out: in which round, when, and until when (None: until it is labeled or released)."""
+
+    pool_id: int
+    round: int
+    lease_time: float
+    expire_time: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoundInfo:
+    """One selection of a campaign: its number from 1, how many samples it took, and when."""
+
+    round: int
+    budget: int
+    time: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Extended:
+    """`extended` leases were given until later; `not_leased` of the ids asked for had no such lease (any more)."""
+
+    extended: int
+    not_leased: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Changed:
+    """`changed` labels were corrected or retracted; `labeled` samples of the campaign have a label now."""
+
+    changed: int
+    labeled: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Imported:
+    """The campaign an import made, and how many of its samples the pool does not know and were left out."""
+
+    campaign: CampaignInfo
+    skipped: int
 
 
 @dataclass(frozen=True, kw_only=True)

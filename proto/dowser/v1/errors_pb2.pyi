@@ -36,6 +36,7 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ERROR_REASON_STORAGE_FULL: _ClassVar[ErrorReason]
     ERROR_REASON_RELOAD_REFUSED: _ClassVar[ErrorReason]
     ERROR_REASON_SNAPSHOT_REFUSED: _ClassVar[ErrorReason]
+    ERROR_REASON_LABEL_NOT_FOUND: _ClassVar[ErrorReason]
 ERROR_REASON_UNSPECIFIED: ErrorReason
 ERROR_REASON_INVALID_ARGUMENT: ErrorReason
 ERROR_REASON_POOL_NOT_FOUND: ErrorReason
@@ -66,3 +67,4 @@ ERROR_REASON_POOL_FULL: ErrorReason
 ERROR_REASON_STORAGE_FULL: ErrorReason
 ERROR_REASON_RELOAD_REFUSED: ErrorReason
 ERROR_REASON_SNAPSHOT_REFUSED: ErrorReason
+ERROR_REASON_LABEL_NOT_FOUND: ErrorReason

@@ -1,5 +1,6 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -41,14 +42,14 @@ def ledger_path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def open_store(ledger_path: Path, served: Served) -> Iterator[Callable[[], CampaignStore]]:
+def open_store(ledger_path: Path, served: Served) -> Iterator[Callable[..., CampaignStore]]:
     """Opens the ledger; what it had opened before is closed first, as by a restart."""
     opened: list[CampaignStore] = []
 
-    def reopen() -> CampaignStore:
+    def reopen(**settings: Any) -> CampaignStore:
         if opened:
             opened.pop().close()
-        opened.append(CampaignStore.open(ledger_path))
+        opened.append(CampaignStore.open(ledger_path, **settings))
         opened[-1].register_pool("digits", lambda: served.current)
         return opened[-1]
 

@@ -4,13 +4,14 @@ import sqlite3
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from pool_states import StubPool
 
-from query_server.campaigns import CampaignStore, Request
-from query_server.campaigns.schema import open_ledger
+from query_server.campaigns import CampaignStore, Change, Label, Request
+from query_server.campaigns.schema import VERSION, open_ledger
 from query_server.errors import DowserError, Reason
 
 SIZE = 100_000
@@ -22,8 +23,8 @@ def _refused(reason: Reason) -> pytest.RaisesExc[DowserError]:
     return pytest.RaisesExc(DowserError, check=lambda error: error.reason is reason)
 
 
-def _open(path: Path) -> CampaignStore:
-    store = CampaignStore.open(path)
+def _open(path: Path, **settings: Any) -> CampaignStore:
+    store = CampaignStore.open(path, **settings)
     pool = StubPool(SIZE)
     store.register_pool("pool", lambda: pool)
     return store
@@ -177,7 +178,7 @@ def test_a_ledger_of_version_1_is_brought_up_and_keeps_what_it_holds(tmp_path: P
     connection.executescript(VERSION_1)
     connection.close()
     for memory in (b"", b"kept"):  # brought up at the first opening, as it is from then on
-        store = _open(path)
+        store = _open(path, answer_days=0)
         try:
             info = store.get("old")
             assert (info.id, info.seed, info.labeled, info.leased, info.rounds) == ("abc", 2**64 - 1, 2, 1, 1)
@@ -191,6 +192,67 @@ def test_a_ledger_of_version_1_is_brought_up_and_keeps_what_it_holds(tmp_path: P
             store.close()
         if not memory:
             with sqlite3.connect(path) as connection:
-                assert connection.execute("PRAGMA user_version").fetchone() == (2,)
+                assert connection.execute("PRAGMA user_version").fetchone() == (3,)
                 connection.execute("UPDATE campaigns SET memory = ?", (b"kept",))
             connection.close()
+
+
+VERSION_2 = VERSION_1.replace("PRAGMA user_version = 1", "PRAGMA user_version = 2") + (
+    "ALTER TABLE campaigns ADD COLUMN memory BLOB NOT NULL DEFAULT x'6d656d6f7279';"
+)
+
+
+@pytest.mark.parametrize(("made", "memory"), [(VERSION_1, b""), (VERSION_2, b"memory")])
+def test_an_older_ledger_gets_a_history_of_its_labels_and_leases_without_a_term(
+    tmp_path: Path, made: str, memory: bytes
+) -> None:
+    path = tmp_path / "ledger.sqlite"
+    connection = sqlite3.connect(path)
+    connection.executescript(made)
+    connection.close()
+    for _ in range(2):
+        store = _open(path, answer_days=0, lease_seconds=1)
+        try:
+            assert store.snapshot("old").memory == memory
+            events, _ = store.history_page("old")
+            assert [(e.change, e.pool_id, e.label, e.previous, e.annotator, e.time) for e in events[:2]] == [
+                (Change.RECORDED, 7, 3, None, "ann", 2.5),
+                (Change.RECORDED, 5, 4, None, "", 2.5),
+            ]
+            assert [(term.pool_id, term.expire_time) for term in store.lease_terms("old")] == [(9, None)]
+            store.correct_labels(
+                "old", [Label(pool_id=7, label=1)], Request(id="c", method="c", fingerprint=b"")
+            )
+            assert store.labels("old")[1].tolist() == [1, 4]
+        finally:
+            store.close()
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (VERSION,)
+        fresh = tmp_path / "fresh.sqlite"
+        _open(fresh).close()
+        with sqlite3.connect(fresh) as other:  # brought up, it has what a new one has
+            indexes = "SELECT name FROM sqlite_schema WHERE type IN ('table', 'index') ORDER BY name"
+            assert connection.execute(indexes).fetchall() == other.execute(indexes).fetchall()
+        other.close()
+    connection.close()
+
+
+def test_a_full_disk_refuses_the_write_and_keeps_what_was_there(tmp_path: Path) -> None:
+    def request(id_: str) -> Request:
+        return Request(id=id_, method="any", fingerprint=b"")
+
+    path = tmp_path / "ledger.sqlite"
+    store = _open(path)
+    try:
+        store.create("c", "pool", 0, request("create"))
+        store.record_labels("c", [Label(pool_id=1, label=1)], request("first"))
+        pages = store._ledger._connection.execute("PRAGMA page_count").fetchone()[0]
+        store._ledger._connection.execute(f"PRAGMA max_page_count = {pages}")
+        many = [Label(pool_id=pool_id, label=0) for pool_id in range(2, 5000)]
+        with _refused(Reason.STORAGE_FULL):
+            store.record_labels("c", many, request("second"))
+        assert (store.get("c").labeled, store.get("c").unlabeled) == (1, SIZE - 1)
+        store._ledger._connection.execute("PRAGMA max_page_count = 1000000")
+        assert store.record_labels("c", many, request("second")).recorded == len(many)
+    finally:
+        store.close()

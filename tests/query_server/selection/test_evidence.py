@@ -91,6 +91,16 @@ def test_picks_are_remembered_as_pending():
     assert after.pending_sources.tolist() == [RANDOM, SYNTHESIS, SYNTHESIS]
 
 
+def test_a_sample_picked_again_is_evidence_for_its_last_pick_alone(labels_of):
+    picked = not_scored(Source.SYNTHESIS, np.array([10]))
+    memory = remember_picks(
+        pending([10, 11], [RANDOM, RANDOM], [0, 0]), picked, np.array([FIRST_ID + 10], np.uint64)
+    )
+    settled = settle(memory, labels_of({10: 1}))
+    assert (settled.labeled[SYNTHESIS], settled.labeled[RANDOM]) == (1, 0)
+    assert settled.pending_ids.tolist() == [FIRST_ID + 11]
+
+
 PRIORS = {Source.SYNTHESIS: 1.0, Source.LABELED_NEIGHBORS: 1.4, Source.RANDOM: 1.0}
 
 
