@@ -133,7 +133,7 @@ def refusing_failed_writes(name: str) -> Iterator[None]:
     except OSError as error:
         if error.errno not in _NO_SPACE:
             raise
-        raise storage_full(name, error.strerror) from error
+        raise storage_full(name, str(error.strerror)) from error
 
 
 def remove_unfinished(folder: Path) -> None:
