@@ -15,6 +15,7 @@ from query_server.rpc.pools import PoolServicer
 from query_server.rpc.selection import SelectionServicer
 from query_server.rpc.server import RpcServer, Services
 from query_server.rpc.work import Workers
+from query_server.selection.remote_scoring import RemoteScoring
 from query_server.selection.service import SelectionService
 from query_server.settings import ServeSettings
 
@@ -39,6 +40,8 @@ def serve(settings: ServeSettings) -> None:
     )
     faiss = detect_flavour()
     build_kind = f"GPU build, {faiss.gpus} GPU(s)" if faiss.gpu_build else "CPU build"
+    if not pool.has_samples:
+        _LOG.info("pool %s: its samples are not here; clients score what is proposed", pool.name)
     _LOG.info("%s; faiss %s (%s) on %s", runtime.describe(), faiss.version, build_kind, pool.device)
     settings.state.mkdir(parents=True, exist_ok=True)
     campaigns = CampaignStore.open(settings.state / "ledger.sqlite")
@@ -50,7 +53,8 @@ def serve(settings: ServeSettings) -> None:
         max_bytes=settings.max_classifier_bytes,
     )
     workers = Workers(concurrency=settings.concurrency, queue=settings.queue)
-    task_features = TaskFeatures(pool, threads=settings.threads) if settings.task_refresh_rounds else None
+    refreshes = settings.task_refresh_rounds and pool.has_samples  # they are made of the samples
+    task_features = TaskFeatures(pool, threads=settings.threads) if refreshes else None
     selection = SelectionService(
         pool=pool,
         pool_name=pool.name,
@@ -59,11 +63,16 @@ def serve(settings: ServeSettings) -> None:
         task_features=task_features,
         task_refresh_rounds=max(1, settings.task_refresh_rounds),
     )
+    remote_scoring = RemoteScoring(
+        pool=pool, pool_name=pool.name, campaigns=campaigns, classifiers=classifiers
+    )
     services = Services(
         pools=PoolServicer(pool=pool, bundle=bundle, campaigns=campaigns, workers=workers),
         campaigns=CampaignServicer(campaigns=campaigns, pool_name=pool.name, workers=workers),
         classifiers=ClassifierServicer(classifiers=classifiers, pool_name=pool.name, workers=workers),
-        selection=SelectionServicer(selection=selection, campaigns=campaigns, workers=workers),
+        selection=SelectionServicer(
+            selection=selection, remote_scoring=remote_scoring, campaigns=campaigns, workers=workers
+        ),
     )
 
     async def run() -> None:
@@ -104,6 +113,7 @@ def build(
     threads: int,
     device: str,
     overwrite: bool,
+    store_samples: bool = True,
 ) -> None:
     """Build an index over a pool with a bundle's encoder.
 
@@ -128,8 +138,10 @@ def build(
         recall_target=recall_target,
         threads=threads,
         overwrite=overwrite,
+        store_samples=store_samples,
     )
     print(
         f"indexed {manifest.size} samples of pool {manifest.pool} as {manifest.factory} "
         f"(nprobe {manifest.nprobe}, recall@10 {manifest.recall_at_10:.4f}) in {out}"
+        + (", without the samples themselves" if manifest.without_samples else "")
     )

@@ -32,6 +32,7 @@ __all__ = [
     "pool_id_not_found",
     "pool_not_found",
     "request_id_reused",
+    "samples_not_stored",
     "shape_mismatch",
     "too_large",
     "unavailable",
@@ -66,6 +67,7 @@ class Reason(StrEnum):
     CANCELLED = "CANCELLED"
     CORRUPT_FILE = "CORRUPT_FILE"
     INTERNAL = "INTERNAL"
+    SAMPLES_NOT_STORED = "SAMPLES_NOT_STORED"
 
 
 class DowserError(Exception):
@@ -305,6 +307,18 @@ def cancelled(stage: str) -> DowserError:
 def corrupt_file(file: object, why: str) -> DowserError:
     """Report a damaged or foreign file; `why` says what to do about it."""
     return DowserError(Reason.CORRUPT_FILE, f"{file}: {why}", metadata={"file": str(file)})
+
+
+def samples_not_stored(pool: str) -> DowserError:
+    """Refuse to read or score samples that stayed with their owner."""
+    return DowserError(
+        Reason.SAMPLES_NOT_STORED,
+        f"the samples of pool {pool!r} are not on this server (its index was built with --no-samples), so it can "
+        "neither return nor score them; call ProposeSamples, score the candidates, and call CommitSelection "
+        "(select_by_scoring does both); SelectSamples takes the random strategy without a classifier and plain ASAL "
+        "(max_scored = 0) alone",
+        metadata={"pool": pool},
+    )
 
 
 def _shape_text(shape: Sequence[int | str]) -> str:

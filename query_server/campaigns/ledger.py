@@ -167,6 +167,21 @@ class Ledger:
             ((key, pool_id, round_, now) for pool_id in pool_ids.astype(np.int64).tolist()),
         )
 
+    def hold(self, key: int, pool_ids: UInt64Array, proposal: str) -> None:
+        """Insert the leases of a proposal, of no round yet."""
+        now = time.time()
+        self._connection.executemany(
+            "INSERT INTO leases (campaign, pool_id, round, lease_time, proposal) VALUES (?, ?, 0, ?, ?)",
+            ((key, pool_id, now, proposal) for pool_id in pool_ids.astype(np.int64).tolist()),
+        )
+
+    def held_ids(self, key: int, proposal: str) -> UInt64Array:
+        """Return the pool ids [n] that a proposal holds, in no order; O(leases of the campaign)."""
+        rows = self._connection.execute(
+            "SELECT pool_id FROM leases WHERE campaign = ? AND proposal = ?", (key, proposal)
+        ).fetchall()
+        return np.array(rows, dtype=np.int64).reshape(-1).astype(np.uint64)
+
     def remember(self, key: int, memory: bytes) -> None:
         """Replace a campaign's memory."""
         self._connection.execute("UPDATE campaigns SET memory = ? WHERE key = ?", (memory, key))

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from query_server import errors
 
-VERSION = 2
+VERSION = 3
 _APPLICATION_ID = 0x446F7773  # "Dows", so that another program's database is recognized as such
 
+# leases.proposal is the request id of the proposal that holds a candidate until its commit, '' once it was selected.
 # pool_id and seed are uint64 on the wire and stored as the signed integer of the same 64 bits (SQLite has no
 # other).
 _TABLES = """
@@ -40,6 +41,7 @@ CREATE TABLE leases (
     pool_id     INTEGER NOT NULL,
     round       INTEGER NOT NULL,
     lease_time  REAL NOT NULL,
+    proposal    TEXT NOT NULL DEFAULT '',
     PRIMARY KEY (campaign, pool_id)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE rounds (
@@ -62,7 +64,10 @@ CREATE INDEX requests_of_campaign ON requests (campaign);
 """
 
 # What brings a ledger of the version before up to the one named.
-_MIGRATIONS = {2: "ALTER TABLE campaigns ADD COLUMN memory BLOB NOT NULL DEFAULT x'';"}
+_MIGRATIONS = {
+    2: "ALTER TABLE campaigns ADD COLUMN memory BLOB NOT NULL DEFAULT x'';",
+    3: "ALTER TABLE leases ADD COLUMN proposal TEXT NOT NULL DEFAULT '';",
+}
 
 
 def open_ledger(path: Path) -> sqlite3.Connection:

@@ -9,7 +9,7 @@ thread.
 import json
 import secrets
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -303,6 +303,103 @@ class CampaignStore:
             membership.release(rows[leased])
             campaign.leased -= count
             return count
+
+    def hold(
+        self,
+        id_or_name: str,
+        pool_ids: npt.NDArray[np.uint64],
+        request: Request,
+        answer: Callable[[], bytes],
+    ) -> bytes:
+        """Lease candidates to a proposal until `settle`, and store the answer; makes no round.
+
+        Args:
+            id_or_name: The campaign.
+            pool_ids: uint64 [n], no two alike.
+            request: The write's identity; its id names the proposal.
+            answer: Makes the answer; runs inside the transaction. An exception in it undoes everything.
+
+        Returns:
+            The answer, or the stored one where the request was answered before.
+
+        Raises:
+            RankedListExhaustedError: some of the ids are not free any more.
+            DowserError: POOL_ID_NOT_FOUND, CAMPAIGN_NOT_FOUND, POOL_NOT_FOUND or REQUEST_ID_REUSED.
+        """
+        with self._lock:
+            stored = self._stored_answer(request)
+            if stored is not None:
+                return stored
+            campaign, pool, membership = self._mirror.find_served(id_or_name)
+            rows = pool.known_rows(pool_ids)
+            free = len(membership.first_free(rows, len(rows)))
+            if free < len(rows):
+                raise RankedListExhaustedError(len(rows), free)
+            with self._ledger.transaction():
+                self._ledger.hold(campaign.row.key, pool_ids, request.id)
+                reply = answer()
+                self._ledger.add_request(request, reply, campaign.row.key)
+            membership.lease(rows)
+            campaign.leased += len(rows)
+            return reply
+
+    def answered(self, request_id: str, method: str) -> bytes | None:
+        """Return the stored answer of an earlier request to a method; None where there is none."""
+        with self._lock:
+            stored = self._ledger.request(request_id)
+        return None if stored is None or stored.method != method else stored.answer
+
+    def settle(
+        self,
+        id_or_name: str,
+        proposal: str,
+        ranked_pool_ids: npt.NDArray[np.uint64],
+        budget: int,
+        request: Request,
+        answer: AnswerBuilder,
+    ) -> bytes:
+        """Make a round of the first `budget` ids of a ranked list that a proposal still holds; end its other leases.
+
+        Args:
+            id_or_name: The campaign.
+            proposal: The request id of the `hold`.
+            ranked_pool_ids: uint64 [n], the best first, no two alike.
+            budget: How many to keep.
+            request: The write's identity.
+            answer: As for `lease`.
+
+        Returns:
+            The answer, or the stored one where the request was answered before.
+
+        Raises:
+            RankedListExhaustedError: the proposal holds fewer of the ids; all others were labeled, released or settled.
+            DowserError: CAMPAIGN_NOT_FOUND, POOL_NOT_FOUND or REQUEST_ID_REUSED.
+        """
+        with self._lock:
+            stored = self._stored_answer(request)
+            if stored is not None:
+                return stored
+            campaign, pool, membership = self._mirror.find_served(id_or_name)
+            held = self._ledger.held_ids(campaign.row.key, proposal)
+            positions = np.flatnonzero(np.isin(ranked_pool_ids, held))[:budget]
+            if len(positions) < budget:
+                raise RankedListExhaustedError(budget, len(positions))
+            lease = Lease(positions=positions, pool_ids=ranked_pool_ids[positions], round=campaign.rounds + 1)
+            ended = np.setdiff1d(held, lease.pool_ids)
+            with self._ledger.transaction():
+                self._ledger.delete_leases(campaign.row.key, held)
+                self._ledger.add_round(campaign.row.key, lease.round, lease.pool_ids, request.id)
+                answered = answer(lease)
+                if answered.memory is not None:
+                    self._ledger.remember(campaign.row.key, answered.memory)
+                self._ledger.add_request(request, answered.reply, campaign.row.key)
+            rows = pool.rows_of(ended)
+            membership.release(rows[rows >= 0])
+            campaign.leased -= len(ended)
+            campaign.rounds = lease.round
+            if answered.memory is not None:
+                campaign.memory = answered.memory
+            return answered.reply
 
     @contextmanager
     def exclusive(self, request: Request, *, timeout_seconds: float | None = None) -> Iterator[bytes | None]:

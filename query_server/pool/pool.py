@@ -47,6 +47,7 @@ class Pool:
         input_shape: Of one model input x, without the batch.
         raw_shape: Of one raw sample.
         raw_dtype: Of raw samples.
+        has_samples: Whether the samples themselves are here, or only their features.
         manifest: The index's manifest.
         device: "cpu" or "cuda", where the index searches.
     """
@@ -58,7 +59,7 @@ class Pool:
         preprocessing: Preprocessing,
         index: FeatureIndex,
         features: Float32Array,
-        store: SampleStore,
+        store: SampleStore | None,
         ids: PoolIds,
         threads: int,
     ) -> None:
@@ -71,6 +72,7 @@ class Pool:
         self.input_shape = preprocessing.input_shape
         self.raw_shape = preprocessing.raw_shape
         self.raw_dtype: np.dtype[Any] = np.dtype(preprocessing.raw_dtype)
+        self.has_samples = store is not None
         self.device = index.device
         self._index = index
         self._features = features
@@ -110,9 +112,12 @@ class Pool:
         except SampleError as error:
             raise errors.corrupt_file(index_dir / MANIFEST, f"{error}; build the index again") from error
         size, feature_dim = int(manifest.size), int(manifest.feature_dim)
-        samples = map_array(
-            index_dir / SAMPLES, (size, *preprocessing.raw_shape), np.dtype(preprocessing.raw_dtype)
-        )
+        store = None
+        if not manifest.without_samples:
+            samples = map_array(
+                index_dir / SAMPLES, (size, *preprocessing.raw_shape), np.dtype(preprocessing.raw_dtype)
+            )
+            store = SampleStore(samples, preprocessing)
         index = FeatureIndex.open(
             index_dir / INDEX, nprobe=int(manifest.nprobe), threads=threads, device=device
         )
@@ -127,7 +132,7 @@ class Pool:
             preprocessing=preprocessing,
             index=index,
             features=map_array(index_dir / FEATURES, (size, feature_dim), np.float32),
-            store=SampleStore(samples, preprocessing),
+            store=store,
             ids=PoolIds(map_array(index_dir / POOL_IDS, (size,), np.uint64)),
             threads=threads,
         )
@@ -171,12 +176,20 @@ class Pool:
         return features
 
     def inputs(self, rows: Int64Array) -> Float32Array:
-        """Return model inputs float32 [n, *input_shape] of rows int64 [n]; IndexError outside 0…N-1."""
-        return self._store.inputs(rows)
+        """Return model inputs float32 [n, *input_shape] of rows int64 [n]; IndexError outside 0…N-1.
+
+        Raises:
+            DowserError: SAMPLES_NOT_STORED.
+        """
+        return self._samples().inputs(rows)
 
     def raw(self, rows: Int64Array) -> npt.NDArray[Any]:
-        """Return raw samples [n, *raw_shape] of rows int64 [n]; IndexError outside 0…N-1."""
-        return self._store.read(rows)
+        """Return raw samples [n, *raw_shape] of rows int64 [n]; IndexError outside 0…N-1.
+
+        Raises:
+            DowserError: SAMPLES_NOT_STORED.
+        """
+        return self._samples().read(rows)
 
     def ids_of(self, rows: Int64Array) -> UInt64Array:
         """Return pool ids uint64 [n] of rows int64 [n]; IndexError outside 0…N-1."""
@@ -185,3 +198,8 @@ class Pool:
     def rows_of(self, pool_ids: UInt64Array) -> Int64Array:
         """Return rows int64 [n] of pool ids uint64 [n], -1 where unknown."""
         return self._ids.rows_of(pool_ids)
+
+    def _samples(self) -> SampleStore:
+        if self._store is None:
+            raise errors.samples_not_stored(self.name)
+        return self._store

@@ -81,6 +81,7 @@ class PoolServicer(pools_pb2_grpc.PoolServiceServicer):
             recall_at_10=manifest.recall_at_10,
             index_version=self._pool.index_version,
             bundle_digest=self._bundle.digest,
+            has_samples=self._pool.has_samples,
         )
 
     def _samples(self, request: pools_pb2.GetSamplesRequest) -> pools_pb2.GetSamplesResponse:

@@ -121,10 +121,14 @@ def yields(memory: Memory, priors: Mapping[Source, float]) -> dict[Source, float
 
 
 def remember_picks(memory: Memory, picked: Entries, pool_ids: UInt64) -> Memory:
-    """Return the memory with the picks of this round pending; ``pool_ids`` uint64 [budget] are theirs."""
+    """Return the memory with the picks of this round pending; ``pool_ids`` uint64 [budget] are theirs.
+
+    Picks that no classifier has seen are left out: their labels contradict nothing.
+    """
+    seen = picked.predicted >= 0
     return replace(
         memory,
-        pending_ids=np.concatenate([memory.pending_ids, pool_ids]),
-        pending_sources=np.concatenate([memory.pending_sources, picked.sources]),
-        pending_predicted=np.concatenate([memory.pending_predicted, picked.predicted]),
+        pending_ids=np.concatenate([memory.pending_ids, pool_ids[seen]]),
+        pending_sources=np.concatenate([memory.pending_sources, picked.sources[seen]]),
+        pending_predicted=np.concatenate([memory.pending_predicted, picked.predicted[seen]]),
     )

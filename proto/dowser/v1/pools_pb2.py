@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from dowser.v1 import tensors_pb2 as dowser_dot_v1_dot_tensors__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x64owser/v1/pools.proto\x12\tdowser.v1\x1a\x17\x64owser/v1/tensors.proto\"\xb8\x02\n\x04Pool\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04size\x18\x02 \x01(\x04\x12\x11\n\traw_shape\x18\x03 \x03(\x04\x12#\n\traw_dtype\x18\x04 \x01(\x0e\x32\x10.dowser.v1.DType\x12\x13\n\x0binput_shape\x18\x05 \x03(\x04\x12\x11\n\tinput_min\x18\x06 \x01(\x02\x12\x11\n\tinput_max\x18\x07 \x01(\x02\x12\r\n\x05scale\x18\x08 \x01(\x02\x12\x0e\n\x06offset\x18\t \x01(\x02\x12\x13\n\x0b\x66\x65\x61ture_dim\x18\n \x01(\r\x12\x12\n\nlatent_dim\x18\x0b \x01(\r\x12\x15\n\rindex_factory\x18\x0c \x01(\t\x12\x14\n\x0crecall_at_10\x18\r \x01(\x01\x12\x15\n\rindex_version\x18\x0e \x01(\x04\x12\x15\n\rbundle_digest\x18\x0f \x01(\t\"\x12\n\x10ListPoolsRequest\"3\n\x11ListPoolsResponse\x12\x1e\n\x05pools\x18\x01 \x03(\x0b\x32\x0f.dowser.v1.Pool\"\x1e\n\x0eGetPoolRequest\x12\x0c\n\x04pool\x18\x01 \x01(\t\"0\n\x0fGetPoolResponse\x12\x1d\n\x04pool\x18\x01 \x01(\x0b\x32\x0f.dowser.v1.Pool\"3\n\x11GetSamplesRequest\x12\x0c\n\x04pool\x18\x01 \x01(\t\x12\x10\n\x08pool_ids\x18\x02 \x03(\x04\"8\n\x12GetSamplesResponse\x12\"\n\x07samples\x18\x01 \x01(\x0b\x32\x11.dowser.v1.Tensor\"\xdf\x01\n\x16SearchNeighborsRequest\x12\x0c\n\x04pool\x18\x01 \x01(\t\x12$\n\x07samples\x18\x02 \x01(\x0b\x32\x11.dowser.v1.TensorH\x00\x12%\n\x08\x66\x65\x61tures\x18\x03 \x01(\x0b\x32\x11.dowser.v1.TensorH\x00\x12&\n\x08pool_ids\x18\x04 \x01(\x0b\x32\x12.dowser.v1.PoolIdsH\x00\x12\t\n\x01k\x18\x05 \x01(\r\x12\x13\n\x0b\x63\x61mpaign_id\x18\x06 \x01(\t\x12\x19\n\x11min_index_version\x18\x07 \x01(\x04\x42\x07\n\x05query\"\x16\n\x07PoolIds\x12\x0b\n\x03ids\x18\x01 \x03(\x04\"0\n\tNeighbors\x12\x10\n\x08pool_ids\x18\x01 \x03(\x04\x12\x11\n\tdistances\x18\x02 \x03(\x02\"W\n\x17SearchNeighborsResponse\x12%\n\x07results\x18\x01 \x03(\x0b\x32\x14.dowser.v1.Neighbors\x12\x15\n\rindex_version\x18\x02 \x01(\x04\x32\xbc\x02\n\x0bPoolService\x12\x46\n\tListPools\x12\x1b.dowser.v1.ListPoolsRequest\x1a\x1c.dowser.v1.ListPoolsResponse\x12@\n\x07GetPool\x12\x19.dowser.v1.GetPoolRequest\x1a\x1a.dowser.v1.GetPoolResponse\x12I\n\nGetSamples\x12\x1c.dowser.v1.GetSamplesRequest\x1a\x1d.dowser.v1.GetSamplesResponse\x12X\n\x0fSearchNeighbors\x12!.dowser.v1.SearchNeighborsRequest\x1a\".dowser.v1.SearchNeighborsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x64owser/v1/pools.proto\x12\tdowser.v1\x1a\x17\x64owser/v1/tensors.proto\"\xe2\x02\n\x04Pool\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04size\x18\x02 \x01(\x04\x12\x11\n\traw_shape\x18\x03 \x03(\x04\x12#\n\traw_dtype\x18\x04 \x01(\x0e\x32\x10.dowser.v1.DType\x12\x13\n\x0binput_shape\x18\x05 \x03(\x04\x12\x11\n\tinput_min\x18\x06 \x01(\x02\x12\x11\n\tinput_max\x18\x07 \x01(\x02\x12\r\n\x05scale\x18\x08 \x01(\x02\x12\x0e\n\x06offset\x18\t \x01(\x02\x12\x13\n\x0b\x66\x65\x61ture_dim\x18\n \x01(\r\x12\x12\n\nlatent_dim\x18\x0b \x01(\r\x12\x15\n\rindex_factory\x18\x0c \x01(\t\x12\x14\n\x0crecall_at_10\x18\r \x01(\x01\x12\x15\n\rindex_version\x18\x0e \x01(\x04\x12\x15\n\rbundle_digest\x18\x0f \x01(\t\x12\x18\n\x0bhas_samples\x18\x10 \x01(\x08H\x00\x88\x01\x01\x42\x0e\n\x0c_has_samples\"\x12\n\x10ListPoolsRequest\"3\n\x11ListPoolsResponse\x12\x1e\n\x05pools\x18\x01 \x03(\x0b\x32\x0f.dowser.v1.Pool\"\x1e\n\x0eGetPoolRequest\x12\x0c\n\x04pool\x18\x01 \x01(\t\"0\n\x0fGetPoolResponse\x12\x1d\n\x04pool\x18\x01 \x01(\x0b\x32\x0f.dowser.v1.Pool\"3\n\x11GetSamplesRequest\x12\x0c\n\x04pool\x18\x01 \x01(\t\x12\x10\n\x08pool_ids\x18\x02 \x03(\x04\"8\n\x12GetSamplesResponse\x12\"\n\x07samples\x18\x01 \x01(\x0b\x32\x11.dowser.v1.Tensor\"\xdf\x01\n\x16SearchNeighborsRequest\x12\x0c\n\x04pool\x18\x01 \x01(\t\x12$\n\x07samples\x18\x02 \x01(\x0b\x32\x11.dowser.v1.TensorH\x00\x12%\n\x08\x66\x65\x61tures\x18\x03 \x01(\x0b\x32\x11.dowser.v1.TensorH\x00\x12&\n\x08pool_ids\x18\x04 \x01(\x0b\x32\x12.dowser.v1.PoolIdsH\x00\x12\t\n\x01k\x18\x05 \x01(\r\x12\x13\n\x0b\x63\x61mpaign_id\x18\x06 \x01(\t\x12\x19\n\x11min_index_version\x18\x07 \x01(\x04\x42\x07\n\x05query\"\x16\n\x07PoolIds\x12\x0b\n\x03ids\x18\x01 \x03(\x04\"0\n\tNeighbors\x12\x10\n\x08pool_ids\x18\x01 \x03(\x04\x12\x11\n\tdistances\x18\x02 \x03(\x02\"W\n\x17SearchNeighborsResponse\x12%\n\x07results\x18\x01 \x03(\x0b\x32\x14.dowser.v1.Neighbors\x12\x15\n\rindex_version\x18\x02 \x01(\x04\x32\xbc\x02\n\x0bPoolService\x12\x46\n\tListPools\x12\x1b.dowser.v1.ListPoolsRequest\x1a\x1c.dowser.v1.ListPoolsResponse\x12@\n\x07GetPool\x12\x19.dowser.v1.GetPoolRequest\x1a\x1a.dowser.v1.GetPoolResponse\x12I\n\nGetSamples\x12\x1c.dowser.v1.GetSamplesRequest\x1a\x1d.dowser.v1.GetSamplesResponse\x12X\n\x0fSearchNeighbors\x12!.dowser.v1.SearchNeighborsRequest\x1a\".dowser.v1.SearchNeighborsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,27 +33,27 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'dowser.v1.pools_pb2', _glob
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_POOL']._serialized_start=62
-  _globals['_POOL']._serialized_end=374
-  _globals['_LISTPOOLSREQUEST']._serialized_start=376
-  _globals['_LISTPOOLSREQUEST']._serialized_end=394
-  _globals['_LISTPOOLSRESPONSE']._serialized_start=396
-  _globals['_LISTPOOLSRESPONSE']._serialized_end=447
-  _globals['_GETPOOLREQUEST']._serialized_start=449
-  _globals['_GETPOOLREQUEST']._serialized_end=479
-  _globals['_GETPOOLRESPONSE']._serialized_start=481
-  _globals['_GETPOOLRESPONSE']._serialized_end=529
-  _globals['_GETSAMPLESREQUEST']._serialized_start=531
-  _globals['_GETSAMPLESREQUEST']._serialized_end=582
-  _globals['_GETSAMPLESRESPONSE']._serialized_start=584
-  _globals['_GETSAMPLESRESPONSE']._serialized_end=640
-  _globals['_SEARCHNEIGHBORSREQUEST']._serialized_start=643
-  _globals['_SEARCHNEIGHBORSREQUEST']._serialized_end=866
-  _globals['_POOLIDS']._serialized_start=868
-  _globals['_POOLIDS']._serialized_end=890
-  _globals['_NEIGHBORS']._serialized_start=892
-  _globals['_NEIGHBORS']._serialized_end=940
-  _globals['_SEARCHNEIGHBORSRESPONSE']._serialized_start=942
-  _globals['_SEARCHNEIGHBORSRESPONSE']._serialized_end=1029
-  _globals['_POOLSERVICE']._serialized_start=1032
-  _globals['_POOLSERVICE']._serialized_end=1348
+  _globals['_POOL']._serialized_end=416
+  _globals['_LISTPOOLSREQUEST']._serialized_start=418
+  _globals['_LISTPOOLSREQUEST']._serialized_end=436
+  _globals['_LISTPOOLSRESPONSE']._serialized_start=438
+  _globals['_LISTPOOLSRESPONSE']._serialized_end=489
+  _globals['_GETPOOLREQUEST']._serialized_start=491
+  _globals['_GETPOOLREQUEST']._serialized_end=521
+  _globals['_GETPOOLRESPONSE']._serialized_start=523
+  _globals['_GETPOOLRESPONSE']._serialized_end=571
+  _globals['_GETSAMPLESREQUEST']._serialized_start=573
+  _globals['_GETSAMPLESREQUEST']._serialized_end=624
+  _globals['_GETSAMPLESRESPONSE']._serialized_start=626
+  _globals['_GETSAMPLESRESPONSE']._serialized_end=682
+  _globals['_SEARCHNEIGHBORSREQUEST']._serialized_start=685
+  _globals['_SEARCHNEIGHBORSREQUEST']._serialized_end=908
+  _globals['_POOLIDS']._serialized_start=910
+  _globals['_POOLIDS']._serialized_end=932
+  _globals['_NEIGHBORS']._serialized_start=934
+  _globals['_NEIGHBORS']._serialized_end=982
+  _globals['_SEARCHNEIGHBORSRESPONSE']._serialized_start=984
+  _globals['_SEARCHNEIGHBORSRESPONSE']._serialized_end=1071
+  _globals['_POOLSERVICE']._serialized_start=1074
+  _globals['_POOLSERVICE']._serialized_end=1390
 # @@protoc_insertion_point(module_scope)

@@ -8,7 +8,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Pool(_message.Message):
-    __slots__ = ("name", "size", "raw_shape", "raw_dtype", "input_shape", "input_min", "input_max", "scale", "offset", "feature_dim", "latent_dim", "index_factory", "recall_at_10", "index_version", "bundle_digest")
+    __slots__ = ("name", "size", "raw_shape", "raw_dtype", "input_shape", "input_min", "input_max", "scale", "offset", "feature_dim", "latent_dim", "index_factory", "recall_at_10", "index_version", "bundle_digest", "has_samples")
     NAME_FIELD_NUMBER: _ClassVar[int]
     SIZE_FIELD_NUMBER: _ClassVar[int]
     RAW_SHAPE_FIELD_NUMBER: _ClassVar[int]
@@ -24,6 +24,7 @@ class Pool(_message.Message):
     RECALL_AT_10_FIELD_NUMBER: _ClassVar[int]
     INDEX_VERSION_FIELD_NUMBER: _ClassVar[int]
     BUNDLE_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    HAS_SAMPLES_FIELD_NUMBER: _ClassVar[int]
     name: str
     size: int
     raw_shape: _containers.RepeatedScalarFieldContainer[int]
@@ -39,7 +40,8 @@ class Pool(_message.Message):
     recall_at_10: float
     index_version: int
     bundle_digest: str
-    def __init__(self, name: _Optional[str] = ..., size: _Optional[int] = ..., raw_shape: _Optional[_Iterable[int]] = ..., raw_dtype: _Optional[_Union[_tensors_pb2.DType, str]] = ..., input_shape: _Optional[_Iterable[int]] = ..., input_min: _Optional[float] = ..., input_max: _Optional[float] = ..., scale: _Optional[float] = ..., offset: _Optional[float] = ..., feature_dim: _Optional[int] = ..., latent_dim: _Optional[int] = ..., index_factory: _Optional[str] = ..., recall_at_10: _Optional[float] = ..., index_version: _Optional[int] = ..., bundle_digest: _Optional[str] = ...) -> None: ...
+    has_samples: bool
+    def __init__(self, name: _Optional[str] = ..., size: _Optional[int] = ..., raw_shape: _Optional[_Iterable[int]] = ..., raw_dtype: _Optional[_Union[_tensors_pb2.DType, str]] = ..., input_shape: _Optional[_Iterable[int]] = ..., input_min: _Optional[float] = ..., input_max: _Optional[float] = ..., scale: _Optional[float] = ..., offset: _Optional[float] = ..., feature_dim: _Optional[int] = ..., latent_dim: _Optional[int] = ..., index_factory: _Optional[str] = ..., recall_at_10: _Optional[float] = ..., index_version: _Optional[int] = ..., bundle_digest: _Optional[str] = ..., has_samples: _Optional[bool] = ...) -> None: ...
 
 class ListPoolsRequest(_message.Message):
     __slots__ = ()
