@@ -32,8 +32,10 @@ from client.errors import (
 )
 from client.export import ClassifierExporter, export_classifier
 from client.export_sklearn import export_sklearn
+from client.local_scoring import OnnxScorer
 from client.loop import ActiveLearner, RoundReport, RoundSeconds
 from client.retry import RetryPolicy
+from client.scores import Scores
 from client.sync_client import Client
 from client.transport import TlsConfig
 from client.types import (
@@ -41,6 +43,7 @@ from client.types import (
     Batch,
     BatchRule,
     Campaign,
+    Candidate,
     CandidateSource,
     CaptureEstimate,
     ClassifierInfo,
@@ -53,6 +56,7 @@ from client.types import (
     Neighbors,
     Pick,
     Pool,
+    Proposal,
     Random,
     RandomSubset,
     Selection,
@@ -71,6 +75,7 @@ __all__ = [
     "BatchRule",
     "CallCancelledError",
     "Campaign",
+    "Candidate",
     "CandidateSource",
     "CaptureEstimate",
     "ClassifierExporter",
@@ -91,15 +96,18 @@ __all__ = [
     "ModelSource",
     "Neighbors",
     "NotFoundError",
+    "OnnxScorer",
     "PermissionDeniedError",
     "Pick",
     "Pool",
+    "Proposal",
     "Random",
     "RandomSubset",
     "ResourceExhaustedError",
     "RetryPolicy",
     "RoundReport",
     "RoundSeconds",
+    "Scores",
     "Selection",
     "SourceReport",
     "StageTiming",

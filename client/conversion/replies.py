@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from client.conversion import tensors
 from client.types import (
     Campaign,
+    Candidate,
     CandidateSource,
     CaptureEstimate,
     ClassifierInfo,
@@ -24,6 +25,7 @@ from client.types import (
     Neighbors,
     Pick,
     Pool,
+    Proposal,
     Selection,
     SourceReport,
     StageTiming,
@@ -123,6 +125,36 @@ def selection(reply: selection_pb2.SelectSamplesResponse) -> Selection:
     )
 
 
+def committed_selection(reply: selection_pb2.CommitSelectionResponse) -> Selection:
+    """Read the selection that a commit made."""
+    return selection(reply.selection)
+
+
+def proposal(reply: selection_pb2.ProposeSamplesResponse, *, proposal_id: str) -> Proposal:
+    """Read candidates; the reply does not repeat the id they were asked for with."""
+    return Proposal(
+        proposal_id=proposal_id,
+        candidates=tuple(
+            Candidate(
+                pool_id=each.pool_id,
+                source=_source(each.source),
+                synthetic_index=_optional(each, "synthetic_index", int),
+                distance=_optional(each, "distance", float),
+            )
+            for each in reply.candidates
+        ),
+        shares={_source(each.source): each.share for each in reply.shares},
+        reasons=tuple(reply.reasons),
+        seed=reply.seed,
+        index_version=reply.index_version,
+        timings=_timings(reply.timings),
+        total_seconds=reply.total_seconds,
+        visited=reply.visited,
+        unique_match_rate=_optional(reply, "unique_match_rate", float),
+        synthetic_scores=_array(reply.synthetic_scores, np.float32),
+    )
+
+
 def labels_recorded(reply: selection_pb2.RecordLabelsResponse) -> LabelsRecorded:
     """Read how many labels were new."""
     return LabelsRecorded(recorded=reply.recorded, labeled=reply.labeled)
@@ -165,6 +197,7 @@ def _pool(message: pools_pb2.Pool) -> Pool:
         recall_at_10=message.recall_at_10,
         index_version=message.index_version,
         bundle_digest=message.bundle_digest,
+        has_samples=message.has_samples if message.HasField("has_samples") else True,
     )
 
 
