@@ -95,7 +95,10 @@ def _score(log_p: _Float, acquisition: Acquisition | str) -> _Float:
             f"{', '.join([*_OF_ONE, *_OF_PASSES])}",
             field="acquisition",
         )
-    return _OF_ONE[name](_log_mean(log_p) if log_p.ndim == 3 else log_p)
+    if log_p.ndim == 3:
+        # The distance to a boundary is one of logits, and of their mean; the others read the mean distribution.
+        log_p = log_p.mean(axis=0) if name is Acquisition.MINIMUM_DISTANCE else _log_mean(log_p)
+    return _OF_ONE[name](log_p)
 
 
 def _log_mean(log_p: _Float) -> _Float:

@@ -189,6 +189,6 @@ def test_a_ledger_of_version_1_is_brought_up_and_keeps_what_it_holds(tmp_path: P
             store.close()
         if not memory:
             with sqlite3.connect(path) as connection:
-                assert connection.execute("PRAGMA user_version").fetchone() == (2,)
+                assert connection.execute("PRAGMA user_version").fetchone() == (3,)
                 connection.execute("UPDATE campaigns SET memory = ?", (b"kept",))
             connection.close()
