@@ -55,6 +55,7 @@ from query_server.selection.values import (
 from query_server.timing import StageClock
 
 _ATTEMPTS = 5
+_LARGEST = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -291,8 +292,11 @@ class RemoteScoring:
         mean = probabilities if passes is None else passes.mean(axis=0)
         scores = request.scores[given]
         if request.class_prior_weight:
-            rarity = mean @ class_prior_weights(labeled.counts(), request.class_prior_weight)
-            scores = np.where(scores > 0, scores * rarity, scores / rarity).astype(np.float32)
+            rarity = mean @ class_prior_weights(labeled.counts(), request.class_prior_weight).astype(
+                np.float64
+            )
+            weighted = np.where(scores > 0, scores * rarity, scores / rarity)
+            scores = np.clip(weighted, -_LARGEST, _LARGEST).astype(np.float32)
         return Entries(
             rows=rows[given],
             sources=proposed.sources[places],

@@ -14,6 +14,7 @@ from client import (
     ActiveLearner,
     AsyncClient,
     Batch,
+    BatchRule,
     Client,
     ConflictError,
     Dowser,
@@ -485,3 +486,19 @@ def test_an_active_learner_scores_with_any_function(storeless, digits):
 def test_an_active_learner_says_what_it_needs(storeless, digits, options, why):
     with pytest.raises(InvalidArgumentError, match=why):
         learner_on(storeless, digits, lambda ids, labels: b"", **options)
+
+
+@pytest.mark.parametrize("rule", list(BatchRule))
+def test_no_finite_score_is_too_much_for_a_rule(storeless, campaign, rule):
+    def score(pool_ids):
+        rng = np.random.default_rng(1)
+        extremes = np.array([-3e38, -1.0, 0.0, 1e-38, 1.0, 3e38])
+        certain = np.eye(3, dtype=np.float32)[rng.integers(0, 3, (2, len(pool_ids)))]
+        embedding = rng.choice([-1e30, 0.0, 1e30], (len(pool_ids), 4))
+        return Scores(scores=rng.choice(extremes, len(pool_ids)), probabilities=certain, embedding=embedding)
+
+    batch = Batch(rule=rule, duplicate_distance=0.1)
+    selection = storeless.select_by_scoring(
+        campaign, score, budget=8, strategy=Dowser(max_scored=60), batch=batch, class_prior_weight=1.0
+    )
+    assert len(set(selection.pool_ids.tolist())) == 8
