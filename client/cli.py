@@ -110,7 +110,7 @@ def _classifiers_get(client: Client, arguments: argparse.Namespace) -> None:
 
 def _select(client: Client, arguments: argparse.Namespace) -> None:
     classifier: ClassifierInfo | str | None = arguments.classifier
-    if arguments.samples is not None and (classifier is None or classifier.startswith("sha256:")):
+    if arguments.samples is not None and str(classifier or "sha256:").startswith("sha256:"):
         raise InputError("--samples scores here, and needs --classifier FILE to do it with")
     if isinstance(classifier, str) and not classifier.startswith("sha256:"):
         pool = client.get_campaign(arguments.campaign).pool
