@@ -32,15 +32,22 @@ from client.types import (
     Acquisition,
     Batch,
     Campaign,
+    CampaignImported,
     ClassifierInfo,
     Dowser,
     Label,
+    LabelEvent,
+    LabelsCorrected,
     LabelsRecorded,
+    LabelsRetracted,
+    LeasesExtended,
+    LeaseTerm,
     ModelSource,
     Neighbors,
     Pool,
     PoolIds,
     Proposal,
+    Round,
     Selection,
     Strategy,
     Synthesis,
@@ -167,6 +174,95 @@ class AsyncClient:
     async def list_leases(self, campaign: Campaign | str) -> NDArray[np.uint64]:
         """Return the ids handed out and not labeled yet, uint64 [n], ascending."""
         return await self._send(requests.list_leases(campaign))
+
+    async def list_lease_terms(self, campaign: Campaign | str) -> tuple[LeaseTerm, ...]:
+        """Return what is handed out and not labeled yet, with its round and when it ends, by ascending id."""
+        return await self._send(requests.list_lease_terms(campaign))
+
+    async def extend_leases(
+        self,
+        campaign: Campaign | str,
+        pool_ids: PoolIds,
+        *,
+        seconds: float = 0.0,
+        round: int = 0,
+        request_id: str | None = None,
+    ) -> LeasesExtended:
+        """Let leases end so many seconds from now, unless they end later already; at most 100,000 a call."""
+        return await self._send(
+            requests.extend_leases(campaign, pool_ids, seconds=seconds, round=round, request_id=request_id)
+        )
+
+    async def correct_labels(
+        self,
+        campaign: Campaign | str,
+        labels: Mapping[int, int] | Iterable[tuple[int, int]],
+        *,
+        annotator: str = "",
+        request_id: str | None = None,
+    ) -> LabelsCorrected:
+        """Give labeled samples other labels, {pool_id: class}; all or none, at most 100,000 a call."""
+        return await self._send(
+            requests.correct_labels(campaign, labels, annotator=annotator, request_id=request_id)
+        )
+
+    async def retract_labels(
+        self,
+        campaign: Campaign | str,
+        pool_ids: PoolIds,
+        *,
+        annotator: str = "",
+        request_id: str | None = None,
+    ) -> LabelsRetracted:
+        """Take labels back, all or none, so that their samples can be selected again; at most 100,000 a call."""
+        return await self._send(
+            requests.retract_labels(campaign, pool_ids, annotator=annotator, request_id=request_id)
+        )
+
+    async def list_label_history(
+        self, campaign: Campaign | str, *, page_size: int = 10_000
+    ) -> AsyncIterator[LabelEvent]:
+        """Yield all that was ever said of a campaign's samples, in its order, fetching a page at a time."""
+        token = ""
+        while True:
+            page = await self._send(
+                requests.list_label_history(campaign, page_size=page_size, page_token=token)
+            )
+            for event in page.events:
+                yield event
+            token = page.next_page_token
+            if not token:
+                return
+
+    async def list_rounds(self, campaign: Campaign | str) -> tuple[Round, ...]:
+        """Return the selections of a campaign in their order."""
+        return await self._send(requests.list_rounds(campaign))
+
+    async def import_campaign(
+        self,
+        name: str,
+        *,
+        pool: str = "",
+        seed: int = 0,
+        events: Iterable[LabelEvent] = (),
+        leases: Iterable[LeaseTerm] = (),
+        rounds: Iterable[Round] = (),
+        skip_unknown: bool = False,
+        request_id: str | None = None,
+    ) -> CampaignImported:
+        """Make a campaign of what another one held, all of it or nothing; `client.campaign_files` reads exports."""
+        return await self._send(
+            requests.import_campaign(
+                name,
+                pool=pool,
+                seed=seed,
+                events=events,
+                leases=leases,
+                rounds=rounds,
+                skip_unknown=skip_unknown,
+                request_id=request_id,
+            )
+        )
 
     # Classifiers
 

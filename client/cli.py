@@ -16,9 +16,10 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from client.cli_campaigns import add_campaign_actions, add_commands
 from client.cli_files import InputError, read_array, read_labels, read_shares, samples_of
 from client.cli_output import items, print_json, print_table, print_value
-from client.errors import DowserError, UnavailableError
+from client.errors import DowserError, MissingExtraError, UnavailableError
 from client.explain import explain
 from client.local_scoring import OnnxScorer
 from client.sync_client import Client
@@ -58,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UnavailableError as error:
         print(f"dowser: no server answers at {arguments.target}: {error}", file=sys.stderr)
         return 1
-    except (DowserError, InputError) as error:
+    except (DowserError, InputError, MissingExtraError) as error:
         print(f"dowser: {error}", file=sys.stderr)
         return 1
     except BrokenPipeError:
@@ -181,23 +182,9 @@ def _label(client: Client, arguments: argparse.Namespace) -> None:
     )
 
 
-def _labels(client: Client, arguments: argparse.Namespace) -> None:
-    labels = tuple(client.list_labels(arguments.campaign))
-    if arguments.json:
-        return print_json(labels)
-    print_table(("pool_id", "label", "annotator", "record_time"), labels)
-
-
 def _release(client: Client, arguments: argparse.Namespace) -> None:
     ids = client.list_leases(arguments.campaign) if arguments.all else arguments.ids
     print_value({"released": client.release_samples(arguments.campaign, ids)}, arguments.json)
-
-
-def _leases(client: Client, arguments: argparse.Namespace) -> None:
-    leased = [{"pool_id": pool_id} for pool_id in client.list_leases(arguments.campaign).tolist()]
-    if arguments.json:
-        return print_json(leased)
-    print_table(("pool_id",), leased)
 
 
 def _search(client: Client, arguments: argparse.Namespace) -> None:
@@ -243,9 +230,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    def add(parent: Any, name: str, command: Command, description: str) -> argparse.ArgumentParser:
+    def add(
+        parent: Any, name: str, command: Command, description: str, aliases: Sequence[str] = ()
+    ) -> argparse.ArgumentParser:
         sub: argparse.ArgumentParser = parent.add_parser(
-            name, help=description, description=description, parents=[common]
+            name, help=description, description=description, parents=[common], aliases=aliases
         )
         sub.set_defaults(command=command)
         return sub
@@ -256,7 +245,13 @@ def _parser() -> argparse.ArgumentParser:
     add(commands, "pools", _pools, "list the pools of the server")
 
     # Without an action, `dowser campaigns` lists, as `dowser pools` does.
-    listing = add(commands, "campaigns", _campaigns_list, "list, create, get and delete campaigns")
+    listing = add(
+        commands,
+        "campaigns",
+        _campaigns_list,
+        "list, create, get, delete, export and import campaigns",
+        aliases=("campaign",),
+    )
     listing.set_defaults(pool="")
     campaigns = listing.add_subparsers(metavar="ACTION")
     add(campaigns, "list", _campaigns_list, "list campaigns").add_argument("--pool", default="")
@@ -267,6 +262,7 @@ def _parser() -> argparse.ArgumentParser:
     add(campaigns, "get", _campaigns_get, "show a campaign").add_argument("campaign", help="id or name")
     sub = add(campaigns, "delete", _campaigns_delete, "delete a campaign with its labels and leases")
     sub.add_argument("campaign", help="id or name")
+    add_campaign_actions(add, campaigns)
 
     classifiers = add_group("classifiers", "upload and get classifiers")
     sub = add(classifiers, "upload", _classifiers_upload, "upload an ONNX classifier")
@@ -322,17 +318,13 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--csv", metavar="FILE", help="lines of pool_id,label; - is standard input")
     sub.add_argument("--annotator", default="")
 
-    sub = add(commands, "labels", _labels, "list the labels of a campaign")
-    sub.add_argument("campaign", help="id or name")
+    add_commands(add, commands)
 
     sub = add(commands, "release", _release, "give leased samples back unlabeled")
     sub.add_argument("campaign", help="id or name")
     which = sub.add_mutually_exclusive_group(required=True)
     which.add_argument("ids", nargs="*", type=int, metavar="ID", default=[])
     which.add_argument("--all", action="store_true", help="everything the campaign has leased")
-
-    sub = add(commands, "leases", _leases, "list what was selected and not labeled yet")
-    sub.add_argument("campaign", help="id or name")
 
     sub = add(commands, "search", _search, "find the nearest samples of a pool")
     query = sub.add_mutually_exclusive_group(required=True)

@@ -29,15 +29,22 @@ from client.types import (
     Acquisition,
     Batch,
     Campaign,
+    CampaignImported,
     ClassifierInfo,
     Dowser,
     Label,
+    LabelEvent,
+    LabelsCorrected,
     LabelsRecorded,
+    LabelsRetracted,
+    LeasesExtended,
+    LeaseTerm,
     ModelSource,
     Neighbors,
     Pool,
     PoolIds,
     Proposal,
+    Round,
     Selection,
     Strategy,
     Synthesis,
@@ -185,6 +192,111 @@ class Client:
     def list_leases(self, campaign: Campaign | str) -> NDArray[np.uint64]:
         """Return the ids handed out and not labeled yet, uint64 [n], ascending."""
         return self._send(requests.list_leases(campaign))
+
+    def list_lease_terms(self, campaign: Campaign | str) -> tuple[LeaseTerm, ...]:
+        """Return what is handed out and not labeled yet, with its round and when it ends, by ascending id."""
+        return self._send(requests.list_lease_terms(campaign))
+
+    def extend_leases(
+        self,
+        campaign: Campaign | str,
+        pool_ids: PoolIds,
+        *,
+        seconds: float = 0.0,
+        round: int = 0,
+        request_id: str | None = None,
+    ) -> LeasesExtended:
+        """Let leases end so many seconds from now, unless they end later already; at most 100,000 a call.
+
+        Args:
+            campaign: The campaign, its id or its name.
+            pool_ids: The samples; those that are not leased any more are named in the answer.
+            seconds: 0 means the server's term of new leases.
+            round: Extend leases of this round only; 0 means of any. What has lapsed may be leased to another since.
+            request_id: Names this call: sent again, it returns the same answer. None makes one.
+        """
+        return self._send(
+            requests.extend_leases(campaign, pool_ids, seconds=seconds, round=round, request_id=request_id)
+        )
+
+    def correct_labels(
+        self,
+        campaign: Campaign | str,
+        labels: Mapping[int, int] | Iterable[tuple[int, int]],
+        *,
+        annotator: str = "",
+        request_id: str | None = None,
+    ) -> LabelsCorrected:
+        """Give labeled samples other labels, {pool_id: class}; all or none, at most 100,000 a call."""
+        return self._send(
+            requests.correct_labels(campaign, labels, annotator=annotator, request_id=request_id)
+        )
+
+    def retract_labels(
+        self,
+        campaign: Campaign | str,
+        pool_ids: PoolIds,
+        *,
+        annotator: str = "",
+        request_id: str | None = None,
+    ) -> LabelsRetracted:
+        """Take labels back, all or none, so that their samples can be selected again; at most 100,000 a call."""
+        return self._send(
+            requests.retract_labels(campaign, pool_ids, annotator=annotator, request_id=request_id)
+        )
+
+    def list_label_history(
+        self, campaign: Campaign | str, *, page_size: int = 10_000
+    ) -> Iterator[LabelEvent]:
+        """Yield all that was ever said of a campaign's samples, in its order, fetching a page at a time."""
+        token = ""
+        while True:
+            page = self._send(requests.list_label_history(campaign, page_size=page_size, page_token=token))
+            yield from page.events
+            token = page.next_page_token
+            if not token:
+                return
+
+    def list_rounds(self, campaign: Campaign | str) -> tuple[Round, ...]:
+        """Return the selections of a campaign in their order."""
+        return self._send(requests.list_rounds(campaign))
+
+    def import_campaign(
+        self,
+        name: str,
+        *,
+        pool: str = "",
+        seed: int = 0,
+        events: Iterable[LabelEvent] = (),
+        leases: Iterable[LeaseTerm] = (),
+        rounds: Iterable[Round] = (),
+        skip_unknown: bool = False,
+        request_id: str | None = None,
+    ) -> CampaignImported:
+        """Make a campaign of what another one held, all of it or nothing; `client.campaign_files` reads exports.
+
+        Args:
+            name: Of the new campaign.
+            pool: The pool; empty means the server's only one.
+            seed: Seeds of selections that name none are derived from this and the round.
+            events: The history of its labels, in its order.
+            leases: What is handed out and not labeled.
+            rounds: The selections made.
+            skip_unknown: Leave out samples that the pool does not hold, instead of refusing.
+            request_id: Names this call: sent again, it returns the same answer. None makes one.
+        """
+        return self._send(
+            requests.import_campaign(
+                name,
+                pool=pool,
+                seed=seed,
+                events=events,
+                leases=leases,
+                rounds=rounds,
+                skip_unknown=skip_unknown,
+                request_id=request_id,
+            )
+        )
 
     # Classifiers
 

@@ -215,6 +215,85 @@ class LabelsRecorded:
     labeled: int  # labeled samples of the campaign now
 
 
+class LabelChange(StrEnum):
+    """What happened to a sample's label."""
+
+    RECORDED = "recorded"
+    CORRECTED = "corrected"
+    RETRACTED = "retracted"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelEvent:
+    """One entry of the history of a campaign's labels."""
+
+    change: LabelChange
+    pool_id: int
+    label: int | None  # from then on; None after a retraction
+    previous: int | None = None  # until then; worked out by the server in an import
+    annotator: str = ""
+    time: datetime | None = None  # UTC; None in an import means now
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelEventPage:
+    """A part of the history of a campaign's labels."""
+
+    events: tuple[LabelEvent, ...]
+    next_page_token: str  # empty on the last page
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelsCorrected:
+    """The outcome of correcting labels."""
+
+    corrected: int  # labels that are others now
+    labeled: int  # labeled samples of the campaign now
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelsRetracted:
+    """The outcome of taking labels back."""
+
+    retracted: int
+    labeled: int  # labeled samples of the campaign now
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeaseTerm:
+    """One sample that was handed out."""
+
+    pool_id: int
+    round: int  # it was handed out in
+    lease_time: datetime  # UTC
+    expire_time: datetime | None  # UTC, when it goes back by itself; None where it does not
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeasesExtended:
+    """The outcome of giving leases more time."""
+
+    extended: int
+    not_leased: NDArray[np.uint64]  # ids without such a lease (any more), ascending
+
+
+@dataclass(frozen=True, kw_only=True)
+class Round:
+    """One selection of a campaign."""
+
+    round: int  # from 1
+    budget: int  # samples it handed out
+    time: datetime  # UTC
+
+
+@dataclass(frozen=True, kw_only=True)
+class CampaignImported:
+    """The outcome of an import."""
+
+    campaign: Campaign
+    skipped: int  # samples that the pool does not hold and that were left out
+
+
 @dataclass(frozen=True, kw_only=True)
 class Dowser:
     """Candidates from several sources, scored up to a bound: the product's own strategy.

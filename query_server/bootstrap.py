@@ -44,8 +44,12 @@ def serve(settings: ServeSettings) -> None:
         _LOG.info("pool %s: its samples are not here; clients score what is proposed", pool.name)
     _LOG.info("%s; faiss %s (%s) on %s", runtime.describe(), faiss.version, build_kind, pool.device)
     settings.state.mkdir(parents=True, exist_ok=True)
-    campaigns = CampaignStore.open(settings.state / "ledger.sqlite")
-    campaigns.register_pool(pool.name, size=pool.size, rows_of=pool.rows_of)
+    campaigns = CampaignStore.open(
+        settings.state / "ledger.sqlite",
+        lease_seconds=settings.lease_seconds,
+        answer_days=settings.answer_days,
+    )
+    campaigns.register_pool(pool.name, lambda: pool)
     classifiers = ClassifierStore(
         settings.state / "classifiers",
         bundle=bundle,

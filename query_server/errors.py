@@ -23,10 +23,12 @@ __all__ = [
     "classifier_rejected",
     "corrupt_file",
     "deadline_exceeded",
+    "disk_full",
     "gradient_required",
     "index_version_too_old",
     "invalid_argument",
     "label_conflict",
+    "label_not_found",
     "not_finite",
     "overloaded",
     "pool_id_not_found",
@@ -68,6 +70,8 @@ class Reason(StrEnum):
     CORRUPT_FILE = "CORRUPT_FILE"
     INTERNAL = "INTERNAL"
     SAMPLES_NOT_STORED = "SAMPLES_NOT_STORED"
+    LABEL_NOT_FOUND = "LABEL_NOT_FOUND"
+    DISK_FULL = "DISK_FULL"
 
 
 class DowserError(Exception):
@@ -259,6 +263,24 @@ def label_conflict(pool_id: int, recorded: int, given: int) -> DowserError:
         f"sample {pool_id} has the label {recorded} in this campaign and the call says {given}; "
         "nothing of the call was recorded",
         metadata={"pool_id": str(pool_id), "recorded": str(recorded), "given": str(given)},
+    )
+
+
+def label_not_found(pool_id: int, missing: int) -> DowserError:
+    """Refuse to correct or retract what was never recorded; names the first sample and how many there are."""
+    return DowserError(
+        Reason.LABEL_NOT_FOUND,
+        f"sample {pool_id} has no label in this campaign, as have {missing} of the samples given; record labels first, "
+        "nothing of the call was changed",
+        metadata={"pool_id": str(pool_id), "missing": str(missing)},
+    )
+
+
+def disk_full(what: str) -> DowserError:
+    """Refuse a write that the disk has no room for."""
+    return DowserError(
+        Reason.DISK_FULL,
+        f"the disk has no room for {what}; nothing was changed, free some space and send the call again",
     )
 
 

@@ -41,6 +41,17 @@ class ServeSettings(BaseSettings):
         ge=0,
         description="rounds between refreshes of a campaign's task-aware features, in the background; 0 makes none",
     )
+    lease_seconds: float = Field(
+        default=0,
+        ge=0,
+        le=316_224_000,
+        description="after so long an unlabeled lease ends by itself; 0 means never",
+    )
+    answer_days: float = Field(
+        default=30,
+        ge=0,
+        description="how long an answer is kept for its request_id to be sent again; 0 keeps it for good",
+    )
     verify: bool = Field(default=False, description="check the index files' sha256 at start")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="log level")
 

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from client.errors import invalid_argument
 from client.types import (
@@ -23,13 +25,16 @@ from client.types import (
     ClassifierInfo,
     Dowser,
     Exhaustive,
+    LabelEvent,
+    LeaseTerm,
     ModelSource,
     PoolIds,
     Random,
     RandomSubset,
+    Round,
     Strategy,
 )
-from dowser.v1 import acquisition_pb2, selection_pb2
+from dowser.v1 import acquisition_pb2, campaigns_pb2, selection_pb2
 
 M = TypeVar("M", bound=Message)
 
@@ -224,3 +229,39 @@ def model_bytes(model: ModelSource) -> bytes:
         except OSError as error:
             raise invalid_argument(f"cannot read the classifier: {error}", file=str(model)) from error
     return model.SerializeToString()
+
+
+def label_event(value: LabelEvent) -> campaigns_pb2.LabelEvent:
+    """Write one entry of a history of labels; what the label was before is for the server to work out."""
+    return build(
+        campaigns_pb2.LabelEvent,
+        change=f"LABEL_CHANGE_{value.change.name}",
+        pool_id=integer(value.pool_id),
+        label=None if value.label is None else integer(value.label),
+        annotator=value.annotator,
+        time=_timestamp(value.time),
+    )
+
+
+def lease_term(value: LeaseTerm) -> campaigns_pb2.LeaseTerm:
+    """Write what is known of a lease."""
+    return build(
+        campaigns_pb2.LeaseTerm,
+        pool_id=integer(value.pool_id),
+        round=value.round,
+        lease_time=_timestamp(value.lease_time),
+        expire_time=_timestamp(value.expire_time),
+    )
+
+
+def round_(value: Round) -> campaigns_pb2.Round:
+    """Write one selection of a campaign."""
+    return build(campaigns_pb2.Round, round=value.round, budget=value.budget, time=_timestamp(value.time))
+
+
+def _timestamp(time: datetime | None) -> Timestamp | None:
+    if time is None:
+        return None
+    stamp = Timestamp()
+    stamp.FromDatetime(time.astimezone(UTC))
+    return stamp

@@ -14,18 +14,27 @@ from numpy.typing import NDArray
 from client.conversion import tensors
 from client.types import (
     Campaign,
+    CampaignImported,
     Candidate,
     CandidateSource,
     CaptureEstimate,
     ClassifierInfo,
     Diagnosis,
     Label,
+    LabelChange,
+    LabelEvent,
+    LabelEventPage,
     LabelPage,
+    LabelsCorrected,
     LabelsRecorded,
+    LabelsRetracted,
+    LeasesExtended,
+    LeaseTerm,
     Neighbors,
     Pick,
     Pool,
     Proposal,
+    Round,
     Selection,
     SourceReport,
     StageTiming,
@@ -163,6 +172,62 @@ def labels_recorded(reply: selection_pb2.RecordLabelsResponse) -> LabelsRecorded
 def leases(reply: campaigns_pb2.ListLeasesResponse) -> NDArray[np.uint64]:
     """Read the leased ids, uint64 [n], ascending."""
     return np.fromiter(reply.pool_ids, np.uint64, len(reply.pool_ids))
+
+
+def lease_terms(reply: campaigns_pb2.ListLeasesResponse) -> tuple[LeaseTerm, ...]:
+    """Read what is known of each lease, by ascending id."""
+    return tuple(
+        LeaseTerm(
+            pool_id=each.pool_id,
+            round=each.round,
+            lease_time=_time(each.lease_time),
+            expire_time=_time(each.expire_time) if each.HasField("expire_time") else None,
+        )
+        for each in reply.terms
+    )
+
+
+def leases_extended(reply: campaigns_pb2.ExtendLeasesResponse) -> LeasesExtended:
+    """Read how many leases have more time, and which were none."""
+    return LeasesExtended(extended=reply.extended, not_leased=_array(reply.not_leased, np.uint64))
+
+
+def labels_corrected(reply: campaigns_pb2.CorrectLabelsResponse) -> LabelsCorrected:
+    """Read how many labels are others now."""
+    return LabelsCorrected(corrected=reply.corrected, labeled=reply.labeled)
+
+
+def labels_retracted(reply: campaigns_pb2.RetractLabelsResponse) -> LabelsRetracted:
+    """Read how many labels were taken back."""
+    return LabelsRetracted(retracted=reply.retracted, labeled=reply.labeled)
+
+
+def label_event_page(reply: campaigns_pb2.ListLabelHistoryResponse) -> LabelEventPage:
+    """Read one page of a history of labels."""
+    events = tuple(
+        LabelEvent(
+            change=LabelChange(
+                campaigns_pb2.LabelChange.Name(each.change).removeprefix("LABEL_CHANGE_").lower()
+            ),
+            pool_id=each.pool_id,
+            label=_optional(each, "label", int),
+            previous=_optional(each, "previous", int),
+            annotator=each.annotator,
+            time=_time(each.time),
+        )
+        for each in reply.events
+    )
+    return LabelEventPage(events=events, next_page_token=reply.next_page_token)
+
+
+def rounds(reply: campaigns_pb2.ListRoundsResponse) -> tuple[Round, ...]:
+    """Read the selections of a campaign, in their order."""
+    return tuple(Round(round=each.round, budget=each.budget, time=_time(each.time)) for each in reply.rounds)
+
+
+def campaign_imported(reply: campaigns_pb2.ImportCampaignResponse) -> CampaignImported:
+    """Read the campaign that an import made."""
+    return CampaignImported(campaign=_campaign(reply.campaign), skipped=reply.skipped)
 
 
 def released(reply: selection_pb2.ReleaseSamplesResponse) -> int:

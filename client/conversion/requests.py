@@ -22,21 +22,30 @@ from client.types import (
     Acquisition,
     Batch,
     Campaign,
+    CampaignImported,
     ClassifierInfo,
     Dowser,
+    LabelEvent,
+    LabelEventPage,
     LabelPage,
+    LabelsCorrected,
     LabelsRecorded,
+    LabelsRetracted,
+    LeasesExtended,
+    LeaseTerm,
     ModelSource,
     Neighbors,
     Pool,
     PoolIds,
     Proposal,
+    Round,
     Selection,
     Strategy,
     Synthesis,
 )
 from dowser.v1 import campaigns_pb2, classifiers_pb2, pools_pb2, selection_pb2
 
+ENTRIES_PER_CHUNK = 5_000
 CHUNK_BYTES = 1 << 20  # the server takes at most 2 MiB a chunk
 SAMPLES_PER_CALL = (
     1024  # the server takes 4096 ids; 1024 float32 images of 3x64x64 are 48 MiB, below the limit
@@ -157,6 +166,134 @@ def list_leases(campaign: Campaign | str) -> Call[NDArray[np.uint64]]:
     """CampaignService.ListLeases."""
     request = fields.build(campaigns_pb2.ListLeasesRequest, campaign_id=fields.campaign_id(campaign))
     return unary("CampaignService/ListLeases", request, campaigns_pb2.ListLeasesResponse, replies.leases)
+
+
+def list_lease_terms(campaign: Campaign | str) -> Call[tuple[LeaseTerm, ...]]:
+    """CampaignService.ListLeases, with what is known of each lease."""
+    request = fields.build(campaigns_pb2.ListLeasesRequest, campaign_id=fields.campaign_id(campaign))
+    return unary("CampaignService/ListLeases", request, campaigns_pb2.ListLeasesResponse, replies.lease_terms)
+
+
+def extend_leases(
+    campaign: Campaign | str, pool_ids: PoolIds, *, seconds: float, round: int, request_id: str | None
+) -> Call[LeasesExtended]:
+    """CampaignService.ExtendLeases."""
+    request = fields.build(
+        campaigns_pb2.ExtendLeasesRequest,
+        request_id=fields.request_id(request_id),
+        campaign_id=fields.campaign_id(campaign),
+        pool_ids=fields.ids(pool_ids),
+        seconds=seconds,
+        round=round,
+    )
+    return unary(
+        "CampaignService/ExtendLeases", request, campaigns_pb2.ExtendLeasesResponse, replies.leases_extended
+    )
+
+
+def correct_labels(
+    campaign: Campaign | str,
+    labels: Mapping[int, int] | Iterable[tuple[int, int]],
+    *,
+    annotator: str,
+    request_id: str | None,
+) -> Call[LabelsCorrected]:
+    """CampaignService.CorrectLabels."""
+    request = fields.build(
+        campaigns_pb2.CorrectLabelsRequest,
+        request_id=fields.request_id(request_id),
+        campaign_id=fields.campaign_id(campaign),
+        labels=_label_messages(labels, annotator),
+    )
+    return unary(
+        "CampaignService/CorrectLabels",
+        request,
+        campaigns_pb2.CorrectLabelsResponse,
+        replies.labels_corrected,
+    )
+
+
+def retract_labels(
+    campaign: Campaign | str, pool_ids: PoolIds, *, annotator: str, request_id: str | None
+) -> Call[LabelsRetracted]:
+    """CampaignService.RetractLabels."""
+    request = fields.build(
+        campaigns_pb2.RetractLabelsRequest,
+        request_id=fields.request_id(request_id),
+        campaign_id=fields.campaign_id(campaign),
+        pool_ids=fields.ids(pool_ids),
+        annotator=annotator,
+    )
+    return unary(
+        "CampaignService/RetractLabels",
+        request,
+        campaigns_pb2.RetractLabelsResponse,
+        replies.labels_retracted,
+    )
+
+
+def list_label_history(campaign: Campaign | str, *, page_size: int, page_token: str) -> Call[LabelEventPage]:
+    """CampaignService.ListLabelHistory, one page."""
+    request = fields.build(
+        campaigns_pb2.ListLabelHistoryRequest,
+        campaign_id=fields.campaign_id(campaign),
+        page_size=page_size,
+        page_token=page_token,
+    )
+    return unary(
+        "CampaignService/ListLabelHistory",
+        request,
+        campaigns_pb2.ListLabelHistoryResponse,
+        replies.label_event_page,
+    )
+
+
+def list_rounds(campaign: Campaign | str) -> Call[tuple[Round, ...]]:
+    """CampaignService.ListRounds."""
+    request = fields.build(campaigns_pb2.ListRoundsRequest, campaign_id=fields.campaign_id(campaign))
+    return unary("CampaignService/ListRounds", request, campaigns_pb2.ListRoundsResponse, replies.rounds)
+
+
+def import_campaign(
+    name: str,
+    *,
+    pool: str,
+    seed: int,
+    events: Iterable[LabelEvent],
+    leases: Iterable[LeaseTerm],
+    rounds: Iterable[Round],
+    skip_unknown: bool,
+    request_id: str | None,
+) -> Call[CampaignImported]:
+    """CampaignService.ImportCampaign: a header, then the content in chunks."""
+    header = fields.build(
+        campaigns_pb2.ImportCampaignHeader,
+        request_id=fields.request_id(request_id),
+        name=name,
+        pool=pool,
+        seed=seed,
+        skip_unknown=skip_unknown,
+    )
+    content = [
+        *(("events", fields.label_event(each)) for each in events),
+        *(("leases", fields.lease_term(each)) for each in leases),
+        *(("rounds", fields.round_(each)) for each in rounds),
+    ]
+
+    def parts() -> Iterator[Message]:
+        yield campaigns_pb2.ImportCampaignRequest(header=header)
+        for start in range(0, len(content), ENTRIES_PER_CHUNK):
+            chunk = campaigns_pb2.ImportCampaignChunk()
+            for name, message in content[start : start + ENTRIES_PER_CHUNK]:
+                getattr(chunk, name).append(message)
+            yield campaigns_pb2.ImportCampaignRequest(chunk=chunk)
+
+    return Call(
+        path="/dowser.v1.CampaignService/ImportCampaign",
+        parts=parts,
+        reply_type=campaigns_pb2.ImportCampaignResponse,
+        decode=replies.campaign_imported,
+    )
 
 
 def upload_classifier(model: ModelSource, *, pool: str) -> Call[ClassifierInfo]:
@@ -313,20 +450,11 @@ def record_labels(
     request_id: str | None,
 ) -> Call[LabelsRecorded]:
     """SelectionService.RecordLabels."""
-    pairs = labels.items() if isinstance(labels, Mapping) else labels
     request = fields.build(
         selection_pb2.RecordLabelsRequest,
         request_id=fields.request_id(request_id),
         campaign_id=fields.campaign_id(campaign),
-        labels=[
-            fields.build(
-                campaigns_pb2.Label,
-                pool_id=fields.integer(i),
-                label=fields.integer(label),
-                annotator=annotator,
-            )
-            for i, label in pairs
-        ],
+        labels=_label_messages(labels, annotator),
     )
     return unary(
         "SelectionService/RecordLabels",
@@ -374,3 +502,17 @@ def synthesize_samples(
         selection_pb2.SynthesizeSamplesResponse,
         replies.synthesis,
     )
+
+
+def _label_messages(
+    labels: Mapping[int, int] | Iterable[tuple[int, int]], annotator: str
+) -> list[campaigns_pb2.Label]:
+    return [
+        fields.build(
+            campaigns_pb2.Label,
+            pool_id=fields.integer(pool_id),
+            label=fields.integer(label),
+            annotator=annotator,
+        )
+        for pool_id, label in (labels.items() if isinstance(labels, Mapping) else labels)
+    ]

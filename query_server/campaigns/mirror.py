@@ -6,77 +6,45 @@ Rebuilt from the ledger at open, changed only after a commit. Not thread-safe: t
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from query_server import errors
 from query_server.campaigns.ledger import CampaignRow, Ledger
 from query_server.campaigns.membership import Membership
-from query_server.campaigns.values import CampaignInfo, RowsOf
-
-
-@dataclass(frozen=True, kw_only=True)
-class ServedPool:
-    """A pool this server serves: N, and pool ids uint64 [n] to rows int64 [n] (-1 where unknown)."""
-
-    size: int
-    rows_of: RowsOf
-
-    def known_rows(self, pool_ids: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
-        """Return the rows [n] of pool ids; raises POOL_ID_NOT_FOUND if one is unknown."""
-        rows = self.rows_of(pool_ids)
-        unknown = np.flatnonzero(rows < 0)
-        if len(unknown):
-            raise errors.pool_id_not_found(int(pool_ids[unknown[0]]), len(unknown))
-        return rows
-
-
-class LabelLog:
-    """A campaign's labels in the order they were recorded; cheap to add to, joined when read."""
-
-    def __init__(
-        self, rows: npt.NDArray[np.int64], pool_ids: npt.NDArray[np.uint64], labels: npt.NDArray[np.int64]
-    ) -> None:
-        self._rows, self._pool_ids, self._labels = [rows], [pool_ids], [labels]
-
-    def append(
-        self, rows: npt.NDArray[np.int64], pool_ids: npt.NDArray[np.uint64], labels: npt.NDArray[np.int64]
-    ) -> None:
-        """Add labels."""
-        self._rows.append(rows)
-        self._pool_ids.append(pool_ids)
-        self._labels.append(labels)
-
-    def joined(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint64], npt.NDArray[np.int64]]:
-        """Return (rows [L], pool ids [L], labels [L]), not to be written to."""
-        self._rows = [np.concatenate(self._rows)]
-        self._pool_ids = [np.concatenate(self._pool_ids)]
-        self._labels = [np.concatenate(self._labels)]
-        return self._rows[0], self._pool_ids[0], self._labels[0]
+from query_server.campaigns.values import CampaignInfo, CurrentState, PoolState
 
 
 @dataclass(kw_only=True)
 class MirroredCampaign:
-    """One campaign; `membership` and `labels` are None while its pool is not served."""
+    """One campaign.
+
+    Attributes:
+        row: What the ledger says of it and never changes.
+        membership: Its labels and leases.
+        rounds: Selections made so far.
+        memory: What the last selection left for the next.
+        next_expiry: When the first of its leases ends, seconds since the epoch; None while none does.
+        lapsed_until: Leases that end by then are over here and still in the ledger; None where there are none. The
+            next write deletes them.
+    """
 
     row: CampaignRow
-    labeled: int
-    leased: int
+    membership: Membership
     rounds: int
     memory: bytes = b""
-    membership: Membership | None = None
-    labels: LabelLog | None = None
+    next_expiry: float | None = None
+    lapsed_until: float | None = None
 
-    def info(self) -> CampaignInfo:
-        """Return the campaign and its counts now."""
+    def info(self, state: PoolState | None) -> CampaignInfo:
+        """Return the campaign and its counts now; `state` is its pool's, None while that is not served."""
         return CampaignInfo(
             id=self.row.id,
             name=self.row.name,
             pool=self.row.pool,
             seed=self.row.seed,
             create_time=self.row.create_time,
-            labeled=self.labeled,
-            leased=self.leased,
-            unlabeled=0 if self.membership is None else self.membership.free,
+            labeled=self.membership.labeled,
+            leased=self.membership.leased,
+            unlabeled=0 if state is None else self.membership.view(state).free,
             rounds=self.rounds,
         )
 
@@ -85,33 +53,25 @@ class Mirror:
     """All campaigns and served pools."""
 
     def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
-        self._pools: dict[str, ServedPool] = {}
+        self._pools: dict[str, CurrentState] = {}
         self._campaigns: dict[str, MirroredCampaign] = {}  # by id, in order of creation
         self._ids: dict[str, str] = {}  # name -> id
         for row in ledger.campaigns():
-            self._campaigns[row.id] = MirroredCampaign(
-                row=row,
-                labeled=ledger.label_count(row.key),
-                leased=ledger.lease_count(row.key),
-                rounds=row.rounds,
-                memory=row.memory,
-            )
-            self._ids[row.name] = row.id
-
-    def serve(self, pool: str, served: ServedPool) -> None:
-        """Make a pool's campaigns usable. O(N) bytes and O(labels + leases) time for each."""
-        self._pools[pool] = served
-        for campaign in self._campaigns.values():
-            if campaign.row.pool == pool:
-                pool_ids, labels = self._ledger.labels(campaign.row.key)
-                rows = served.rows_of(pool_ids)
-                campaign.labels = LabelLog(rows[rows >= 0], pool_ids[rows >= 0], labels[rows >= 0])
-                campaign.membership = Membership(
-                    served.size,
-                    labeled=rows,
-                    leased=served.rows_of(self._ledger.leased_ids(campaign.row.key)),
+            pool_ids, labels = ledger.labels(row.key)
+            membership = Membership(pool_ids=pool_ids, labels=labels, leased=ledger.leased_ids(row.key))
+            self.keep(
+                MirroredCampaign(
+                    row=row,
+                    membership=membership,
+                    rounds=row.rounds,
+                    memory=row.memory,
+                    next_expiry=ledger.next_expiry(row.key),
                 )
+            )
+
+    def serve(self, pool: str, current: CurrentState) -> None:
+        """Make a pool's campaigns usable."""
+        self._pools[pool] = current
 
     def refuse_taken(self, name: str, pool: str) -> None:
         """Raise unless a campaign of this name may be made on this pool."""
@@ -124,9 +84,10 @@ class Mirror:
     def new(self, row: CampaignRow) -> MirroredCampaign:
         """Return the mirror of a campaign just inserted; `keep` it after the commit."""
         nothing = np.empty(0, dtype=np.int64)
-        membership = Membership(self._pools[row.pool].size, labeled=nothing, leased=nothing)
-        log = LabelLog(nothing, nothing.astype(np.uint64), nothing)
-        return MirroredCampaign(row=row, labeled=0, leased=0, rounds=0, membership=membership, labels=log)
+        membership = Membership(
+            pool_ids=nothing.astype(np.uint64), labels=nothing, leased=nothing.astype(np.uint64)
+        )
+        return MirroredCampaign(row=row, membership=membership, rounds=0)
 
     def keep(self, campaign: MirroredCampaign) -> None:
         """Add a campaign."""
@@ -144,13 +105,17 @@ class Mirror:
             raise errors.campaign_not_found(id_or_name)
         return found
 
-    def find_served(self, id_or_name: str) -> tuple[MirroredCampaign, ServedPool, Membership]:
-        """Return a campaign with its pool; raises CAMPAIGN_NOT_FOUND or POOL_NOT_FOUND."""
-        campaign = self.find(id_or_name)
-        if campaign.membership is None:
-            raise errors.pool_not_found(campaign.row.pool)
-        return campaign, self._pools[campaign.row.pool], campaign.membership
+    def served(self, pool: str) -> PoolState:
+        """Return the current state of a pool; raises POOL_NOT_FOUND."""
+        if pool not in self._pools:
+            raise errors.pool_not_found(pool)
+        return self._pools[pool]()
 
-    def infos(self, pool: str | None) -> tuple[CampaignInfo, ...]:
+    def state_of(self, campaign: MirroredCampaign) -> PoolState | None:
+        """Return the current state of a campaign's pool, None while that is not served."""
+        current = self._pools.get(campaign.row.pool)
+        return None if current is None else current()
+
+    def of_pool(self, pool: str | None) -> tuple[MirroredCampaign, ...]:
         """Return the campaigns of a pool (None or "": of all) in order of creation."""
-        return tuple(one.info() for one in self._campaigns.values() if not pool or one.row.pool == pool)
+        return tuple(one for one in self._campaigns.values() if not pool or one.row.pool == pool)

@@ -41,6 +41,7 @@ CREATE TABLE leases (
     pool_id     INTEGER NOT NULL,
     round       INTEGER NOT NULL,
     lease_time  REAL NOT NULL,
+    expire_time REAL,
     proposal    TEXT NOT NULL DEFAULT '',
     PRIMARY KEY (campaign, pool_id)
 ) STRICT, WITHOUT ROWID;
@@ -63,10 +64,33 @@ CREATE TABLE requests (
 CREATE INDEX requests_of_campaign ON requests (campaign);
 """
 
+# Since version 3. `labels` holds what is true now; `label_events` all that was ever said, and is only added to.
+_EVENTS = """
+CREATE TABLE label_events (
+    sequence    INTEGER PRIMARY KEY AUTOINCREMENT,
+    campaign    INTEGER NOT NULL REFERENCES campaigns(key) ON DELETE CASCADE,
+    change      INTEGER NOT NULL,
+    pool_id     INTEGER NOT NULL,
+    label       INTEGER,
+    previous    INTEGER,
+    annotator   TEXT NOT NULL,
+    time        REAL NOT NULL
+) STRICT;
+CREATE INDEX label_events_in_order ON label_events (campaign, sequence);
+CREATE INDEX leases_that_end ON leases (campaign, expire_time) WHERE expire_time IS NOT NULL;
+CREATE INDEX requests_by_time ON requests (time);
+"""
+
 # What brings a ledger of the version before up to the one named.
 _MIGRATIONS = {
     2: "ALTER TABLE campaigns ADD COLUMN memory BLOB NOT NULL DEFAULT x'';",
-    3: "ALTER TABLE leases ADD COLUMN proposal TEXT NOT NULL DEFAULT '';",
+    3: f"""
+ALTER TABLE leases ADD COLUMN expire_time REAL;
+ALTER TABLE leases ADD COLUMN proposal TEXT NOT NULL DEFAULT '';
+{_EVENTS}
+INSERT INTO label_events (campaign, change, pool_id, label, annotator, time)
+    SELECT campaign, 1, pool_id, label, annotator, record_time FROM labels ORDER BY sequence;
+""",
 }
 
 
@@ -110,7 +134,7 @@ def _bring_up(connection: sqlite3.Connection, path: Path) -> None:
     tables = int(connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0])
     if version == 0 and tables == 0:
         connection.executescript(
-            f"BEGIN IMMEDIATE; {_TABLES} PRAGMA application_id = {_APPLICATION_ID}; "
+            f"BEGIN IMMEDIATE; {_TABLES} {_EVENTS} PRAGMA application_id = {_APPLICATION_ID}; "
             f"PRAGMA user_version = {VERSION}; COMMIT;"
         )
     elif application_id != _APPLICATION_ID or version == 0:

@@ -141,6 +141,15 @@ class Pool:
         """Give the GPU back, where one was used; maps end with the object."""
         self._index.close()
 
+    @property
+    def rows(self) -> int:
+        """Rows of masks over the pool: N."""
+        return self.size
+
+    def alive(self) -> npt.NDArray[np.bool_]:
+        """Return bool [N], true where the row's sample can be selected; the caller's own copy."""
+        return np.ones(self.size, dtype=np.bool_)
+
     def search(self, features: Float32Array, k: int) -> tuple[Float32Array, Int64Array]:
         """Find the k nearest rows of each query.
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Sized
 from typing import Any
 
+import numpy as np
 from grpc import aio
 
 from dowser.v1 import campaigns_pb2, campaigns_pb2_grpc
 from query_server.campaigns import CampaignStore
-from query_server.rpc import convert
+from query_server.errors import invalid_argument
+from query_server.rpc import campaign_values, convert
+from query_server.rpc.importing import receive
 from query_server.rpc.work import Workers
 
+MAX_ENTRIES = 100_000
 _DEFAULT_PAGE = 10_000
 _Context = aio.ServicerContext[Any, Any]
 
@@ -60,8 +65,96 @@ class CampaignServicer(campaigns_pb2_grpc.CampaignServiceServicer):
         self, request: campaigns_pb2.ListLeasesRequest, context: _Context
     ) -> campaigns_pb2.ListLeasesResponse:
         """List a campaign's leases."""
-        ids = await self._workers.run(context, lambda _: self._campaigns.leases(request.campaign_id))
-        return campaigns_pb2.ListLeasesResponse(pool_ids=ids)
+        terms = await self._workers.run(context, lambda _: self._campaigns.lease_terms(request.campaign_id))
+        return campaigns_pb2.ListLeasesResponse(
+            pool_ids=[term.pool_id for term in terms], terms=map(campaign_values.lease_term, terms)
+        )
+
+    async def ExtendLeases(
+        self, request: campaigns_pb2.ExtendLeasesRequest, context: _Context
+    ) -> campaigns_pb2.ExtendLeasesResponse:
+        """Give leases more time."""
+        _refuse_more("pool_ids", request.pool_ids)
+        write = convert.write_request(request, "ExtendLeases")
+        ids = np.fromiter(request.pool_ids, np.uint64, len(request.pool_ids))
+        outcome = await self._workers.run(
+            context,
+            lambda _: self._campaigns.extend(
+                request.campaign_id, ids, request.seconds, write, round_=request.round
+            ),
+        )
+        return campaigns_pb2.ExtendLeasesResponse(extended=outcome.extended, not_leased=outcome.not_leased)
+
+    async def CorrectLabels(
+        self, request: campaigns_pb2.CorrectLabelsRequest, context: _Context
+    ) -> campaigns_pb2.CorrectLabelsResponse:
+        """Give labeled samples other labels."""
+        _refuse_more("labels", request.labels)
+        write = convert.write_request(request, "CorrectLabels")
+        labels = convert.labels(request.labels)
+        outcome = await self._workers.run(
+            context, lambda _: self._campaigns.correct_labels(request.campaign_id, labels, write)
+        )
+        return campaigns_pb2.CorrectLabelsResponse(corrected=outcome.changed, labeled=outcome.labeled)
+
+    async def RetractLabels(
+        self, request: campaigns_pb2.RetractLabelsRequest, context: _Context
+    ) -> campaigns_pb2.RetractLabelsResponse:
+        """Take labels back."""
+        _refuse_more("pool_ids", request.pool_ids)
+        write = convert.write_request(request, "RetractLabels")
+        ids = np.fromiter(request.pool_ids, np.uint64, len(request.pool_ids))
+        outcome = await self._workers.run(
+            context,
+            lambda _: self._campaigns.retract_labels(
+                request.campaign_id, ids, write, annotator=request.annotator
+            ),
+        )
+        return campaigns_pb2.RetractLabelsResponse(retracted=outcome.changed, labeled=outcome.labeled)
+
+    async def ListLabelHistory(
+        self, request: campaigns_pb2.ListLabelHistoryRequest, context: _Context
+    ) -> campaigns_pb2.ListLabelHistoryResponse:
+        """List what happened to a campaign's labels."""
+        events, token = await self._workers.run(
+            context,
+            lambda _: self._campaigns.history_page(
+                request.campaign_id,
+                page_size=request.page_size or _DEFAULT_PAGE,
+                page_token=request.page_token,
+            ),
+        )
+        return campaigns_pb2.ListLabelHistoryResponse(
+            events=map(campaign_values.label_event, events), next_page_token=token
+        )
+
+    async def ListRounds(
+        self, request: campaigns_pb2.ListRoundsRequest, context: _Context
+    ) -> campaigns_pb2.ListRoundsResponse:
+        """List a campaign's selections."""
+        rounds = await self._workers.run(context, lambda _: self._campaigns.rounds(request.campaign_id))
+        return campaigns_pb2.ListRoundsResponse(rounds=map(campaign_values.round_info, rounds))
+
+    async def ImportCampaign(
+        self, request: AsyncIterator[campaigns_pb2.ImportCampaignRequest], context: _Context
+    ) -> campaigns_pb2.ImportCampaignResponse:
+        """Make a campaign of what was exported from another."""
+        received = await receive(request)
+        header = received.header
+        imported = await self._workers.run(
+            context,
+            lambda _: self._campaigns.import_campaign(
+                header.name,
+                header.pool or self._pool_name,
+                header.seed,
+                received.content(),
+                received.write,
+                skip_unknown=header.skip_unknown,
+            ),
+        )
+        return campaigns_pb2.ImportCampaignResponse(
+            campaign=convert.campaign(imported.campaign), skipped=imported.skipped
+        )
 
     async def ListLabels(
         self, request: campaigns_pb2.ListLabelsRequest, context: _Context
@@ -78,3 +171,8 @@ class CampaignServicer(campaigns_pb2_grpc.CampaignServiceServicer):
         return campaigns_pb2.ListLabelsResponse(
             labels=[convert.label(label) for label in labels], next_page_token=token
         )
+
+
+def _refuse_more(field: str, entries: Sized) -> None:
+    if len(entries) > MAX_ENTRIES:
+        raise invalid_argument(field, f"{len(entries)} entries", f"at most {MAX_ENTRIES} entries")

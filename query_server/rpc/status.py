@@ -49,6 +49,8 @@ CODES: dict[Reason, grpc.StatusCode] = {
     Reason.CORRUPT_FILE: grpc.StatusCode.DATA_LOSS,
     Reason.INTERNAL: grpc.StatusCode.INTERNAL,
     Reason.SAMPLES_NOT_STORED: grpc.StatusCode.FAILED_PRECONDITION,
+    Reason.LABEL_NOT_FOUND: grpc.StatusCode.NOT_FOUND,
+    Reason.DISK_FULL: grpc.StatusCode.RESOURCE_EXHAUSTED,
 }
 
 _Handler = Callable[[Any, aio.ServicerContext[Any, Any]], Awaitable[Any]]

@@ -136,7 +136,7 @@ def test_a_round_by_hand(run, name: str, classifier_bytes: bytes, tmp_path: Path
     assert len(selection["pool_ids"]) == 4
     first, second, *rest = selection["pool_ids"]
     assert run("label", name, f"{first}=3", f"{second}=5") == {"recorded": 2, "labeled": 2}
-    assert run("leases", name) == [{"pool_id": pool_id} for pool_id in sorted(rest)]
+    assert [lease["pool_id"] for lease in run("leases", name)] == sorted(rest)
     assert run("release", name, rest[0]) == {"released": 1}
     assert run("release", name, "--all") == {"released": 1}
     assert [(each["pool_id"], each["label"]) for each in run("labels", name)] == [(first, 3), (second, 5)]

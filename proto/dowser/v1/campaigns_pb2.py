@@ -25,13 +25,15 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x64owser/v1/campaigns.proto\x12\tdowser.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xbe\x01\n\x08\x43\x61mpaign\x12\x13\n\x0b\x63\x61mpaign_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0c\n\x04pool\x18\x03 \x01(\t\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07labeled\x18\x05 \x01(\x04\x12\x0e\n\x06leased\x18\x06 \x01(\x04\x12\x11\n\tunlabeled\x18\x07 \x01(\x04\x12\x0e\n\x06rounds\x18\x08 \x01(\x04\x12\x0c\n\x04seed\x18\t \x01(\x04\"U\n\x15\x43reateCampaignRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0c\n\x04pool\x18\x03 \x01(\t\x12\x0c\n\x04seed\x18\x04 \x01(\x04\"?\n\x16\x43reateCampaignResponse\x12%\n\x08\x63\x61mpaign\x18\x01 \x01(\x0b\x32\x13.dowser.v1.Campaign\")\n\x12GetCampaignRequest\x12\x13\n\x0b\x63\x61mpaign_id\x18\x01 \x01(\t\"<\n\x13GetCampaignResponse\x12%\n\x08\x63\x61mpaign\x18\x01 \x01(\x0b\x32\x13.dowser.v1.Campaign\"$\n\x14ListCampaignsRequest\x12\x0c\n\x04pool\x18\x01 \x01(\t\"?\n\x15ListCampaignsResponse\x12&\n\tcampaigns\x18\x01 \x03(\x0b\x32\x13.dowser.v1.Campaign\"@\n\x15\x44\x65leteCampaignRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x13\n\x0b\x63\x61mpaign_id\x18\x02 \x01(\t\"\x18\n\x16\x44\x65leteCampaignResponse\"k\n\x05Label\x12\x0f\n\x07pool_id\x18\x01 \x01(\x04\x12\r\n\x05label\x18\x02 \x01(\x03\x12\x11\n\tannotator\x18\x03 \x01(\t\x12/\n\x0brecord_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"O\n\x11ListLabelsRequest\x12\x13\n\x0b\x63\x61mpaign_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t\"O\n\x12ListLabelsResponse\x12 \n\x06labels\x18\x01 \x03(\x0b\x32\x10.dowser.v1.Label\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"(\n\x11ListLeasesRequest\x12\x13\n\x0b\x63\x61mpaign_id\x18\x01 \x01(\t\"&\n\x12ListLeasesResponse\x12\x10\n\x08pool_ids\x18\x01 \x03(\x04\x32\xf7\x03\n\x0f\x43\x61mpaignService\x12U\n\x0e\x43reateCampaign\x12 .dowser.v1.CreateCampaignRequest\x1a!.dowser.v1.CreateCampaignResponse\x12L\n\x0bGetCampaign\x12\x1d.dowser.v1.GetCampaignRequest\x1a\x1e.dowser.v1.GetCampaignResponse\x12R\n\rListCampaigns\x12\x1f.dowser.v1.ListCampaignsRequest\x1a .dowser.v1.ListCampaignsResponse\x12U\n\x0e\x44\x65leteCampaign\x12 .dowser.v1.DeleteCampaignRequest\x1a!.dowser.v1.DeleteCampaignResponse\x12I\n\nListLabels\x12\x1c.dowser.v1.ListLabelsRequest\x1a\x1d.dowser.v1.ListLabelsResponse\x12I\n\nListLeases\x12\x1c.dowser.v1.ListLeasesRequest\x1a\x1d.dowser.v1.ListLeasesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x64owser/v1/campaigns.proto\x12\tdowser.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xbe\x01\n\x08\x43\x61mpaign\x12\x13\n\x0b\x63\x61mpaign_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0c\n\x04pool\x18\x03 \x01(\t\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07labeled\x18\x05 \x01(\x04\x12\x0e\n\x06leased\x18\x06 \x01(\x04\x12\x11\n\tunlabeled\x18\x07 \x01(\x04\x12\x0e\n\x06rounds\x18\x08 \x01(\x04\x12\x0c\n\x04seed\x18\t \x01(\x04\"U\n\x15\x43reateCampaignRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0c\n\x04pool\x18\x03 \x01(\t\x12\x0c\n\x04seed\x18\x04 \x01(\x04\"?\n\x16\x43reateCampaignResponse\x12%\n\x08\x63\x61mpaign\x18\x01 \x01(\x0b\x32\x13.dowser.v1.Campaign\")\n\x12GetCampaignRequest\x12\x13\n\x0b\x63\x61mpaign_id\x18\x01 \x01(\t\"<\n\x13GetCampaignResponse\x12%\n\x08\x63\x61mpaign\x18\x01 \x01(\x0b\x32\x13.dowser.v1.Campaign\"$\n\x14ListCampaignsRequest\x12\x0c\n\x04pool\x18\x01 \x01(\t\"?\n\x15ListCampaignsResponse\x12&\n\tcampaigns\x18\x01 \x03(\x0b\x32\x13.dowser.v1.Campaign\"@\n\x15\x44\x65leteCampaignRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x13\n\x0b\x63\x61mpaign_id\x18\x02 \x01(\t\"\x18\n\x16\x44\x65leteCampaignResponse\"k\n\x05Label\x12\x0f\n\x07pool_id\x18\x01 \x01(\x04\x12\r\n\x05label\x18\x02 \x01(\x03\x12\x11\n\tannotator\x18\x03 \x01(\t\x12/\n\x0brecord_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"O\n\x11ListLabelsRequest\x12\x13\n\x0b\x63\x61mpaign_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t\"O\n\x12ListLabelsResponse\x12 \n\x06labels\x18\x01 \x03(\x0b\x32\x10.dowser.v1.Label\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"(\n\x11ListLeasesRequest\x12\x13\n\x0b\x63\x61mpaign_id\x18\x01 \x01(\t\"K\n\x12ListLeasesResponse\x12\x10\n\x08pool_ids\x18\x01 \x03(\x04\x12#\n\x05terms\x18\x02 \x03(\x0b\x32\x14.dowser.v1.LeaseTerm\"\x8c\x01\n\tLeaseTerm\x12\x0f\n\x07pool_id\x18\x01 \x01(\x04\x12\r\n\x05round\x18\x02 \x01(\x04\x12.\n\nlease_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"p\n\x13\x45xtendLeasesRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x13\n\x0b\x63\x61mpaign_id\x18\x02 \x01(\t\x12\x10\n\x08pool_ids\x18\x03 \x03(\x04\x12\x0f\n\x07seconds\x18\x04 \x01(\x01\x12\r\n\x05round\x18\x05 \x01(\x04\"<\n\x14\x45xtendLeasesResponse\x12\x10\n\x08\x65xtended\x18\x01 \x01(\x04\x12\x12\n\nnot_leased\x18\x02 \x03(\x04\"a\n\x14\x43orrectLabelsRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x13\n\x0b\x63\x61mpaign_id\x18\x02 \x01(\t\x12 \n\x06labels\x18\x03 \x03(\x0b\x32\x10.dowser.v1.Label\";\n\x15\x43orrectLabelsResponse\x12\x11\n\tcorrected\x18\x01 \x01(\x04\x12\x0f\n\x07labeled\x18\x02 \x01(\x04\"d\n\x14RetractLabelsRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x13\n\x0b\x63\x61mpaign_id\x18\x02 \x01(\t\x12\x10\n\x08pool_ids\x18\x03 \x03(\x04\x12\x11\n\tannotator\x18\x04 \x01(\t\";\n\x15RetractLabelsResponse\x12\x11\n\tretracted\x18\x01 \x01(\x04\x12\x0f\n\x07labeled\x18\x02 \x01(\x04\"\xc4\x01\n\nLabelEvent\x12&\n\x06\x63hange\x18\x01 \x01(\x0e\x32\x16.dowser.v1.LabelChange\x12\x0f\n\x07pool_id\x18\x02 \x01(\x04\x12\x12\n\x05label\x18\x03 \x01(\x03H\x00\x88\x01\x01\x12\x15\n\x08previous\x18\x04 \x01(\x03H\x01\x88\x01\x01\x12\x11\n\tannotator\x18\x05 \x01(\t\x12(\n\x04time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x08\n\x06_labelB\x0b\n\t_previous\"U\n\x17ListLabelHistoryRequest\x12\x13\n\x0b\x63\x61mpaign_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t\"Z\n\x18ListLabelHistoryResponse\x12%\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x15.dowser.v1.LabelEvent\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"P\n\x05Round\x12\r\n\x05round\x18\x01 \x01(\x04\x12\x0e\n\x06\x62udget\x18\x02 \x01(\x04\x12(\n\x04time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"(\n\x11ListRoundsRequest\x12\x13\n\x0b\x63\x61mpaign_id\x18\x01 \x01(\t\"6\n\x12ListRoundsResponse\x12 \n\x06rounds\x18\x01 \x03(\x0b\x32\x10.dowser.v1.Round\"j\n\x14ImportCampaignHeader\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0c\n\x04pool\x18\x03 \x01(\t\x12\x0c\n\x04seed\x18\x04 \x01(\x04\x12\x14\n\x0cskip_unknown\x18\x05 \x01(\x08\"\x84\x01\n\x13ImportCampaignChunk\x12%\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x15.dowser.v1.LabelEvent\x12$\n\x06leases\x18\x02 \x03(\x0b\x32\x14.dowser.v1.LeaseTerm\x12 \n\x06rounds\x18\x03 \x03(\x0b\x32\x10.dowser.v1.Round\"\x83\x01\n\x15ImportCampaignRequest\x12\x31\n\x06header\x18\x01 \x01(\x0b\x32\x1f.dowser.v1.ImportCampaignHeaderH\x00\x12/\n\x05\x63hunk\x18\x02 \x01(\x0b\x32\x1e.dowser.v1.ImportCampaignChunkH\x00\x42\x06\n\x04part\"P\n\x16ImportCampaignResponse\x12%\n\x08\x63\x61mpaign\x18\x01 \x01(\x0b\x32\x13.dowser.v1.Campaign\x12\x0f\n\x07skipped\x18\x02 \x01(\x04*~\n\x0bLabelChange\x12\x1c\n\x18LABEL_CHANGE_UNSPECIFIED\x10\x00\x12\x19\n\x15LABEL_CHANGE_RECORDED\x10\x01\x12\x1a\n\x16LABEL_CHANGE_CORRECTED\x10\x02\x12\x1a\n\x16LABEL_CHANGE_RETRACTED\x10\x03\x32\xf1\x07\n\x0f\x43\x61mpaignService\x12U\n\x0e\x43reateCampaign\x12 .dowser.v1.CreateCampaignRequest\x1a!.dowser.v1.CreateCampaignResponse\x12L\n\x0bGetCampaign\x12\x1d.dowser.v1.GetCampaignRequest\x1a\x1e.dowser.v1.GetCampaignResponse\x12R\n\rListCampaigns\x12\x1f.dowser.v1.ListCampaignsRequest\x1a .dowser.v1.ListCampaignsResponse\x12U\n\x0e\x44\x65leteCampaign\x12 .dowser.v1.DeleteCampaignRequest\x1a!.dowser.v1.DeleteCampaignResponse\x12I\n\nListLabels\x12\x1c.dowser.v1.ListLabelsRequest\x1a\x1d.dowser.v1.ListLabelsResponse\x12I\n\nListLeases\x12\x1c.dowser.v1.ListLeasesRequest\x1a\x1d.dowser.v1.ListLeasesResponse\x12O\n\x0c\x45xtendLeases\x12\x1e.dowser.v1.ExtendLeasesRequest\x1a\x1f.dowser.v1.ExtendLeasesResponse\x12R\n\rCorrectLabels\x12\x1f.dowser.v1.CorrectLabelsRequest\x1a .dowser.v1.CorrectLabelsResponse\x12R\n\rRetractLabels\x12\x1f.dowser.v1.RetractLabelsRequest\x1a .dowser.v1.RetractLabelsResponse\x12[\n\x10ListLabelHistory\x12\".dowser.v1.ListLabelHistoryRequest\x1a#.dowser.v1.ListLabelHistoryResponse\x12I\n\nListRounds\x12\x1c.dowser.v1.ListRoundsRequest\x1a\x1d.dowser.v1.ListRoundsResponse\x12W\n\x0eImportCampaign\x12 .dowser.v1.ImportCampaignRequest\x1a!.dowser.v1.ImportCampaignResponse(\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'dowser.v1.campaigns_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_LABELCHANGE']._serialized_start=2767
+  _globals['_LABELCHANGE']._serialized_end=2893
   _globals['_CAMPAIGN']._serialized_start=74
   _globals['_CAMPAIGN']._serialized_end=264
   _globals['_CREATECAMPAIGNREQUEST']._serialized_start=266
@@ -59,7 +61,41 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTLEASESREQUEST']._serialized_start=989
   _globals['_LISTLEASESREQUEST']._serialized_end=1029
   _globals['_LISTLEASESRESPONSE']._serialized_start=1031
-  _globals['_LISTLEASESRESPONSE']._serialized_end=1069
-  _globals['_CAMPAIGNSERVICE']._serialized_start=1072
-  _globals['_CAMPAIGNSERVICE']._serialized_end=1575
+  _globals['_LISTLEASESRESPONSE']._serialized_end=1106
+  _globals['_LEASETERM']._serialized_start=1109
+  _globals['_LEASETERM']._serialized_end=1249
+  _globals['_EXTENDLEASESREQUEST']._serialized_start=1251
+  _globals['_EXTENDLEASESREQUEST']._serialized_end=1363
+  _globals['_EXTENDLEASESRESPONSE']._serialized_start=1365
+  _globals['_EXTENDLEASESRESPONSE']._serialized_end=1425
+  _globals['_CORRECTLABELSREQUEST']._serialized_start=1427
+  _globals['_CORRECTLABELSREQUEST']._serialized_end=1524
+  _globals['_CORRECTLABELSRESPONSE']._serialized_start=1526
+  _globals['_CORRECTLABELSRESPONSE']._serialized_end=1585
+  _globals['_RETRACTLABELSREQUEST']._serialized_start=1587
+  _globals['_RETRACTLABELSREQUEST']._serialized_end=1687
+  _globals['_RETRACTLABELSRESPONSE']._serialized_start=1689
+  _globals['_RETRACTLABELSRESPONSE']._serialized_end=1748
+  _globals['_LABELEVENT']._serialized_start=1751
+  _globals['_LABELEVENT']._serialized_end=1947
+  _globals['_LISTLABELHISTORYREQUEST']._serialized_start=1949
+  _globals['_LISTLABELHISTORYREQUEST']._serialized_end=2034
+  _globals['_LISTLABELHISTORYRESPONSE']._serialized_start=2036
+  _globals['_LISTLABELHISTORYRESPONSE']._serialized_end=2126
+  _globals['_ROUND']._serialized_start=2128
+  _globals['_ROUND']._serialized_end=2208
+  _globals['_LISTROUNDSREQUEST']._serialized_start=2210
+  _globals['_LISTROUNDSREQUEST']._serialized_end=2250
+  _globals['_LISTROUNDSRESPONSE']._serialized_start=2252
+  _globals['_LISTROUNDSRESPONSE']._serialized_end=2306
+  _globals['_IMPORTCAMPAIGNHEADER']._serialized_start=2308
+  _globals['_IMPORTCAMPAIGNHEADER']._serialized_end=2414
+  _globals['_IMPORTCAMPAIGNCHUNK']._serialized_start=2417
+  _globals['_IMPORTCAMPAIGNCHUNK']._serialized_end=2549
+  _globals['_IMPORTCAMPAIGNREQUEST']._serialized_start=2552
+  _globals['_IMPORTCAMPAIGNREQUEST']._serialized_end=2683
+  _globals['_IMPORTCAMPAIGNRESPONSE']._serialized_start=2685
+  _globals['_IMPORTCAMPAIGNRESPONSE']._serialized_end=2765
+  _globals['_CAMPAIGNSERVICE']._serialized_start=2896
+  _globals['_CAMPAIGNSERVICE']._serialized_end=3905
 # @@protoc_insertion_point(module_scope)

@@ -65,6 +65,36 @@ class CampaignServiceStub:
                 request_serializer=dowser_dot_v1_dot_campaigns__pb2.ListLeasesRequest.SerializeToString,
                 response_deserializer=dowser_dot_v1_dot_campaigns__pb2.ListLeasesResponse.FromString,
                 _registered_method=True)
+        self.ExtendLeases = channel.unary_unary(
+                '/dowser.v1.CampaignService/ExtendLeases',
+                request_serializer=dowser_dot_v1_dot_campaigns__pb2.ExtendLeasesRequest.SerializeToString,
+                response_deserializer=dowser_dot_v1_dot_campaigns__pb2.ExtendLeasesResponse.FromString,
+                _registered_method=True)
+        self.CorrectLabels = channel.unary_unary(
+                '/dowser.v1.CampaignService/CorrectLabels',
+                request_serializer=dowser_dot_v1_dot_campaigns__pb2.CorrectLabelsRequest.SerializeToString,
+                response_deserializer=dowser_dot_v1_dot_campaigns__pb2.CorrectLabelsResponse.FromString,
+                _registered_method=True)
+        self.RetractLabels = channel.unary_unary(
+                '/dowser.v1.CampaignService/RetractLabels',
+                request_serializer=dowser_dot_v1_dot_campaigns__pb2.RetractLabelsRequest.SerializeToString,
+                response_deserializer=dowser_dot_v1_dot_campaigns__pb2.RetractLabelsResponse.FromString,
+                _registered_method=True)
+        self.ListLabelHistory = channel.unary_unary(
+                '/dowser.v1.CampaignService/ListLabelHistory',
+                request_serializer=dowser_dot_v1_dot_campaigns__pb2.ListLabelHistoryRequest.SerializeToString,
+                response_deserializer=dowser_dot_v1_dot_campaigns__pb2.ListLabelHistoryResponse.FromString,
+                _registered_method=True)
+        self.ListRounds = channel.unary_unary(
+                '/dowser.v1.CampaignService/ListRounds',
+                request_serializer=dowser_dot_v1_dot_campaigns__pb2.ListRoundsRequest.SerializeToString,
+                response_deserializer=dowser_dot_v1_dot_campaigns__pb2.ListRoundsResponse.FromString,
+                _registered_method=True)
+        self.ImportCampaign = channel.stream_unary(
+                '/dowser.v1.CampaignService/ImportCampaign',
+                request_serializer=dowser_dot_v1_dot_campaigns__pb2.ImportCampaignRequest.SerializeToString,
+                response_deserializer=dowser_dot_v1_dot_campaigns__pb2.ImportCampaignResponse.FromString,
+                _registered_method=True)
 
 
 class CampaignServiceServicer:
@@ -113,6 +143,48 @@ class CampaignServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ExtendLeases(self, request, context):
+        """Gives leases more time. Release them with SelectionService.ReleaseSamples.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CorrectLabels(self, request, context):
+        """Gives labeled samples other labels; the history keeps the old ones.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RetractLabels(self, request, context):
+        """Takes labels back, so that their samples can be selected again; the history keeps them.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListLabelHistory(self, request, context):
+        """Lists all that was ever said of a campaign's samples, in its order, a page at a time.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListRounds(self, request, context):
+        """Lists the selections of a campaign.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ImportCampaign(self, request_iterator, context):
+        """Makes a campaign of what was exported from another; all of it or nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_CampaignServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -145,6 +217,36 @@ def add_CampaignServiceServicer_to_server(servicer, server):
                     servicer.ListLeases,
                     request_deserializer=dowser_dot_v1_dot_campaigns__pb2.ListLeasesRequest.FromString,
                     response_serializer=dowser_dot_v1_dot_campaigns__pb2.ListLeasesResponse.SerializeToString,
+            ),
+            'ExtendLeases': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExtendLeases,
+                    request_deserializer=dowser_dot_v1_dot_campaigns__pb2.ExtendLeasesRequest.FromString,
+                    response_serializer=dowser_dot_v1_dot_campaigns__pb2.ExtendLeasesResponse.SerializeToString,
+            ),
+            'CorrectLabels': grpc.unary_unary_rpc_method_handler(
+                    servicer.CorrectLabels,
+                    request_deserializer=dowser_dot_v1_dot_campaigns__pb2.CorrectLabelsRequest.FromString,
+                    response_serializer=dowser_dot_v1_dot_campaigns__pb2.CorrectLabelsResponse.SerializeToString,
+            ),
+            'RetractLabels': grpc.unary_unary_rpc_method_handler(
+                    servicer.RetractLabels,
+                    request_deserializer=dowser_dot_v1_dot_campaigns__pb2.RetractLabelsRequest.FromString,
+                    response_serializer=dowser_dot_v1_dot_campaigns__pb2.RetractLabelsResponse.SerializeToString,
+            ),
+            'ListLabelHistory': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListLabelHistory,
+                    request_deserializer=dowser_dot_v1_dot_campaigns__pb2.ListLabelHistoryRequest.FromString,
+                    response_serializer=dowser_dot_v1_dot_campaigns__pb2.ListLabelHistoryResponse.SerializeToString,
+            ),
+            'ListRounds': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListRounds,
+                    request_deserializer=dowser_dot_v1_dot_campaigns__pb2.ListRoundsRequest.FromString,
+                    response_serializer=dowser_dot_v1_dot_campaigns__pb2.ListRoundsResponse.SerializeToString,
+            ),
+            'ImportCampaign': grpc.stream_unary_rpc_method_handler(
+                    servicer.ImportCampaign,
+                    request_deserializer=dowser_dot_v1_dot_campaigns__pb2.ImportCampaignRequest.FromString,
+                    response_serializer=dowser_dot_v1_dot_campaigns__pb2.ImportCampaignResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -310,6 +412,168 @@ class CampaignService:
             '/dowser.v1.CampaignService/ListLeases',
             dowser_dot_v1_dot_campaigns__pb2.ListLeasesRequest.SerializeToString,
             dowser_dot_v1_dot_campaigns__pb2.ListLeasesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExtendLeases(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dowser.v1.CampaignService/ExtendLeases',
+            dowser_dot_v1_dot_campaigns__pb2.ExtendLeasesRequest.SerializeToString,
+            dowser_dot_v1_dot_campaigns__pb2.ExtendLeasesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CorrectLabels(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dowser.v1.CampaignService/CorrectLabels',
+            dowser_dot_v1_dot_campaigns__pb2.CorrectLabelsRequest.SerializeToString,
+            dowser_dot_v1_dot_campaigns__pb2.CorrectLabelsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RetractLabels(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dowser.v1.CampaignService/RetractLabels',
+            dowser_dot_v1_dot_campaigns__pb2.RetractLabelsRequest.SerializeToString,
+            dowser_dot_v1_dot_campaigns__pb2.RetractLabelsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListLabelHistory(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dowser.v1.CampaignService/ListLabelHistory',
+            dowser_dot_v1_dot_campaigns__pb2.ListLabelHistoryRequest.SerializeToString,
+            dowser_dot_v1_dot_campaigns__pb2.ListLabelHistoryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListRounds(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dowser.v1.CampaignService/ListRounds',
+            dowser_dot_v1_dot_campaigns__pb2.ListRoundsRequest.SerializeToString,
+            dowser_dot_v1_dot_campaigns__pb2.ListRoundsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ImportCampaign(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_unary(
+            request_iterator,
+            target,
+            '/dowser.v1.CampaignService/ImportCampaign',
+            dowser_dot_v1_dot_campaigns__pb2.ImportCampaignRequest.SerializeToString,
+            dowser_dot_v1_dot_campaigns__pb2.ImportCampaignResponse.FromString,
             options,
             channel_credentials,
             insecure,

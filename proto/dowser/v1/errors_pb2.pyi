@@ -32,6 +32,8 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ERROR_REASON_CORRUPT_FILE: _ClassVar[ErrorReason]
     ERROR_REASON_INTERNAL: _ClassVar[ErrorReason]
     ERROR_REASON_SAMPLES_NOT_STORED: _ClassVar[ErrorReason]
+    ERROR_REASON_LABEL_NOT_FOUND: _ClassVar[ErrorReason]
+    ERROR_REASON_DISK_FULL: _ClassVar[ErrorReason]
 ERROR_REASON_UNSPECIFIED: ErrorReason
 ERROR_REASON_INVALID_ARGUMENT: ErrorReason
 ERROR_REASON_POOL_NOT_FOUND: ErrorReason
@@ -58,3 +60,5 @@ ERROR_REASON_CANCELLED: ErrorReason
 ERROR_REASON_CORRUPT_FILE: ErrorReason
 ERROR_REASON_INTERNAL: ErrorReason
 ERROR_REASON_SAMPLES_NOT_STORED: ErrorReason
+ERROR_REASON_LABEL_NOT_FOUND: ErrorReason
+ERROR_REASON_DISK_FULL: ErrorReason

@@ -4,13 +4,15 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from pool_states import StubPool
 
 from query_server.campaigns import Answer, CampaignStore, Label, Request
 
 store = CampaignStore.open(Path(sys.argv[1]))
 life = sys.argv[2]
 size = int(sys.argv[3])
-store.register_pool("pool", size=size, rows_of=lambda pool_ids: pool_ids.astype(np.int64))
+pool = StubPool(size)
+store.register_pool("pool", lambda: pool)
 everything = np.arange(size, dtype=np.uint64)
 for step in range(10**6):
     lease_request = Request(id=f"lease-{life}-{step}", method="lease", fingerprint=b"")

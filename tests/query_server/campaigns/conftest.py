@@ -1,9 +1,11 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+from pool_states import StubPool
 
 from query_server.campaigns import CampaignStore, Request
 
@@ -13,9 +15,19 @@ OFFSET = 2**63 + 1000  # ids above int64: what is stored must come back lossless
 UInt64Array = npt.NDArray[np.uint64]
 
 
-def _rows_of(pool_ids: UInt64Array) -> npt.NDArray[np.int64]:
-    rows = (np.asarray(pool_ids, dtype=np.uint64) - np.uint64(OFFSET)).astype(np.int64)
-    return np.where((rows >= 0) & (rows < POOL_SIZE), rows, -1)
+class Served:
+    """The served pool: hand `current` another state, and samples have come or gone."""
+
+    def __init__(self) -> None:
+        self.current = self.without()
+
+    def without(self, *removed: int) -> StubPool:
+        return StubPool(POOL_SIZE, offset=OFFSET, removed=removed)
+
+
+@pytest.fixture
+def served() -> Served:
+    return Served()
 
 
 @pytest.fixture
@@ -30,15 +42,15 @@ def ledger_path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def open_store(ledger_path: Path) -> Iterator[Callable[[], CampaignStore]]:
+def open_store(ledger_path: Path, served: Served) -> Iterator[Callable[..., CampaignStore]]:
     """Opens the ledger; what it had opened before is closed first, as by a restart."""
     opened: list[CampaignStore] = []
 
-    def reopen() -> CampaignStore:
+    def reopen(**settings: Any) -> CampaignStore:
         if opened:
             opened.pop().close()
-        opened.append(CampaignStore.open(ledger_path))
-        opened[-1].register_pool("digits", size=POOL_SIZE, rows_of=_rows_of)
+        opened.append(CampaignStore.open(ledger_path, **settings))
+        opened[-1].register_pool("digits", lambda: served.current)
         return opened[-1]
 
     yield reopen

@@ -4,9 +4,11 @@ import sqlite3
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from pool_states import StubPool
 
 from query_server.campaigns import CampaignStore, Request
 from query_server.campaigns.schema import open_ledger
@@ -21,9 +23,10 @@ def _refused(reason: Reason) -> pytest.RaisesExc[DowserError]:
     return pytest.RaisesExc(DowserError, check=lambda error: error.reason is reason)
 
 
-def _open(path: Path) -> CampaignStore:
-    store = CampaignStore.open(path)
-    store.register_pool("pool", size=SIZE, rows_of=lambda pool_ids: pool_ids.astype(np.int64))
+def _open(path: Path, **settings: Any) -> CampaignStore:
+    store = CampaignStore.open(path, **settings)
+    pool = StubPool(SIZE)
+    store.register_pool("pool", lambda: pool)
     return store
 
 
@@ -40,7 +43,7 @@ def test_kill_9_loses_nothing_acknowledged_and_hands_no_id_out_twice(tmp_path: P
             stdout=subprocess.PIPE,
             text=True,
             cwd=ROOT,
-            env={"PYTHONPATH": f"{ROOT}:{ROOT / 'proto'}"},
+            env={"PYTHONPATH": f"{ROOT}:{ROOT / 'proto'}:{ROOT / 'tests'}"},
         )
         assert writer.stdout is not None
         # Killed at the reply to a lease in even lives and to a label in odd ones, then somewhere in the next
@@ -175,7 +178,7 @@ def test_a_ledger_of_version_1_is_brought_up_and_keeps_what_it_holds(tmp_path: P
     connection.executescript(VERSION_1)
     connection.close()
     for memory in (b"", b"kept"):  # brought up at the first opening, as it is from then on
-        store = _open(path)
+        store = _open(path, answer_days=0)
         try:
             info = store.get("old")
             assert (info.id, info.seed, info.labeled, info.leased, info.rounds) == ("abc", 2**64 - 1, 2, 1, 1)

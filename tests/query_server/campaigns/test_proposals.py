@@ -86,3 +86,31 @@ def test_an_answer_that_fails_changes_nothing(store, campaign, ids, request_of):
         store.settle(campaign, "p", ids(1), 1, request_of(), fails)
     assert (store.get(campaign).leased, store.get(campaign).rounds) == (2, 0)
     assert store.leases(campaign).tolist() == ids(1, 2).tolist()
+
+
+def test_a_proposal_that_is_never_committed_lapses(open_store, served, ids, request_of):
+    now = [1000.0]
+    store = open_store(lease_seconds=60.0, clock=lambda: now[0])
+    campaign = store.create("lapses", "digits", 1, request_of()).id
+    store.hold(campaign, ids(1, 2, 3), request_of("p"), lambda: b"")
+    now[0] += 61
+    assert store.get(campaign).leased == 0
+    with pytest.raises(RankedListExhaustedError):
+        store.settle(campaign, "p", ids(1), 1, request_of(), settled)
+    store.hold(campaign, ids(2), request_of("q"), lambda: b"")
+    with pytest.raises(RankedListExhaustedError):
+        store.settle(campaign, "p", ids(2), 1, request_of(), settled)
+    store.settle(campaign, "q", ids(2), 1, request_of(), settled)
+    now[0] += 59
+    assert store.leases(campaign).tolist() == ids(2).tolist()
+    now[0] += 2
+    assert store.leases(campaign).tolist() == []
+
+
+def test_a_sample_that_left_the_pool_is_not_kept(store, served, campaign, ids, request_of):
+    store.hold(campaign, ids(1, 2), request_of("p"), lambda: b"")
+    served.current = served.without(1)
+    with pytest.raises(RankedListExhaustedError):
+        store.settle(campaign, "p", ids(1, 2), 2, request_of(), settled)
+    reply = json.loads(store.settle(campaign, "p", ids(1, 2), 1, request_of(), settled))
+    assert reply["ids"] == ids(2).tolist()

@@ -1,9 +1,11 @@
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+from pool_states import StubPool
 
 from query_server.campaigns import (
     Answer,
@@ -342,3 +344,37 @@ def test_memory_is_written_together_with_the_lease_or_not_at_all(
     for one in (store, open_store()):
         assert one.snapshot(campaign).memory == b"round 1"
         assert one.get(campaign).rounds == 1
+
+
+def test_removed_samples_cannot_be_selected_or_labeled_and_keep_their_labels(
+    store: CampaignStore, campaign: str, ids: Ids, request_of: Requests, served: Any
+) -> None:
+    store.lease(campaign, ids(4, 5), 2, request_of(), _answer)
+    store.record_labels(campaign, _labels(ids(2, 3), 1, 0), request_of())
+    before = served.current
+    served.current = served.without(3, 5, 9)
+    now = store.snapshot(campaign)
+    assert np.flatnonzero(~now.available).tolist() == [2, 3, 4, 5, 9]
+    assert (now.labeled_rows.tolist(), now.labeled_ids.tolist(), now.labels.tolist()) == (
+        [2],
+        ids(2).tolist(),
+        [1],
+    )
+    assert (now.info.labeled, now.info.leased, now.info.unlabeled) == (2, 2, 45)
+    assert store.lease(campaign, ids(9, 3, 7, 5, 8), 2, request_of(), _answer) == b"2:[2, 4]"  # 9 is gone
+    with _refused(Reason.POOL_ID_NOT_FOUND):
+        store.record_labels(campaign, _labels(ids(10, 9), 0, 0), request_of())
+    assert store.release(campaign, ids(5), request_of()) == 1  # what is gone can still be given back
+    # Rows of an older state, for work that began before the removal.
+    old = store.snapshot(campaign, before)
+    assert old.labeled_rows.tolist() == [2, 3]
+    assert np.flatnonzero(~old.available).tolist() == [2, 3, 4, 7, 8]
+
+
+def test_a_pool_whose_rows_were_renumbered_has_the_same_labels(
+    store: CampaignStore, campaign: str, ids: Ids, request_of: Requests, served: Any
+) -> None:
+    store.record_labels(campaign, _labels(ids(20, 12), 1, 0), request_of())
+    served.current = StubPool(40, offset=int(ids(10)[0]))
+    now = store.snapshot(campaign)
+    assert (now.labeled_rows.tolist(), now.labels.tolist(), now.info.unlabeled) == ([10, 2], [1, 0], 38)
