@@ -60,7 +60,7 @@ def serve(settings: ServeSettings) -> None:
     refreshes = settings.task_refresh_rounds and pool.has_samples  # they are made of the samples
     task_features = TaskFeatures(pool, threads=settings.threads) if refreshes else None
     selection = SelectionService(
-        pool=pool,
+        pools=lambda: pool,
         pool_name=pool.name,
         campaigns=campaigns,
         classifiers=classifiers,
@@ -68,7 +68,7 @@ def serve(settings: ServeSettings) -> None:
         task_refresh_rounds=max(1, settings.task_refresh_rounds),
     )
     remote_scoring = RemoteScoring(
-        pool=pool, pool_name=pool.name, campaigns=campaigns, classifiers=classifiers
+        pools=lambda: pool, pool_name=pool.name, campaigns=campaigns, classifiers=classifiers
     )
     services = Services(
         pools=PoolServicer(pool=pool, bundle=bundle, campaigns=campaigns, workers=workers),

@@ -103,11 +103,18 @@ class TaskFeatures(Protocol):
 
 
 class Pool(Neighborhood, Protocol):
-    """The real samples; their own features are the encoder's, which synthetic samples are matched by."""
+    """One state of the real samples; their own features are the encoder's, which synthetic samples are matched by."""
 
     @property
     def size(self) -> int:
-        """N."""
+        """Samples that can be selected; removed ones do not count."""
+
+    @property
+    def rows(self) -> int:
+        """Rows of masks; removed samples keep theirs."""
+
+    def alive(self) -> Mask:
+        """Return bool [rows], false where removed; the caller's own copy."""
 
     @property
     def index_version(self) -> int:
@@ -124,14 +131,14 @@ class Pool(Neighborhood, Protocol):
         """Return pool ids [n] of rows [n]."""
 
     def rows_of(self, pool_ids: UInt64) -> Int64:
-        """Return rows [n] of pool ids [n], -1 where unknown."""
+        """Return rows [n] of pool ids [n], -1 where unknown or removed."""
 
 
 class Campaigns(Protocol):
     """The durable ledger."""
 
-    def snapshot(self, id_or_name: str) -> Snapshot:
-        """Return a campaign and its free rows, both of one moment."""
+    def snapshot(self, id_or_name: str, pool: Pool | None = None) -> Snapshot:
+        """Return a campaign and its free rows, both of one moment; rows are meant in a state of its pool."""
 
     def exclusive(self, request: Request) -> AbstractContextManager[bytes | None]:
         """Hold a request id while its work is done; yields the stored answer where there is one."""

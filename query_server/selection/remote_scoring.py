@@ -63,13 +63,13 @@ class RemoteScoring:
     """Proposes candidates, and picks among them by the caller's scores.
 
     Attributes:
-        pool: The real samples, or their features alone.
+        pools: Returns the current state of the pool; a call asks once and sees that one throughout.
         pool_name: Its name.
         campaigns: The durable ledger.
         classifiers: The uploaded ones.
     """
 
-    pool: Pool
+    pools: Callable[[], Pool]
     pool_name: str
     campaigns: Campaigns
     classifiers: Classifiers
@@ -145,13 +145,13 @@ class RemoteScoring:
         answer: Callable[[Proposed], bytes],
         checkpoint: Checkpoint,
     ) -> bytes:
-        clock = StageClock()
+        clock, pool = StageClock(), self.pools()
         strategy = request.strategy
         assert isinstance(strategy, DowserStrategy)  # the message has no other
         with clock.stage("prepare"):
-            snapshot = self.campaigns.snapshot(request.campaign_id)
+            snapshot = self.campaigns.snapshot(request.campaign_id, pool)
             check_campaign(request.budget, snapshot.info, self.pool_name)
-            check_index_version(request.min_index_version, self.pool.index_version)
+            check_index_version(request.min_index_version, pool.index_version)
             check_shares(strategy)
             if not request.budget <= strategy.max_scored <= MAX_CANDIDATES:
                 raise invalid_argument(
@@ -164,7 +164,7 @@ class RemoteScoring:
             round_ = open_round(
                 request,
                 snapshot,
-                pool=self.pool,
+                pool=pool,
                 classifiers=self.classifiers,
                 seed=seed,
                 clock=clock,
@@ -176,7 +176,7 @@ class RemoteScoring:
             )
         strategies.search(round_, allocation, strategy.max_scored)
         entries = round_.board.entries()
-        pool_ids = self.pool.ids_of(entries.rows)
+        pool_ids = pool.ids_of(entries.rows)
         made = round_.synthetic
         proposed = Proposed(
             pool_ids=pool_ids,
@@ -186,7 +186,7 @@ class RemoteScoring:
             shares=allocation.shares,
             reasons=allocation.reasons,
             seed=seed,
-            index_version=self.pool.index_version,
+            index_version=pool.index_version,
             visited=round_.board.visited,
             unique_match_rate=round_.unique_match_rate,
             latents=None if made is None else made.latents,
@@ -209,9 +209,9 @@ class RemoteScoring:
         answer: Callable[[Selection], bytes],
         checkpoint: Checkpoint,
     ) -> bytes:
-        clock = StageClock()
+        clock, pool = StageClock(), self.pools()
         with clock.stage("prepare"):
-            snapshot = self.campaigns.snapshot(request.campaign_id)
+            snapshot = self.campaigns.snapshot(request.campaign_id, pool)
             if snapshot.info.pool != self.pool_name:
                 raise pool_not_found(snapshot.info.pool)
             rule = batch_rule(request.batch.rule or BatchRuleName.CLASS_BALANCED)
@@ -223,14 +223,14 @@ class RemoteScoring:
                 )
             classes = request.probabilities.shape[-1]
             labeled = labeled_set(snapshot, classes)
-            entries = self._entries(request, proposed, labeled, embedding=not rule.needs_labeled)
+            entries = _entries(pool, request, proposed, labeled, embedding=not rule.needs_labeled)
             if request.budget > len(entries):
                 raise budget_exceeds_pool(request.budget, len(entries))
             bound = math.inf
             if request.acquisition is not None and not request.class_prior_weight:
                 bound = acquisition_function(request.acquisition).bound(classes)
             round_ = Round(
-                pool=self.pool,
+                pool=pool,
                 classifier=NoClassifier(),
                 open=snapshot.available,
                 labeled=labeled,
@@ -256,11 +256,11 @@ class RemoteScoring:
             remembers=True,
             clock=clock,
             seed=proposed.seed,
-            index_version=self.pool.index_version,
+            index_version=pool.index_version,
             answer=answer,
             checkpoint=checkpoint,
         )
-        pool_ids = self.pool.ids_of(entries.rows[order])
+        pool_ids = pool.ids_of(entries.rows[order])
         try:
             return self.campaigns.settle(
                 request.campaign_id, request.proposal_id, pool_ids, request.budget, write, build
@@ -273,41 +273,40 @@ class RemoteScoring:
                 "released, or committed before); propose again",
             ) from error
 
-    def _entries(
-        self, request: ScoredCandidates, proposed: Proposed, labeled: LabeledSet, *, embedding: bool
-    ) -> Entries:
-        """Put the scores beside their candidates, in the proposal's order; what the pool no longer has is left out."""
-        by_id = np.argsort(proposed.pool_ids)
-        at = np.searchsorted(proposed.pool_ids[by_id], request.pool_ids)
-        places = by_id[np.minimum(at, len(by_id) - 1)]
-        strange = request.pool_ids[proposed.pool_ids[places] != request.pool_ids]
-        if len(strange):
-            raise invalid_argument("pool_ids", int(strange[0]), "candidates of the proposal")
-        rows = self.pool.rows_of(request.pool_ids)
-        given = np.argsort(places, kind="stable")
-        given = given[rows[given] >= 0]
-        places = places[given]
-        probabilities = request.probabilities[..., given, :]
-        passes = probabilities if probabilities.ndim == 3 else None
-        mean = probabilities if passes is None else passes.mean(axis=0)
-        scores = request.scores[given]
-        if request.class_prior_weight:
-            rarity = mean @ class_prior_weights(labeled.counts(), request.class_prior_weight).astype(
-                np.float64
-            )
-            weighted = np.where(scores > 0, scores * rarity, scores / rarity)
-            scores = np.clip(weighted, -_LARGEST, _LARGEST).astype(np.float32)
-        return Entries(
-            rows=rows[given],
-            sources=proposed.sources[places],
-            scores=scores,
-            predicted=mean.argmax(axis=1),
-            probabilities=mean,
-            passes=passes,
-            embedding=request.embedding[given] if embedding and request.embedding is not None else None,
-            synthetic=proposed.synthetic[places],
-            distances=proposed.distances[places],
-        )
+
+def _entries(
+    pool: Pool, request: ScoredCandidates, proposed: Proposed, labeled: LabeledSet, *, embedding: bool
+) -> Entries:
+    """Put the scores beside their candidates, in the proposal's order; what the pool no longer has is left out."""
+    by_id = np.argsort(proposed.pool_ids)
+    at = np.searchsorted(proposed.pool_ids[by_id], request.pool_ids)
+    places = by_id[np.minimum(at, len(by_id) - 1)]
+    strange = request.pool_ids[proposed.pool_ids[places] != request.pool_ids]
+    if len(strange):
+        raise invalid_argument("pool_ids", int(strange[0]), "candidates of the proposal")
+    rows = pool.rows_of(request.pool_ids)
+    given = np.argsort(places, kind="stable")
+    given = given[rows[given] >= 0]
+    places = places[given]
+    probabilities = request.probabilities[..., given, :]
+    passes = probabilities if probabilities.ndim == 3 else None
+    mean = probabilities if passes is None else passes.mean(axis=0)
+    scores = request.scores[given]
+    if request.class_prior_weight:
+        rarity = mean @ class_prior_weights(labeled.counts(), request.class_prior_weight).astype(np.float64)
+        weighted = np.where(scores > 0, scores * rarity, scores / rarity)
+        scores = np.clip(weighted, -_LARGEST, _LARGEST).astype(np.float32)
+    return Entries(
+        rows=rows[given],
+        sources=proposed.sources[places],
+        scores=scores,
+        predicted=mean.argmax(axis=1),
+        probabilities=mean,
+        passes=passes,
+        embedding=request.embedding[given] if embedding and request.embedding is not None else None,
+        synthetic=proposed.synthetic[places],
+        distances=proposed.distances[places],
+    )
 
 
 def _proposable(allocation: Allocation, classifier: bool) -> Allocation:

@@ -64,7 +64,7 @@ class SelectionService:
     """Answers which samples to label next.
 
     Attributes:
-        pool: The real samples.
+        pools: Returns the current state of the pool; a round asks once and sees that one throughout.
         pool_name: Its name.
         campaigns: The durable ledger.
         classifiers: The uploaded ones.
@@ -72,7 +72,7 @@ class SelectionService:
         task_refresh_rounds: Rounds between two refreshes of them, for classifiers with an embedding.
     """
 
-    pool: Pool
+    pools: Callable[[], Pool]
     pool_name: str
     campaigns: Campaigns
     classifiers: Classifiers
@@ -124,7 +124,7 @@ class SelectionService:
         Raises:
             DowserError: As ``select`` raises for its classifier and options.
         """
-        clock = StageClock()
+        clock, pool = StageClock(), self.pools()
         with clock.stage("prepare"):
             classifier = compiled(
                 self.classifiers,
@@ -132,7 +132,7 @@ class SelectionService:
                 acquisition_function(acquisition),
                 class_prior_weight=0.0,
                 label_counts=None,
-                targets=targets_of(self.pool, acquisition, seed, np.ones(self.pool.size, bool)),
+                targets=targets_of(pool, acquisition, seed, pool.alive()),
             )
         made = synthesize(
             classifier,
@@ -151,10 +151,10 @@ class SelectionService:
         answer: Callable[[Selection], bytes],
         checkpoint: Checkpoint,
     ) -> bytes:
-        clock = StageClock()
+        clock, pool = StageClock(), self.pools()
         with clock.stage("prepare"):
-            snapshot = self.campaigns.snapshot(request.campaign_id)
-            _validate(request, snapshot.info, self.pool, self.pool_name)
+            snapshot = self.campaigns.snapshot(request.campaign_id, pool)
+            _validate(request, snapshot.info, pool, self.pool_name)
             rule = batch_rule(request.batch.rule or _default_rule(request.strategy))
             seed = seed_of(request.seed, snapshot.info)
             round_ = None
@@ -163,14 +163,14 @@ class SelectionService:
                 round_ = open_round(
                     request,
                     snapshot,
-                    pool=self.pool,
+                    pool=pool,
                     classifiers=self.classifiers,
                     seed=seed,
                     clock=clock,
                     checkpoint=checkpoint,
                     embedding=rule.needs_embedding,
                     task=self._task(request, snapshot.info.id),
-                    scoring=self.pool.has_samples,
+                    scoring=pool.has_samples,
                 )
         if round_ is None:
             with clock.stage("draw"):
@@ -187,7 +187,7 @@ class SelectionService:
                     order = choose(rule, request.batch, round_, entries)
         order = order[: request.budget * (1 + _SPARES)]
         with clock.stage("pick"):
-            pool_ids = self.pool.ids_of(entries.rows[order])
+            pool_ids = pool.ids_of(entries.rows[order])
 
         build = conclusion(
             round_,
@@ -198,7 +198,7 @@ class SelectionService:
             remembers=isinstance(request.strategy, DowserStrategy),
             clock=clock,
             seed=seed,
-            index_version=self.pool.index_version,
+            index_version=pool.index_version,
             answer=answer,
             checkpoint=checkpoint,
         )
