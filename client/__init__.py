@@ -32,8 +32,10 @@ from client.errors import (
 )
 from client.export import ClassifierExporter, export_classifier
 from client.export_sklearn import export_sklearn
+from client.local_scoring import OnnxScorer
 from client.loop import ActiveLearner, RoundReport, RoundSeconds
 from client.retry import RetryPolicy
+from client.scores import Scores
 from client.sync_client import Client
 from client.transport import TlsConfig
 from client.types import (
@@ -42,6 +44,7 @@ from client.types import (
     BatchRule,
     Campaign,
     CampaignImported,
+    Candidate,
     CandidateSource,
     CaptureEstimate,
     ClassifierInfo,
@@ -60,6 +63,7 @@ from client.types import (
     Neighbors,
     Pick,
     Pool,
+    Proposal,
     Random,
     RandomSubset,
     Reloaded,
@@ -84,6 +88,7 @@ __all__ = [
     "CallCancelledError",
     "Campaign",
     "CampaignImported",
+    "Candidate",
     "CandidateSource",
     "CaptureEstimate",
     "ClassifierExporter",
@@ -110,9 +115,11 @@ __all__ = [
     "ModelSource",
     "Neighbors",
     "NotFoundError",
+    "OnnxScorer",
     "PermissionDeniedError",
     "Pick",
     "Pool",
+    "Proposal",
     "Random",
     "RandomSubset",
     "Reloaded",
@@ -123,6 +130,7 @@ __all__ = [
     "RoundSeconds",
     "SamplesAdded",
     "SamplesRemoved",
+    "Scores",
     "Selection",
     "SnapshotInfo",
     "SourceReport",

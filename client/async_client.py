@@ -10,9 +10,12 @@ client's, whose docstrings say more.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+import asyncio
+import contextlib
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import grpc
 import numpy as np
@@ -21,7 +24,9 @@ from numpy.typing import NDArray
 from client import transport
 from client.conversion import requests
 from client.conversion.call import Call
+from client.errors import DowserError, InvalidArgumentError
 from client.retry import RetryPolicy
+from client.scores import Scores
 from client.transport import DEFAULT_MESSAGE_BYTES, DEFAULT_TIMEOUT_SECONDS, Settings, TlsConfig
 from client.types import (
     Acquisition,
@@ -41,6 +46,7 @@ from client.types import (
     Neighbors,
     Pool,
     PoolIds,
+    Proposal,
     Reloaded,
     Round,
     SamplesAdded,
@@ -336,6 +342,116 @@ class AsyncClient:
             )
         )
 
+    async def propose_samples(
+        self,
+        campaign: Campaign | str,
+        *,
+        budget: int,
+        classifier: ClassifierInfo | str | None = None,
+        acquisition: Acquisition | str = Acquisition.MARGIN,
+        strategy: Dowser = Dowser(),
+        class_prior_weight: float = 0.0,
+        seed: int | None = None,
+        min_index_version: int = 0,
+        request_id: str | None = None,
+    ) -> Proposal:
+        """Name candidates for you to score, and lease them until they are committed or released."""
+        return await self._send(
+            requests.propose_samples(
+                campaign,
+                budget=budget,
+                classifier=classifier,
+                acquisition=acquisition,
+                strategy=strategy,
+                class_prior_weight=class_prior_weight,
+                seed=seed,
+                min_index_version=min_index_version,
+                request_id=request_id,
+            )
+        )
+
+    async def commit_selection(
+        self,
+        campaign: Campaign | str,
+        proposal: Proposal | str,
+        scores: Scores,
+        *,
+        budget: int,
+        pool_ids: PoolIds | None = None,
+        acquisition: Acquisition | str | None = None,
+        batch: Batch | None = None,
+        class_prior_weight: float = 0.0,
+        request_id: str | None = None,
+    ) -> Selection:
+        """Pick among a proposal's candidates by your scores; the leases of the others end."""
+        return await self._send(
+            requests.commit_selection(
+                campaign,
+                proposal,
+                scores,
+                budget=budget,
+                pool_ids=pool_ids,
+                acquisition=acquisition,
+                batch=batch,
+                class_prior_weight=class_prior_weight,
+                request_id=request_id,
+            )
+        )
+
+    async def select_by_scoring(
+        self,
+        campaign: Campaign | str,
+        score: Callable[[NDArray[np.uint64]], Scores | Awaitable[Scores]],
+        *,
+        budget: int,
+        classifier: ClassifierInfo | str | None = None,
+        acquisition: Acquisition | str = Acquisition.MARGIN,
+        strategy: Dowser = Dowser(),
+        batch: Batch | None = None,
+        class_prior_weight: float = 0.0,
+        seed: int | None = None,
+        min_index_version: int = 0,
+        request_id: str | None = None,
+    ) -> Selection:
+        """Propose, score with your own function, commit: `select_samples` where the samples are not on the server.
+
+        `score` is a coroutine function, or a plain one, which runs on a thread.
+        """
+        proposal = await self.propose_samples(
+            campaign,
+            budget=budget,
+            classifier=classifier,
+            acquisition=acquisition,
+            strategy=strategy,
+            class_prior_weight=class_prior_weight,
+            seed=seed,
+            min_index_version=min_index_version,
+            request_id=None if request_id is None else f"{request_id}:proposal",
+        )
+        try:
+            scores = await _scored(score, proposal.pool_ids)
+        except BaseException:
+            # The leases would keep the candidates from everybody.
+            with contextlib.suppress(DowserError):
+                await self.release_samples(campaign, proposal.pool_ids)
+            raise
+        try:
+            return await self.commit_selection(
+                campaign,
+                proposal,
+                scores,
+                budget=budget,
+                acquisition=acquisition,
+                batch=batch,
+                class_prior_weight=class_prior_weight,
+                request_id=request_id,
+            )
+        except InvalidArgumentError:
+            # Refused, so nothing was picked; after any other error a repeated request may still find its answer.
+            with contextlib.suppress(DowserError):
+                await self.release_samples(campaign, proposal.pool_ids)
+            raise
+
     async def record_labels(
         self,
         campaign: Campaign | str,
@@ -396,3 +512,12 @@ class AsyncClient:
 
     async def _send(self, call: Call[T]) -> T:
         return await transport.send_async(self._channel, call, self._settings)
+
+
+async def _scored(
+    score: Callable[[NDArray[np.uint64]], Scores | Awaitable[Scores]], pool_ids: NDArray[np.uint64]
+) -> Scores:
+    """Call a scoring function without blocking the event loop."""
+    if inspect.iscoroutinefunction(score):
+        return cast(Scores, await score(pool_ids))
+    return await asyncio.to_thread(cast(Callable[[NDArray[np.uint64]], Scores], score), pool_ids)

@@ -10,16 +10,18 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
 
 from client.cli_campaigns import add_campaign_actions, add_commands
-from client.cli_files import InputError, read_array, read_labels, read_shares
+from client.cli_files import InputError, read_array, read_labels, read_shares, samples_of
 from client.cli_output import items, print_json, print_table, print_value
 from client.errors import DowserError, MissingExtraError, UnavailableError
 from client.explain import explain
+from client.local_scoring import OnnxScorer
 from client.sync_client import Client
 from client.transport import DEFAULT_TIMEOUT_SECONDS, TlsConfig
 from client.types import (
@@ -31,6 +33,7 @@ from client.types import (
     Exhaustive,
     Random,
     RandomSubset,
+    Selection,
     Strategy,
 )
 
@@ -149,10 +152,13 @@ def _classifiers_get(client: Client, arguments: argparse.Namespace) -> None:
 
 def _select(client: Client, arguments: argparse.Namespace) -> None:
     classifier: ClassifierInfo | str | None = arguments.classifier
+    if arguments.samples is not None and str(classifier or "sha256:").startswith("sha256:"):
+        raise InputError("--samples scores here, and needs --classifier FILE to do it with")
     if isinstance(classifier, str) and not classifier.startswith("sha256:"):
         pool = client.get_campaign(arguments.campaign).pool
         classifier = client.upload_classifier(Path(classifier), pool=pool)
-    selection = client.select_samples(
+    select = client.select_samples if arguments.samples is None else _scoring_here(client, arguments)
+    selection = select(
         arguments.campaign,
         classifier=classifier,
         budget=arguments.budget,
@@ -180,6 +186,16 @@ def _select(client: Client, arguments: argparse.Namespace) -> None:
     )
     if arguments.explain:
         print(f"\n{explain(selection)}")
+
+
+def _scoring_here(client: Client, arguments: argparse.Namespace) -> Callable[..., Selection]:
+    """Return what selects by scoring the samples of a file with the classifier of another."""
+    pool = client.get_pool(client.get_campaign(arguments.campaign).pool)
+    samples = samples_of(arguments.samples)
+    return partial(
+        client.select_by_scoring,
+        score=OnnxScorer(Path(arguments.classifier), pool, samples, arguments.acquisition),
+    )
 
 
 def _strategy(arguments: argparse.Namespace) -> Strategy:
@@ -320,6 +336,12 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--budget", type=int, required=True, help="how many samples")
     sub.add_argument(
         "--classifier", metavar="ID|FILE", help="an uploaded classifier, or an ONNX file to upload"
+    )
+    sub.add_argument(
+        "--samples",
+        type=Path,
+        metavar="NPY",
+        help="score here, on the raw samples of this file [N, ...] whose rows are the pool ids, and not on the server",
     )
     sub.add_argument("--acquisition", choices=list(Acquisition), default=Acquisition.MARGIN)
     sub.add_argument("--strategy", choices=STRATEGIES, default="dowser")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +82,25 @@ def read_array(path: Path) -> NDArray[Any]:
     except (OSError, ValueError) as error:
         raise InputError(f"cannot read {path} as .npy: {error}") from error
     return array
+
+
+def samples_of(path: Path) -> Callable[[NDArray[np.uint64]], NDArray[Any]]:
+    """Map a .npy file [N, ...] and return what reads the samples of pool ids uint64 [n], its row numbers.
+
+    Raises:
+        InputError: It is none; or later, an id is not below N.
+    """
+    try:
+        array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot read {path} as .npy: {error}") from error
+
+    def read(pool_ids: NDArray[np.uint64]) -> NDArray[Any]:
+        if (pool_ids >= len(array)).any():
+            raise InputError(f"{path} has {len(array)} samples, and none of the pool id {pool_ids.max()}")
+        return array[pool_ids.astype(np.int64)]
+
+    return read
 
 
 def _csv_pairs(name: str, lines: Iterable[str]) -> list[tuple[str, str, str]]:

@@ -15,6 +15,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias, cast
 
@@ -23,6 +24,8 @@ from numpy.typing import NDArray
 
 from client.errors import AlreadyExistsError, DowserError, NotFoundError, invalid_argument
 from client.export import ClassifierExporter
+from client.local_scoring import OnnxScorer
+from client.scores import Scores
 from client.sync_client import Client
 from client.types import (
     Acquisition,
@@ -92,9 +95,14 @@ class ActiveLearner:
             server.
         annotator: Written beside each label.
         on_round: Called after every round.
+        samples: Given ids uint64 [n], returns raw samples [n, *raw_shape]. Where the server does not hold them, the
+            classifier is run here with onnxruntime on the candidates that the server proposes.
+        score: Given what `train` returned and ids uint64 [M], returns their `Scores`: scoring by a function of your
+            own, wherever the samples are. Nothing is exported or uploaded then, and nothing synthesized.
 
     Raises:
-        InvalidArgumentError: The budget is not positive.
+        InvalidArgumentError: The budget is not positive; or the server does not hold the samples, and there is no
+            `samples` and no `score`, or the strategy is one that only the server can score.
         DowserError: The campaign or pool cannot be had.
     """
 
@@ -117,6 +125,8 @@ class ActiveLearner:
         seed: int | None = None,
         annotator: str = "",
         on_round: Callable[[RoundReport], None] | None = None,
+        samples: Callable[[Ids], NDArray[Any]] | None = None,
+        score: Callable[[Any, Ids], Scores] | None = None,
     ) -> None:
         if budget < 1:
             raise invalid_argument(f"budget must be at least 1, got {budget}", field="budget")
@@ -136,6 +146,9 @@ class ActiveLearner:
         self._seed = seed
         self._annotator = annotator
         self._on_round = on_round
+        self._samples = samples
+        self._score = score
+        self._scores_here = _scores_here(self.pool, strategy, samples=samples, score=score)
 
     def seed_labels(self, ids: Ids, labels: NDArray[np.integer[Any]]) -> int:
         """Record the initial labels; returns how many were new, 0 on a loop that is resumed."""
@@ -180,21 +193,17 @@ class ActiveLearner:
         train_seconds = watch.lap()
         info: ClassifierInfo | None = None
         export_seconds = upload_seconds = 0.0
-        if not isinstance(self._strategy, Random):
+        scorer: Callable[[Ids], Scores] | None = None
+        if self._scores_here and self._score is not None:
+            scorer = partial(self._score, classifier)
+        elif not isinstance(self._strategy, Random):
             model = self._to_onnx(classifier)
             export_seconds = watch.lap()
             info = self.client.upload_classifier(model, pool=self.pool.name)
             upload_seconds = watch.lap()
-        selection = self.client.select_samples(
-            self.campaign,
-            classifier=info,
-            budget=budget,
-            acquisition=self._acquisition,
-            strategy=self._strategy,
-            batch=self._batch,
-            class_prior_weight=self._class_prior_weight,
-            seed=self._round_seed(len(ids)),
-        )
+            if self._scores_here and self._samples is not None:
+                scorer = OnnxScorer(model, self.pool, self._samples, self._acquisition)
+        selection = self._select(budget, info, scorer, seed=self._round_seed(len(ids)))
         select_seconds = watch.lap()
         answers = self._ask(selection.pool_ids)
         return RoundReport(
@@ -212,6 +221,38 @@ class ActiveLearner:
                 select=select_seconds,
                 label=watch.lap(),
             ),
+        )
+
+    def _select(
+        self,
+        budget: int,
+        classifier: ClassifierInfo | None,
+        scorer: Callable[[Ids], Scores] | None,
+        *,
+        seed: int | None,
+    ) -> Selection:
+        """Let the server score, or without the samples let it propose and score here."""
+        if scorer is None:
+            return self.client.select_samples(
+                self.campaign,
+                classifier=classifier,
+                budget=budget,
+                acquisition=self._acquisition,
+                strategy=self._strategy,
+                batch=self._batch,
+                class_prior_weight=self._class_prior_weight,
+                seed=seed,
+            )
+        return self.client.select_by_scoring(
+            self.campaign,
+            scorer,
+            budget=budget,
+            classifier=classifier,
+            acquisition=self._acquisition,
+            strategy=cast(Dowser, self._strategy),
+            batch=self._batch,
+            class_prior_weight=self._class_prior_weight,
+            seed=seed,
         )
 
     def _ask(self, ids: Ids) -> Labels:
@@ -250,6 +291,26 @@ class ActiveLearner:
         if self._seed is None:
             return None
         return int(np.random.SeedSequence([self._seed, labeled]).generate_state(1, np.uint64)[0])
+
+
+def _scores_here(pool: Pool, strategy: Strategy, *, samples: object, score: object) -> bool:
+    """Tell whether candidates are scored by this loop and not by the server; refuse what neither can do."""
+    plain = isinstance(strategy, Dowser) and strategy.max_scored == 0
+    if isinstance(strategy, Random) or plain or (pool.has_samples and score is None):
+        return False
+    if samples is None and score is None:
+        raise invalid_argument(
+            f"the samples of pool {pool.name!r} are not on the server: give `samples` (ids to raw samples), or "
+            "`score` to score by a function of your own",
+            field="samples",
+        )
+    if not isinstance(strategy, Dowser):
+        raise invalid_argument(
+            f"candidates are proposed by Dowser alone, got {strategy!r}; a random subset is "
+            'Dowser(shares={"random": 1})',
+            field="strategy",
+        )
+    return True
 
 
 class _Stopwatch:

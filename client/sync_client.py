@@ -9,7 +9,8 @@ Safe to share between threads. Every method raises a `client.errors.DowserError`
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -20,7 +21,9 @@ from numpy.typing import NDArray
 from client import transport
 from client.conversion import requests
 from client.conversion.call import Call
+from client.errors import DowserError, InvalidArgumentError
 from client.retry import RetryPolicy
+from client.scores import Scores
 from client.transport import DEFAULT_MESSAGE_BYTES, DEFAULT_TIMEOUT_SECONDS, Settings, TlsConfig
 from client.types import (
     Acquisition,
@@ -40,6 +43,7 @@ from client.types import (
     Neighbors,
     Pool,
     PoolIds,
+    Proposal,
     Reloaded,
     Round,
     SamplesAdded,
@@ -391,6 +395,154 @@ class Client:
                 request_id=request_id,
             )
         )
+
+    def propose_samples(
+        self,
+        campaign: Campaign | str,
+        *,
+        budget: int,
+        classifier: ClassifierInfo | str | None = None,
+        acquisition: Acquisition | str = Acquisition.MARGIN,
+        strategy: Dowser = Dowser(),
+        class_prior_weight: float = 0.0,
+        seed: int | None = None,
+        min_index_version: int = 0,
+        request_id: str | None = None,
+    ) -> Proposal:
+        """Name candidates for you to score, and lease them until `commit_selection` or `release_samples`.
+
+        For pools whose samples are not on the server, and for scores that it cannot compute.
+
+        Args:
+            campaign: The campaign, its id or its name.
+            budget: How many samples will be picked.
+            classifier: An uploaded classifier, for synthesis alone; without one nothing is synthesized.
+            acquisition: What synthesis climbs.
+            strategy: Its `max_scored` is how many candidates; sources that look at scores (climb, surrogate) get none.
+            class_prior_weight: As for `select_samples`.
+            seed: Same seed, same campaign state, same answer; None derives one from the campaign's.
+            min_index_version: Refuse to answer from an older index.
+            request_id: Names this proposal: sent again, it returns the same answer. None makes one.
+        """
+        return self._send(
+            requests.propose_samples(
+                campaign,
+                budget=budget,
+                classifier=classifier,
+                acquisition=acquisition,
+                strategy=strategy,
+                class_prior_weight=class_prior_weight,
+                seed=seed,
+                min_index_version=min_index_version,
+                request_id=request_id,
+            )
+        )
+
+    def commit_selection(
+        self,
+        campaign: Campaign | str,
+        proposal: Proposal | str,
+        scores: Scores,
+        *,
+        budget: int,
+        pool_ids: PoolIds | None = None,
+        acquisition: Acquisition | str | None = None,
+        batch: Batch | None = None,
+        class_prior_weight: float = 0.0,
+        request_id: str | None = None,
+    ) -> Selection:
+        """Pick among a proposal's candidates by your scores; the leases of the others end.
+
+        Args:
+            campaign: The campaign, its id or its name.
+            proposal: What `propose_samples` returned, or its `proposal_id`.
+            scores: In the order of `pool_ids`.
+            budget: How many samples to pick.
+            pool_ids: The candidates that were scored; None means all of the proposal.
+            acquisition: What the scores are, for the estimate of capture; None is a score of your own.
+            batch: How the batch is made; None means class-balanced.
+            class_prior_weight: Exponent of the expected rarity that the server multiplies the scores by.
+            request_id: Names this selection: sent again, it returns the same answer. None makes one.
+        """
+        return self._send(
+            requests.commit_selection(
+                campaign,
+                proposal,
+                scores,
+                budget=budget,
+                pool_ids=pool_ids,
+                acquisition=acquisition,
+                batch=batch,
+                class_prior_weight=class_prior_weight,
+                request_id=request_id,
+            )
+        )
+
+    def select_by_scoring(
+        self,
+        campaign: Campaign | str,
+        score: Callable[[NDArray[np.uint64]], Scores],
+        *,
+        budget: int,
+        classifier: ClassifierInfo | str | None = None,
+        acquisition: Acquisition | str = Acquisition.MARGIN,
+        strategy: Dowser = Dowser(),
+        batch: Batch | None = None,
+        class_prior_weight: float = 0.0,
+        seed: int | None = None,
+        min_index_version: int = 0,
+        request_id: str | None = None,
+    ) -> Selection:
+        """Propose, score with your own function, commit: `select_samples` where the samples are not on the server.
+
+        Args:
+            campaign: The campaign, its id or its name.
+            score: Given ids uint64 [M], returns their `Scores`; `OnnxScorer` is one. Where it fails the
+                candidates are given back, and another try needs another request_id.
+            budget: How many samples to pick.
+            classifier: An uploaded classifier, for synthesis alone; without one nothing is synthesized.
+            acquisition: What synthesis climbs, and what the scores are.
+            strategy: Its `max_scored` is how many candidates you are asked to score at most.
+            batch: How the batch is made; None means class-balanced.
+            class_prior_weight: As for `select_samples`; the server multiplies your scores.
+            seed: Same seed, same campaign state, same answer; None derives one from the campaign's.
+            min_index_version: Refuse to answer from an older index.
+            request_id: Names this selection, and with ":proposal" behind it its proposal. None makes one.
+        """
+        proposal = self.propose_samples(
+            campaign,
+            budget=budget,
+            classifier=classifier,
+            acquisition=acquisition,
+            strategy=strategy,
+            class_prior_weight=class_prior_weight,
+            seed=seed,
+            min_index_version=min_index_version,
+            request_id=None if request_id is None else f"{request_id}:proposal",
+        )
+        try:
+            scores = score(proposal.pool_ids)
+        except BaseException:
+            # The leases would keep the candidates from everybody.
+            with contextlib.suppress(DowserError):
+                self.release_samples(campaign, proposal.pool_ids)
+            raise
+        try:
+            return self.commit_selection(
+                campaign,
+                proposal,
+                scores,
+                budget=budget,
+                acquisition=acquisition,
+                batch=batch,
+                class_prior_weight=class_prior_weight,
+                request_id=request_id,
+            )
+        except InvalidArgumentError:
+            # Refused, so nothing was picked; after any other error a repeated request may still find its answer.
+            with contextlib.suppress(DowserError):
+                self.release_samples(campaign, proposal.pool_ids)
+            raise
 
     def record_labels(
         self,

@@ -128,6 +128,9 @@ class Pool:
     bundle_digest: str
     added: int = 0  # of `size`, the samples that were added since the index was built
     removed: int = 0  # samples that were removed, not part of `size`
+    has_samples: bool = (
+        True  # whether the server holds the samples themselves; without, it proposes and you score
+    )
 
     def to_inputs(self, raw: NDArray[Any]) -> NDArray[np.float32]:
         """Turn raw samples into the very model inputs that the server feeds to a classifier.
@@ -443,6 +446,38 @@ class Selection:
         """The real acquisition scores of the picks, float32 [budget]; NaN where a pick has none."""
         values = [np.nan if pick.score is None else pick.score for pick in self.picks]
         return _frozen(np.array(values, dtype=np.float32))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """A sample worth scoring."""
+
+    pool_id: int
+    source: CandidateSource
+    synthetic_index: int | None  # the synthetic sample that led here, ...
+    distance: float | None  # ... and the Euclidean feature distance between the two
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Proposal:
+    """Candidates for the caller to score, leased to the campaign until the commit or a release."""
+
+    proposal_id: str  # what the commit names it by
+    candidates: tuple[Candidate, ...]  # in the order in which a selection would score them
+    shares: Mapping[CandidateSource, float]  # parts of the candidates as the policy set them
+    reasons: tuple[str, ...]  # why they are what they are
+    seed: int
+    index_version: int
+    timings: tuple[StageTiming, ...]
+    total_seconds: float
+    visited: int  # pool entries returned by the index before filtering
+    unique_match_rate: float | None  # distinct nearest matches per synthetic sample
+    synthetic_scores: NDArray[np.float32]  # [S], empty without synthesis
+
+    @cached_property
+    def pool_ids(self) -> NDArray[np.uint64]:
+        """The candidates' ids, uint64 [M]."""
+        return _frozen(np.array([each.pool_id for each in self.candidates], dtype=np.uint64))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

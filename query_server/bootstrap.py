@@ -24,6 +24,7 @@ from query_server.rpc.selection import SelectionServicer
 from query_server.rpc.server import RpcServer, Services
 from query_server.rpc.status import ErrorInterceptor
 from query_server.rpc.work import Workers
+from query_server.selection.remote_scoring import RemoteScoring
 from query_server.selection.service import SelectionService
 from query_server.serving import Generation, Reloaded, Serving
 from query_server.settings import ServeSettings
@@ -86,6 +87,8 @@ def serve(settings: ServeSettings) -> None:
         )
         await server.start()
         pool = serving.pool()
+        if not pool.has_samples:
+            _LOG.info("pool %s: its samples are not here; clients score what is proposed", pool.name)
         _LOG.info(
             "pool %s: %d samples, %d of them added to index %s, version %d",
             *(pool.name, pool.size, pool.added, pool.manifest.factory, pool.index_version),
@@ -158,9 +161,8 @@ def open_generation(
     except BaseException:
         base.close()
         raise
-    task_features = (
-        TaskFeatures(live.current, threads=settings.threads) if settings.task_refresh_rounds else None
-    )
+    refreshes = settings.task_refresh_rounds and base.has_samples  # they are made of the samples
+    task_features = TaskFeatures(live.current, threads=settings.threads) if refreshes else None
     selection = SelectionService(
         pools=live.current,
         pool_name=base.name,
@@ -168,6 +170,9 @@ def open_generation(
         classifiers=classifiers,
         task_features=task_features,
         task_refresh_rounds=max(1, settings.task_refresh_rounds),
+    )
+    remote_scoring = RemoteScoring(
+        pools=live.current, pool_name=base.name, campaigns=campaigns, classifiers=classifiers
     )
 
     def close() -> None:
@@ -180,6 +185,7 @@ def open_generation(
         live=live,
         classifiers=classifiers,
         selection=selection,
+        remote_scoring=remote_scoring,
         index_dir=index_dir,
         index_digest=digest,
         close=close,
@@ -240,6 +246,7 @@ def build(
     threads: int,
     device: str,
     overwrite: bool,
+    store_samples: bool = True,
 ) -> None:
     """Build an index over a pool with a bundle's encoder.
 
@@ -264,8 +271,10 @@ def build(
         recall_target=recall_target,
         threads=threads,
         overwrite=overwrite,
+        store_samples=store_samples,
     )
     print(
         f"indexed {manifest.size} samples of pool {manifest.pool} as {manifest.factory} "
         f"(nprobe {manifest.nprobe}, recall@10 {manifest.recall_at_10:.4f}) in {out}"
+        + (", without the samples themselves" if manifest.without_samples else "")
     )

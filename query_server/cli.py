@@ -82,6 +82,7 @@ def _index_build(arguments: argparse.Namespace) -> int:
         threads=arguments.threads,
         device=arguments.device,
         overwrite=arguments.overwrite,
+        store_samples=arguments.samples,
     )
     return 0
 
@@ -119,6 +120,12 @@ def _parser() -> argparse.ArgumentParser:
     build.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="threads to use")
     build.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to encode")
     build.add_argument("--overwrite", action="store_true", help="replace an index that is there")
+    build.add_argument(
+        "--samples",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="copy the raw samples into the index (default); without, clients score what the server proposes",
+    )
     add_commands(commands)
     return parser
 

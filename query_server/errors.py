@@ -36,6 +36,7 @@ __all__ = [
     "pool_not_found",
     "reload_refused",
     "request_id_reused",
+    "samples_not_stored",
     "shape_mismatch",
     "snapshot_refused",
     "storage_full",
@@ -77,6 +78,7 @@ class Reason(StrEnum):
     STORAGE_FULL = "STORAGE_FULL"
     RELOAD_REFUSED = "RELOAD_REFUSED"
     SNAPSHOT_REFUSED = "SNAPSHOT_REFUSED"
+    SAMPLES_NOT_STORED = "SAMPLES_NOT_STORED"
     LABEL_NOT_FOUND = "LABEL_NOT_FOUND"
 
 
@@ -371,6 +373,18 @@ def snapshot_refused(name: str, why: str, what: str) -> DowserError:
     """Report that no snapshot was made; `why` is for programs, `what` says what to do."""
     return DowserError(
         Reason.SNAPSHOT_REFUSED, f"no snapshot {name!r}: {what}", metadata={"name": name, "why": why}
+    )
+
+
+def samples_not_stored(pool: str) -> DowserError:
+    """Refuse to read or score samples that stayed with their owner."""
+    return DowserError(
+        Reason.SAMPLES_NOT_STORED,
+        f"the samples of pool {pool!r} are not on this server (its index was built with --no-samples), so it can "
+        "neither return nor score them; call ProposeSamples, score the candidates, and call CommitSelection "
+        "(select_by_scoring does both); SelectSamples takes the random strategy without a classifier and plain ASAL "
+        "(max_scored = 0) alone",
+        metadata={"pool": pool},
     )
 
 

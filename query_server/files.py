@@ -92,20 +92,13 @@ def sha256_of(path: Path) -> str:
 
 
 def write_durably(path: Path, data: bytes) -> None:
-    """Write a file so that after a crash it is whole and on disk, or not there."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=_MINE, delete=False) as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    Path(file.name).replace(path)
-    sync(path.parent)
     """Write a file so that after a crash it is whole and on disk, or not there.
 
     Raises:
         DowserError: STORAGE_FULL if the disk is full; nothing is left behind.
     """
     with refusing_failed_writes(path.name):
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=_WRITING, delete=False) as file:
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=_MINE, delete=False) as file:
             try:
                 file.write(data)
                 file.flush()

@@ -18,6 +18,7 @@ from pathlib import Path
 from query_server.errors import DowserError, reload_refused
 from query_server.models import Bundle, ClassifierStore
 from query_server.pool import LivePool, Pool
+from query_server.selection.remote_scoring import RemoteScoring
 from query_server.selection.service import SelectionService
 
 _LOG = logging.getLogger(__name__)
@@ -32,6 +33,7 @@ class Generation:
         live: The real samples, and what was added and removed.
         classifiers: The uploaded ones.
         selection: The rounds over them.
+        remote_scoring: The rounds whose candidates the caller scores.
         index_dir: The index's folder, links resolved.
         index_digest: sha256 of its manifest, hexadecimal.
         close: Gives back what it alone holds; the pool's journal goes on.
@@ -41,6 +43,7 @@ class Generation:
     live: LivePool
     classifiers: ClassifierStore
     selection: SelectionService
+    remote_scoring: RemoteScoring
     index_dir: Path
     index_digest: str
     close: Callable[[], None]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 

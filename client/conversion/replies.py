@@ -15,6 +15,7 @@ from client.conversion import tensors
 from client.types import (
     Campaign,
     CampaignImported,
+    Candidate,
     CandidateSource,
     CaptureEstimate,
     ClassifierInfo,
@@ -32,6 +33,7 @@ from client.types import (
     Neighbors,
     Pick,
     Pool,
+    Proposal,
     Reloaded,
     Round,
     SamplesAdded,
@@ -168,6 +170,36 @@ def selection(reply: selection_pb2.SelectSamplesResponse) -> Selection:
     )
 
 
+def committed_selection(reply: selection_pb2.CommitSelectionResponse) -> Selection:
+    """Read the selection that a commit made."""
+    return selection(reply.selection)
+
+
+def proposal(reply: selection_pb2.ProposeSamplesResponse, *, proposal_id: str) -> Proposal:
+    """Read candidates; the reply does not repeat the id they were asked for with."""
+    return Proposal(
+        proposal_id=proposal_id,
+        candidates=tuple(
+            Candidate(
+                pool_id=each.pool_id,
+                source=_source(each.source),
+                synthetic_index=_optional(each, "synthetic_index", int),
+                distance=_optional(each, "distance", float),
+            )
+            for each in reply.candidates
+        ),
+        shares={_source(each.source): each.share for each in reply.shares},
+        reasons=tuple(reply.reasons),
+        seed=reply.seed,
+        index_version=reply.index_version,
+        timings=_timings(reply.timings),
+        total_seconds=reply.total_seconds,
+        visited=reply.visited,
+        unique_match_rate=_optional(reply, "unique_match_rate", float),
+        synthetic_scores=_array(reply.synthetic_scores, np.float32),
+    )
+
+
 def labels_recorded(reply: selection_pb2.RecordLabelsResponse) -> LabelsRecorded:
     """Read how many labels were new."""
     return LabelsRecorded(recorded=reply.recorded, labeled=reply.labeled)
@@ -268,6 +300,7 @@ def _pool(message: pools_pb2.Pool) -> Pool:
         bundle_digest=message.bundle_digest,
         added=message.added,
         removed=message.removed,
+        has_samples=message.has_samples if message.HasField("has_samples") else True,
     )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,12 +17,14 @@ from numpy.typing import NDArray
 from client.conversion import fields, replies, tensors
 from client.conversion.call import Call, unary
 from client.errors import invalid_argument
+from client.scores import Scores
 from client.types import (
     Acquisition,
     Batch,
     Campaign,
     CampaignImported,
     ClassifierInfo,
+    Dowser,
     LabelEvent,
     LabelEventPage,
     LabelPage,
@@ -34,6 +37,7 @@ from client.types import (
     Neighbors,
     Pool,
     PoolIds,
+    Proposal,
     Reloaded,
     Round,
     SamplesAdded,
@@ -418,6 +422,82 @@ def select_samples(
     )
     return unary(
         "SelectionService/SelectSamples", request, selection_pb2.SelectSamplesResponse, replies.selection
+    )
+
+
+def propose_samples(
+    campaign: Campaign | str,
+    *,
+    budget: int,
+    classifier: ClassifierInfo | str | None,
+    acquisition: Acquisition | str,
+    strategy: Dowser,
+    class_prior_weight: float,
+    seed: int | None,
+    min_index_version: int,
+    request_id: str | None,
+) -> Call[Proposal]:
+    """SelectionService.ProposeSamples."""
+    if not isinstance(strategy, Dowser):
+        raise invalid_argument(f"candidates are proposed by Dowser alone, got {strategy!r}", field="strategy")
+    proposal_id = fields.request_id(request_id)
+    request = fields.build(
+        selection_pb2.ProposeSamplesRequest,
+        request_id=proposal_id,
+        campaign_id=fields.campaign_id(campaign),
+        classifier_id=fields.classifier_id(classifier) if classifier is not None else "",
+        budget=budget,
+        acquisition=fields.acquisition(acquisition),
+        strategy=fields.strategy(strategy)["dowser"],
+        class_prior_weight=class_prior_weight,
+        seed=seed,
+        min_index_version=min_index_version,
+    )
+    return unary(
+        "SelectionService/ProposeSamples",
+        request,
+        selection_pb2.ProposeSamplesResponse,
+        partial(replies.proposal, proposal_id=proposal_id),
+    )
+
+
+def commit_selection(
+    campaign: Campaign | str,
+    proposal: Proposal | str,
+    scores: Scores,
+    *,
+    budget: int,
+    pool_ids: PoolIds | None,
+    acquisition: Acquisition | str | None,
+    batch: Batch | None,
+    class_prior_weight: float,
+    request_id: str | None,
+) -> Call[Selection]:
+    """SelectionService.CommitSelection."""
+    if pool_ids is None:
+        if not isinstance(proposal, Proposal):
+            raise invalid_argument("pool_ids are needed where the proposal is an id", field="pool_ids")
+        pool_ids = proposal.pool_ids
+    embedding = scores.embedding
+    request = fields.build(
+        selection_pb2.CommitSelectionRequest,
+        request_id=fields.request_id(request_id),
+        campaign_id=fields.campaign_id(campaign),
+        proposal_id=proposal.proposal_id if isinstance(proposal, Proposal) else proposal,
+        budget=budget,
+        pool_ids=fields.ids(pool_ids),
+        scores=np.asarray(scores.scores, np.float32),
+        probabilities=tensors.encode(np.asarray(scores.probabilities, np.float32)),
+        embedding=None if embedding is None else tensors.encode(np.asarray(embedding, np.float32)),
+        batch=fields.batch(batch) if batch is not None else None,
+        acquisition=fields.acquisition(acquisition) if acquisition is not None else None,
+        class_prior_weight=class_prior_weight,
+    )
+    return unary(
+        "SelectionService/CommitSelection",
+        request,
+        selection_pb2.CommitSelectionResponse,
+        replies.committed_selection,
     )
 
 

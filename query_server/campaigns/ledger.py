@@ -178,6 +178,22 @@ class Ledger:
             ((key, _signed(each.pool_id), each.label, each.annotator, each.record_time) for each in labels),
         )
 
+    def hold(self, key: int, pool_ids: UInt64Array, proposal: str, expire_time: float | None) -> None:
+        """Insert the leases of a proposal, of no round yet."""
+        now = self._clock()
+        self._connection.executemany(
+            "INSERT INTO leases (campaign, pool_id, round, lease_time, expire_time, proposal) "
+            "VALUES (?, ?, 0, ?, ?, ?)",
+            ((key, pool_id, now, expire_time, proposal) for pool_id in pool_ids.astype(np.int64).tolist()),
+        )
+
+    def held_ids(self, key: int, proposal: str) -> UInt64Array:
+        """Return the pool ids [n] that a proposal holds, also lapsed ones, in no order; O(leases of the campaign)."""
+        rows = self._connection.execute(
+            "SELECT pool_id FROM leases WHERE campaign = ? AND proposal = ?", (key, proposal)
+        ).fetchall()
+        return np.array(rows, dtype=np.int64).reshape(-1).astype(np.uint64)
+
     def correct_labels(self, key: int, labels: Sequence[Label]) -> None:
         """Give labeled samples other labels."""
         now = self._clock()

@@ -12,6 +12,7 @@ from query_server import errors
 VERSION = 3
 APPLICATION_ID = 0x446F7773  # "Dows", so that another program's database is recognized as such
 
+# leases.proposal is the request id of the proposal that holds a candidate until its commit, '' once it was selected.
 # pool_id and seed are uint64 on the wire and stored as the signed integer of the same 64 bits (SQLite has no
 # other).
 _TABLES = """
@@ -41,6 +42,7 @@ CREATE TABLE leases (
     round       INTEGER NOT NULL,
     lease_time  REAL NOT NULL,
     expire_time REAL,
+    proposal    TEXT NOT NULL DEFAULT '',
     PRIMARY KEY (campaign, pool_id)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE rounds (
@@ -84,6 +86,7 @@ _MIGRATIONS = {
     2: "ALTER TABLE campaigns ADD COLUMN memory BLOB NOT NULL DEFAULT x'';",
     3: f"""
 ALTER TABLE leases ADD COLUMN expire_time REAL;
+ALTER TABLE leases ADD COLUMN proposal TEXT NOT NULL DEFAULT '';
 {_EVENTS}
 INSERT INTO label_events (campaign, change, pool_id, label, annotator, time)
     SELECT campaign, 1, pool_id, label, annotator, record_time FROM labels ORDER BY sequence;

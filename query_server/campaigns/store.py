@@ -9,10 +9,11 @@ thread.
 from query_server.campaigns.importing import Importer
 from query_server.campaigns.label_book import LabelBook
 from query_server.campaigns.lease_book import LeaseBook
+from query_server.campaigns.proposal_book import ProposalBook
 from query_server.campaigns.values import CampaignInfo, Mask, PoolState, Request, Snapshot
 
 
-class CampaignStore(LabelBook, LeaseBook, Importer):
+class CampaignStore(LabelBook, LeaseBook, ProposalBook, Importer):
     """The ledger of all campaigns of a server. Thread-safe; one process per file."""
 
     def get(self, id_or_name: str) -> CampaignInfo:

@@ -20,7 +20,7 @@ from dowser.v1 import index_pb2
 from query_server import errors
 from query_server.files import sync
 from query_server.pool.factory import choose_factory, first_line, inverted_lists, make_index
-from query_server.pool.manifest import FILES, FORMAT, INDEX, MANIFEST, file_entry, write_manifest
+from query_server.pool.manifest import FORMAT, INDEX, MANIFEST, file_entry, files_of, write_manifest
 from query_server.pool.partial import PartialPool, partial_directory, remove_build_files
 from query_server.pool.tuning import Tuning, tune
 from samples.preprocess import Preprocessing
@@ -55,6 +55,7 @@ def build_index(
     progress: bool = True,
     resume: bool = True,
     overwrite: bool = False,
+    store_samples: bool = True,
 ) -> index_pb2.IndexManifest:
     """Build the index directory of a pool.
 
@@ -74,6 +75,7 @@ def build_index(
         progress: Show progress bars.
         resume: Go on where an interrupted build of the same pool and bundle stopped.
         overwrite: Replace an existing `out`.
+        store_samples: Copy the raw samples into the index; without them the server proposes and its callers score.
 
     Returns:
         The manifest, as written.
@@ -105,6 +107,7 @@ def build_index(
                 "feature_dim": feature_dim,
             },
             resume=resume,
+            store_samples=store_samples,
         )
         _encode_pool(partial, source, encode, preprocessing, feature_dim, chunk=chunk, progress=progress)
         features = partial.features()
@@ -128,7 +131,8 @@ def build_index(
                 recall_target,
             )
         faiss.write_index(index, str(directory / INDEX))
-        for name in FILES:
+        names = files_of(samples=store_samples)
+        for name in names:
             sync(directory / name)
         manifest = index_pb2.IndexManifest(
             format=FORMAT,
@@ -145,7 +149,8 @@ def build_index(
             recall_at_10=tuning.recall_at_10,
             recall_queries=tuning.queries,
             index_version=1,
-            files=[file_entry(directory / name) for name in FILES],
+            files=[file_entry(directory / name) for name in names],
+            without_samples=not store_samples,
             versions=_versions(),
             build_seconds={stage: round(spent, 3) for stage, spent in seconds.items()},
         )

@@ -13,8 +13,12 @@ from query_server import errors, files
 FORMAT = 1
 MANIFEST = "manifest.json"
 INDEX, SAMPLES, FEATURES, POOL_IDS = "index.faiss", "samples.npy", "features.npy", "pool_ids.npy"
-FILES = (INDEX, SAMPLES, FEATURES, POOL_IDS)
 _REMEDY = "build the index with dowser-server index build"
+
+
+def files_of(*, samples: bool) -> tuple[str, ...]:
+    """Name the files of an index, with or without the raw samples."""
+    return (INDEX, SAMPLES, FEATURES, POOL_IDS) if samples else (INDEX, FEATURES, POOL_IDS)
 
 
 def read_manifest(index_dir: Path) -> index_pb2.IndexManifest:
@@ -47,7 +51,13 @@ def check_files(index_dir: Path, manifest: index_pb2.IndexManifest, *, verify: b
     Raises:
         DowserError: CORRUPT_FILE naming the file.
     """
-    files.check_entries(index_dir / MANIFEST, manifest.files, required=FILES, verify=verify, remedy=_REMEDY)
+    files.check_entries(
+        index_dir / MANIFEST,
+        manifest.files,
+        required=files_of(samples=not manifest.without_samples),
+        verify=verify,
+        remedy=_REMEDY,
+    )
 
 
 def check_bundle(

@@ -69,16 +69,19 @@ class PartialPool:
         feature_dim: int,
         identity: Mapping[str, object],
         resume: bool,
+        store_samples: bool,
     ) -> None:
         """Open what an earlier run of the same build left, or start over."""
         self._directory = directory
-        self._identity = {**identity, "content": _probe(source)}
+        self._identity = {**identity, "samples": store_samples, "content": _probe(source)}
         size = len(source)
         self._shapes: dict[str, tuple[tuple[int, ...], np.dtype[Any]]] = {
-            SAMPLES: ((size, *preprocessing.raw_shape), np.dtype(preprocessing.raw_dtype)),
             FEATURES: ((size, feature_dim), np.dtype(np.float32)),
             POOL_IDS: ((size,), np.dtype(np.uint64)),
         }
+        if store_samples:
+            raw_dtype: np.dtype[Any] = np.dtype(preprocessing.raw_dtype)
+            self._shapes[SAMPLES] = ((size, *preprocessing.raw_shape), raw_dtype)
         self.rows_done, self.seconds = 0, 0.0
         if not (resume and self._load_progress()):
             self._start_over(source)
@@ -90,7 +93,8 @@ class PartialPool:
 
     def append(self, raw: npt.NDArray[Any], features: npt.NDArray[np.float32], *, started: float) -> None:
         """Write the next chunk, begun at `started` (time.perf_counter); on disk when this returns."""
-        self._write(SAMPLES, self.rows_done, raw)
+        if SAMPLES in self._shapes:
+            self._write(SAMPLES, self.rows_done, raw)
         self._write(FEATURES, self.rows_done, features)
         self.rows_done += len(raw)
         self.seconds += time.perf_counter() - started

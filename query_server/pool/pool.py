@@ -65,7 +65,7 @@ class Pool:
         preprocessing: Preprocessing,
         index: FeatureIndex,
         features: Float32Array,
-        store: SampleStore,
+        store: SampleStore | None,
         ids: PoolIds,
         threads: int,
         added: Added | None = None,
@@ -133,9 +133,12 @@ class Pool:
         except SampleError as error:
             raise errors.corrupt_file(index_dir / MANIFEST, f"{error}; build the index again") from error
         size, feature_dim = int(manifest.size), int(manifest.feature_dim)
-        samples = map_array(
-            index_dir / SAMPLES, (size, *preprocessing.raw_shape), np.dtype(preprocessing.raw_dtype)
-        )
+        store = None
+        if not manifest.without_samples:
+            samples = map_array(
+                index_dir / SAMPLES, (size, *preprocessing.raw_shape), np.dtype(preprocessing.raw_dtype)
+            )
+            store = SampleStore(samples, preprocessing)
         index = FeatureIndex.open(
             index_dir / INDEX, nprobe=int(manifest.nprobe), threads=threads, device=device
         )
@@ -150,7 +153,7 @@ class Pool:
             preprocessing=preprocessing,
             index=index,
             features=map_array(index_dir / FEATURES, (size, feature_dim), np.float32),
-            store=SampleStore(samples, preprocessing),
+            store=store,
             ids=PoolIds(map_array(index_dir / POOL_IDS, (size,), np.uint64)),
             threads=threads,
         )
@@ -258,12 +261,20 @@ class Pool:
         return features
 
     def inputs(self, rows: Int64Array) -> Float32Array:
-        """Return model inputs float32 [n, *input_shape] of rows int64 [n]; IndexError outside 0…R-1."""
-        return self._read_store.inputs(rows)
+        """Return model inputs float32 [n, *input_shape] of rows int64 [n]; IndexError outside 0…R-1.
+
+        Raises:
+            DowserError: SAMPLES_NOT_STORED.
+        """
+        return self._samples().inputs(rows)
 
     def raw(self, rows: Int64Array) -> npt.NDArray[Any]:
-        """Return raw samples [n, *raw_shape] of rows int64 [n]; IndexError outside 0…R-1."""
-        return self._read_store.read(rows)
+        """Return raw samples [n, *raw_shape] of rows int64 [n]; IndexError outside 0…R-1.
+
+        Raises:
+            DowserError: SAMPLES_NOT_STORED.
+        """
+        return self._samples().read(rows)
 
     def ids_of(self, rows: Int64Array) -> UInt64Array:
         """Return pool ids uint64 [n] of rows int64 [n]; IndexError outside 0…R-1."""
@@ -293,3 +304,8 @@ class Pool:
         assert self._added is not None  # the caller looked
         queries = check_features(features, self.feature_dim)
         return exact_neighbors(queries, self._added.features, k, threads=self._threads, available=available)
+
+    def _samples(self) -> SampleStore:
+        if self._read_store is None:
+            raise errors.samples_not_stored(self.name)
+        return self._read_store

@@ -51,7 +51,8 @@ _ACQUISITIONS = {
     number: name.removeprefix("ACQUISITION_FUNCTION_").lower()
     for name, number in acquisition_pb2.AcquisitionFunction.items()
 }
-_SOURCES: dict[int, Source] = {
+#: Sources by their number on the wire.
+SOURCES: dict[int, Source] = {
     acquisition_pb2.CandidateSource.Value(f"CANDIDATE_SOURCE_{source.name}"): source for source in Source
 }
 _BATCH_RULES: dict[int, BatchRuleName | None] = {selection_pb2.BATCH_RULE_UNSPECIFIED: None} | {
@@ -115,8 +116,8 @@ def selection_request(message: selection_pb2.SelectSamplesRequest) -> SelectionR
         budget=message.budget,
         acquisition=acquisition(message.acquisition, default="margin"),
         strategy=_strategy(message),
-        batch=_batch(message.batch),
-        class_prior_weight=_class_prior_weight(message.class_prior_weight),
+        batch=batch(message.batch),
+        class_prior_weight=class_prior_weight(message.class_prior_weight),
         seed=message.seed if message.HasField("seed") else None,
         min_index_version=message.min_index_version,
     )
@@ -157,7 +158,7 @@ def _strategy(message: selection_pb2.SelectSamplesRequest) -> Strategy:
         case None:
             return DowserStrategy()
         case "dowser":
-            return _dowser(message.dowser)
+            return dowser_strategy(message.dowser)
         case "exhaustive":
             return ExhaustiveStrategy()
         case "random":
@@ -166,7 +167,12 @@ def _strategy(message: selection_pb2.SelectSamplesRequest) -> Strategy:
             return RandomSubsetStrategy(max_scored=message.random_subset.max_scored)
 
 
-def _dowser(message: selection_pb2.DowserStrategy) -> DowserStrategy:
+def dowser_strategy(message: selection_pb2.DowserStrategy) -> DowserStrategy:
+    """Read DowserStrategy.
+
+    Raises:
+        DowserError: INVALID_ARGUMENT.
+    """
     floor = message.random_floor if message.HasField("random_floor") else DowserStrategy.random_floor
     return DowserStrategy(
         synthesis=synthesis_options(message.synthesis),
@@ -179,7 +185,7 @@ def _dowser(message: selection_pb2.DowserStrategy) -> DowserStrategy:
 def _shares(messages: Sequence[selection_pb2.SourceShare]) -> dict[Source, float] | None:
     shares: dict[Source, float] = {}
     for message in messages:
-        source = _SOURCES.get(message.source)
+        source = SOURCES.get(message.source)
         if source is None:
             raise invalid_argument("shares.source", message.source, "a known CandidateSource")
         if source in shares:
@@ -188,7 +194,12 @@ def _shares(messages: Sequence[selection_pb2.SourceShare]) -> dict[Source, float
     return shares or None
 
 
-def _batch(message: selection_pb2.BatchChoice) -> BatchChoice:
+def batch(message: selection_pb2.BatchChoice) -> BatchChoice:
+    """Read BatchChoice.
+
+    Raises:
+        DowserError: INVALID_ARGUMENT.
+    """
     if message.rule not in _BATCH_RULES:
         raise invalid_argument("batch.rule", message.rule, "a known BatchRule")
     return BatchChoice(
@@ -199,7 +210,12 @@ def _batch(message: selection_pb2.BatchChoice) -> BatchChoice:
     )
 
 
-def _class_prior_weight(weight: float) -> float:
+def class_prior_weight(weight: float) -> float:
+    """Check a class prior's exponent.
+
+    Raises:
+        DowserError: INVALID_ARGUMENT.
+    """
     if not 0 <= weight <= MAX_CLASS_PRIOR_WEIGHT:
         raise invalid_argument("class_prior_weight", weight, f"0 to {MAX_CLASS_PRIOR_WEIGHT:g}")
     return weight

@@ -132,6 +132,7 @@ class PoolServicer(pools_pb2_grpc.PoolServiceServicer):
             bundle_digest=bundle.digest,
             added=pool.added,
             removed=pool.removed,
+            has_samples=pool.has_samples,
         )
 
     def _samples(self, request: pools_pb2.GetSamplesRequest) -> pools_pb2.GetSamplesResponse:

@@ -11,8 +11,9 @@ from dowser.v1 import selection_pb2, selection_pb2_grpc
 from query_server.campaigns import CampaignStore
 from query_server.campaigns.values import Request
 from query_server.errors import invalid_argument, pool_not_found
-from query_server.rpc import convert
+from query_server.rpc import convert, proposals
 from query_server.rpc.work import Waiting, Workers
+from query_server.selection.proposals import PROPOSE
 from query_server.selection.values import Selection, SynthesisOptions, SyntheticSamples
 from query_server.serving import Serving
 from query_server.timing import StageTiming
@@ -36,6 +37,22 @@ class SelectionServicer(selection_pb2_grpc.SelectionServiceServicer):
         write = convert.write_request(request, "SelectSamples")
         answer = await self._workers.run(context, lambda waiting: self._select(request, write, waiting))
         return selection_pb2.SelectSamplesResponse.FromString(answer)
+
+    async def ProposeSamples(
+        self, request: selection_pb2.ProposeSamplesRequest, context: _Context
+    ) -> selection_pb2.ProposeSamplesResponse:
+        """Name candidates and lease them."""
+        write = convert.write_request(request, PROPOSE)
+        answer = await self._workers.run(context, lambda waiting: self._propose(request, write, waiting))
+        return selection_pb2.ProposeSamplesResponse.FromString(answer)
+
+    async def CommitSelection(
+        self, request: selection_pb2.CommitSelectionRequest, context: _Context
+    ) -> selection_pb2.CommitSelectionResponse:
+        """Pick among proposed candidates."""
+        write = convert.write_request(request, "CommitSelection")
+        answer = await self._workers.run(context, lambda waiting: self._commit(request, write, waiting))
+        return selection_pb2.CommitSelectionResponse.FromString(answer)
 
     async def RecordLabels(
         self, request: selection_pb2.RecordLabelsRequest, context: _Context
@@ -81,6 +98,33 @@ class SelectionServicer(selection_pb2_grpc.SelectionServiceServicer):
             initial_scores=made.initial_scores,
             timings=convert.timings(timings),
         )
+
+    def _propose(
+        self, request: selection_pb2.ProposeSamplesRequest, write: Request, waiting: Waiting
+    ) -> bytes:
+        with self._serving.use() as generation:
+            return generation.remote_scoring.propose(
+                proposals.proposal_request(request),
+                write,
+                answer=lambda proposed: proposals.proposal_response(proposed).SerializeToString(),
+                checkpoint=waiting.checkpoint,
+            )
+
+    def _commit(
+        self, request: selection_pb2.CommitSelectionRequest, write: Request, waiting: Waiting
+    ) -> bytes:
+        def answer(selection: Selection) -> bytes:
+            response = convert.selection_response(selection, return_synthetic=False)
+            return selection_pb2.CommitSelectionResponse(selection=response).SerializeToString()
+
+        with self._serving.use() as generation:
+            return generation.remote_scoring.commit(
+                proposals.scored_candidates(request),
+                write,
+                read=proposals.proposed,
+                answer=answer,
+                checkpoint=waiting.checkpoint,
+            )
 
     def _select(self, request: selection_pb2.SelectSamplesRequest, write: Request, waiting: Waiting) -> bytes:
         def answer(selection: Selection) -> bytes:

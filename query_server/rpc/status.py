@@ -53,6 +53,7 @@ CODES: dict[Reason, grpc.StatusCode] = {
     Reason.STORAGE_FULL: grpc.StatusCode.RESOURCE_EXHAUSTED,
     Reason.RELOAD_REFUSED: grpc.StatusCode.FAILED_PRECONDITION,
     Reason.SNAPSHOT_REFUSED: grpc.StatusCode.FAILED_PRECONDITION,
+    Reason.SAMPLES_NOT_STORED: grpc.StatusCode.FAILED_PRECONDITION,
     Reason.LABEL_NOT_FOUND: grpc.StatusCode.NOT_FOUND,
 }
 

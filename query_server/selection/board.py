@@ -123,6 +123,12 @@ class Board:
         self.scored += count
         self.visited += proposal.visited
 
+    def extend(self, entries: Entries, *, scored: int, visited: int) -> None:
+        """Add entries made elsewhere, so many of them scored."""
+        self._parts.append(entries)
+        self.scored += scored
+        self.visited += visited
+
     def entries(self) -> Entries:
         """Return everything on the board; at least one entry must have been added."""
         if len(self._parts) > 1:
@@ -145,7 +151,9 @@ class Board:
         self._parts = [entries.take(np.flatnonzero(keep))]
 
 
-def not_scored(source: Source, rows: Int64) -> Entries:
+def not_scored(
+    source: Source, rows: Int64, *, synthetic: Int64 | None = None, distances: Float32 | None = None
+) -> Entries:
     """Return entries for rows [M] that no classifier has seen: NaN scores, predicted class -1, no probabilities."""
     count = len(rows)
     return Entries(
@@ -156,8 +164,8 @@ def not_scored(source: Source, rows: Int64) -> Entries:
         probabilities=np.empty((count, 0), np.float32),
         passes=None,
         embedding=None,
-        synthetic=np.full(count, -1, np.int64),
-        distances=np.full(count, np.nan, np.float32),
+        synthetic=np.full(count, -1, np.int64) if synthetic is None else synthetic,
+        distances=np.full(count, np.nan, np.float32) if distances is None else distances,
     )
 
 

@@ -34,7 +34,7 @@ def diagnose(round_: Round, entries: Entries, picked: Entries, allocation: Alloc
         for source in SOURCES
         if source in allocation.shares or np.any(entries.sources == NUMBER_OF[source])
     )
-    drawn = entries.sources == NUMBER_OF[Source.RANDOM]
+    drawn = (entries.sources == NUMBER_OF[Source.RANDOM]) & ~np.isnan(entries.scores)
     draws = entries.scores[drawn]
     best_seen = np.sort(entries.scores)[::-1][: len(picked)]
     with round_.clock.stage("diagnose"):
@@ -64,7 +64,7 @@ def diagnose(round_: Round, entries: Entries, picked: Entries, allocation: Alloc
 
 def match_gap(round_: Round, entries: Entries) -> float | None:
     """Return the mean synthetic score minus the mean score of the real samples that were matched and scored."""
-    matched = entries.synthetic >= 0
+    matched = (entries.synthetic >= 0) & ~np.isnan(entries.scores)
     if round_.synthetic is None or not matched.any():
         return None
     return float(round_.synthetic.scores.mean() - entries.scores[matched].mean())
@@ -74,7 +74,7 @@ def _report(
     source: Source, round_: Round, entries: Entries, picked: Entries, allocation: Allocation
 ) -> SourceReport:
     number = NUMBER_OF[source]
-    own = entries.sources == number
+    own = (entries.sources == number) & ~np.isnan(entries.scores)
     memory = round_.memory
     labeled = int(memory.labeled[number])
     scored = int(np.count_nonzero(own))

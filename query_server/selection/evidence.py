@@ -124,12 +124,13 @@ def remember_picks(memory: Memory, picked: Entries, pool_ids: UInt64) -> Memory:
     """Return the memory with the picks of this round pending; ``pool_ids`` uint64 [budget] are theirs.
 
     A sample that was picked before and came back unlabeled (released, or its lease ended) counts for this round's pick
-    alone: one label is evidence once.
+    alone: one label is evidence once. Picks that no classifier has seen are left out: their labels contradict nothing.
     """
     kept = ~np.isin(memory.pending_ids, pool_ids)
+    seen = picked.predicted >= 0
     return replace(
         memory,
-        pending_ids=np.concatenate([memory.pending_ids[kept], pool_ids]),
-        pending_sources=np.concatenate([memory.pending_sources[kept], picked.sources]),
-        pending_predicted=np.concatenate([memory.pending_predicted[kept], picked.predicted]),
+        pending_ids=np.concatenate([memory.pending_ids[kept], pool_ids[seen]]),
+        pending_sources=np.concatenate([memory.pending_sources[kept], picked.sources[seen]]),
+        pending_predicted=np.concatenate([memory.pending_predicted[kept], picked.predicted[seen]]),
     )

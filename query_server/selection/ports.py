@@ -120,8 +120,12 @@ class Pool(Neighborhood, Protocol):
     def index_version(self) -> int:
         """Grows with every visible change."""
 
+    @property
+    def has_samples(self) -> bool:
+        """Whether ``inputs`` can be had; features always can."""
+
     def inputs(self, rows: Int64) -> Float32:
-        """Return model inputs [n, …] of rows [n]."""
+        """Return model inputs [n, …] of rows [n]; SAMPLES_NOT_STORED where they are not here."""
 
     def ids_of(self, rows: Int64) -> UInt64:
         """Return pool ids [n] of rows [n]."""
@@ -143,3 +147,20 @@ class Campaigns(Protocol):
         self, id_or_name: str, ranked_pool_ids: UInt64, budget: int, request: Request, answer: AnswerBuilder
     ) -> bytes:
         """Lease the first free ids of a ranked list and store the answer and the memory, in one transaction."""
+
+    def hold(self, id_or_name: str, pool_ids: UInt64, request: Request, answer: Callable[[], bytes]) -> bytes:
+        """Lease every id to a proposal, named by its request's id, and store the answer; no round is made."""
+
+    def answered(self, request_id: str, method: str) -> bytes | None:
+        """Return the stored answer of an earlier request to a method; None where there is none."""
+
+    def settle(
+        self,
+        id_or_name: str,
+        proposal: str,
+        ranked_pool_ids: UInt64,
+        budget: int,
+        request: Request,
+        answer: AnswerBuilder,
+    ) -> bytes:
+        """Make a round of the first ids of a ranked list that a proposal still holds, and end its other leases."""

@@ -2,55 +2,44 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from query_server.acquisition import acquisition_function
-from query_server.campaigns.values import (
-    Answer,
-    CampaignInfo,
-    Lease,
-    RankedListExhaustedError,
-    Request,
-    Snapshot,
-)
-from query_server.errors import (
-    budget_exceeds_pool,
-    index_version_too_old,
-    invalid_argument,
-    overloaded,
-    pool_not_found,
-)
+from query_server.campaigns.values import CampaignInfo, RankedListExhaustedError, Request
+from query_server.errors import invalid_argument, overloaded, samples_not_stored
 from query_server.selection import strategies
 from query_server.selection.ascent import synthesize
 from query_server.selection.batches.registry import batch_rule
 from query_server.selection.batches.rule import BatchRule
-from query_server.selection.board import SOURCES, Entries, not_scored
+from query_server.selection.board import not_scored
 from query_server.selection.conditions import compiled
-from query_server.selection.diagnosis import diagnose, match_gap
-from query_server.selection.evidence import LabeledSet, settle
-from query_server.selection.memory import Memory
-from query_server.selection.outcome import choose, picks_of, remember
-from query_server.selection.policy import Allocation, adaptive, fixed
+from query_server.selection.outcome import choose, conclusion
+from query_server.selection.policy import Allocation
 from query_server.selection.ports import (
     Campaigns,
     Checkpoint,
     Classifiers,
     Float32,
-    Int64,
-    Mask,
+    Neighborhood,
     Pool,
     TaskFeatures,
 )
+from query_server.selection.prepare import (
+    allocate,
+    check_campaign,
+    check_index_version,
+    check_shares,
+    open_round,
+    seed_of,
+    targets_of,
+)
 from query_server.selection.round import Round, draw
-from query_server.selection.sources import PROPOSAL_SOURCES
 from query_server.selection.values import (
     MAX_LATENTS,
     BatchRuleName,
-    Diagnosis,
     DowserStrategy,
     ExhaustiveStrategy,
     RandomStrategy,
@@ -64,7 +53,6 @@ from query_server.selection.values import (
 )
 from query_server.timing import StageClock, StageTiming
 
-MAX_BUDGET = 100_000
 MAX_SCORED = 1_000_000
 # A ranked list is handed to the ledger with this many spares per pick: others may lease from it in the meantime.
 _SPARES = 3
@@ -109,8 +97,8 @@ class SelectionService:
 
         Raises:
             DowserError: INVALID_ARGUMENT, BUDGET_EXCEEDS_POOL, CAMPAIGN_NOT_FOUND, CLASSIFIER_NOT_FOUND,
-                ACQUISITION_UNSUPPORTED, NOT_FINITE, INDEX_VERSION_TOO_OLD, REQUEST_ID_REUSED,
-                OVERLOADED, CANCELLED or DEADLINE_EXCEEDED.
+                ACQUISITION_UNSUPPORTED, SAMPLES_NOT_STORED, NOT_FINITE, INDEX_VERSION_TOO_OLD,
+                REQUEST_ID_REUSED, OVERLOADED, CANCELLED or DEADLINE_EXCEEDED.
         """
         with self.campaigns.exclusive(write) as stored:
             if stored is not None:
@@ -144,7 +132,7 @@ class SelectionService:
                 acquisition_function(acquisition),
                 class_prior_weight=0.0,
                 label_counts=None,
-                targets=_targets(pool, seed, pool.alive()),
+                targets=targets_of(pool, acquisition, seed, pool.alive()),
             )
         made = synthesize(
             classifier,
@@ -166,15 +154,24 @@ class SelectionService:
         clock, pool = StageClock(), self.pools()
         with clock.stage("prepare"):
             snapshot = self.campaigns.snapshot(request.campaign_id, pool)
-            _validate(request, snapshot.info, self.pool_name, pool.index_version)
+            _validate(request, snapshot.info, pool, self.pool_name)
             rule = batch_rule(request.batch.rule or _default_rule(request.strategy))
-            seed = request.seed
-            if seed is None:
-                entropy = np.random.SeedSequence([snapshot.info.seed, snapshot.info.rounds])
-                seed = int(entropy.generate_state(1, np.uint64)[0])
+            seed = seed_of(request.seed, snapshot.info)
             round_ = None
             if request.classifier_id is not None:
-                round_ = self._round(pool, request, snapshot, rule, seed, clock, checkpoint)
+                _check_rule(rule, self.classifiers.info(request.classifier_id).passes)
+                round_ = open_round(
+                    request,
+                    snapshot,
+                    pool=pool,
+                    classifiers=self.classifiers,
+                    seed=seed,
+                    clock=clock,
+                    checkpoint=checkpoint,
+                    embedding=rule.needs_embedding,
+                    task=self._task(request, snapshot.info.id, pool.rows),
+                    scoring=pool.has_samples,
+                )
         if round_ is None:
             with clock.stage("draw"):
                 rows = draw(snapshot.available, request.budget, np.random.default_rng(seed))
@@ -192,45 +189,29 @@ class SelectionService:
         with clock.stage("pick"):
             pool_ids = pool.ids_of(entries.rows[order])
 
-        def explained(positions: Int64) -> tuple[Entries, Diagnosis]:
-            picked = entries.take(order[positions])
-            diagnosis = Diagnosis() if round_ is None else diagnose(round_, entries, picked, allocation)
-            return picked, diagnosis
-
-        # Before the lease, which holds the ledger's lock: it rarely takes others than those.
-        expected = explained(np.arange(min(request.budget, len(order))))
-
-        def build(lease: Lease) -> Answer:
-            checkpoint("commit")  # the last moment to change nothing
-            picked, diagnosis = expected
-            if (
-                len(lease.positions) and lease.positions[-1] >= request.budget
-            ):  # others leased of what was chosen
-                picked, diagnosis = explained(lease.positions)
-            with clock.stage("pick"):
-                picks = picks_of(picked, lease.pool_ids, None if round_ is None else round_.synthetic)
-                memory = None
-                if round_ is not None and isinstance(request.strategy, DowserStrategy):
-                    memory = remember(round_, entries, picked, lease.pool_ids).to_bytes()
-            selection = Selection(
-                picks=picks,
-                round=lease.round,
-                timings=clock.timings(),
-                total_seconds=clock.total_seconds(),
-                scored=0 if round_ is None else round_.board.scored,
-                visited=0 if round_ is None else round_.board.visited,
-                index_version=pool.index_version,
-                seed=seed,
-                match_gap=None if round_ is None else match_gap(round_, entries),
-                synthetic_samples=None if round_ is None else round_.synthetic,
-                diagnosis=diagnosis,
-            )
-            return Answer(reply=answer(selection), memory=memory)
-
+        build = conclusion(
+            round_,
+            entries=entries,
+            order=order,
+            budget=request.budget,
+            allocation=allocation,
+            remembers=isinstance(request.strategy, DowserStrategy),
+            clock=clock,
+            seed=seed,
+            index_version=pool.index_version,
+            answer=answer,
+            checkpoint=checkpoint,
+        )
         reply = self.campaigns.lease(request.campaign_id, pool_ids, request.budget, write, build)
         if round_ is not None and isinstance(request.strategy, DowserStrategy):
             self._refresh(request, round_, snapshot.info)
         return reply
+
+    def _task(self, request: SelectionRequest, campaign_id: str, rows: int) -> Neighborhood | None:
+        """Return the features made of the campaign's own classifier, where the strategy looks at them."""
+        if self.task_features is None or not isinstance(request.strategy, DowserStrategy):
+            return None
+        return self.task_features.current(campaign_id, rows)
 
     def _refresh(self, request: SelectionRequest, round_: Round, campaign: CampaignInfo) -> None:
         """Begin to make task-aware features of this round's classifier, where it is their turn."""
@@ -248,66 +229,6 @@ class SelectionService:
 
         self.task_features.refresh(campaign.id, embed)
 
-    def _round(
-        self,
-        pool: Pool,
-        request: SelectionRequest,
-        snapshot: Snapshot,
-        rule: BatchRule,
-        seed: int,
-        clock: StageClock,
-        checkpoint: Checkpoint,
-    ) -> Round:
-        assert request.classifier_id is not None  # the caller looked
-        function = acquisition_function(request.acquisition)
-        info = self.classifiers.info(request.classifier_id)
-        if rule.needs_passes and not info.passes:
-            raise invalid_argument(
-                "batch.rule",
-                rule.name,
-                "a rule for one distribution; this one needs a classifier with stochastic passes",
-            )
-        labeled = LabeledSet(
-            rows=snapshot.labeled_rows,
-            pool_ids=snapshot.labeled_ids,
-            labels=snapshot.labels,
-            classes=max(2, info.classes),
-        )
-        classifier = compiled(
-            self.classifiers,
-            request.classifier_id,
-            function,
-            class_prior_weight=request.class_prior_weight,
-            label_counts=labeled.counts(),
-            targets=_targets(pool, seed, snapshot.available),
-        )
-        synthesis, task = SynthesisOptions(), None
-        if isinstance(request.strategy, DowserStrategy):
-            synthesis = request.strategy.synthesis
-            if self.task_features is not None:
-                task = self.task_features.current(snapshot.info.id, pool.rows)
-        return Round(
-            pool=pool,
-            classifier=classifier,
-            open=snapshot.available,
-            labeled=labeled,
-            memory=settle(Memory.from_bytes(snapshot.memory), labeled),
-            budget=request.budget,
-            synthesis=synthesis,
-            seed=seed,
-            clock=clock,
-            checkpoint=checkpoint,
-            embedding=rule.needs_embedding,
-            task=task,
-            score_bound=math.inf if request.class_prior_weight else function.bound(classifier.classes),
-        )
-
-
-def _targets(pool: Pool, seed: int, open_: Mask) -> Callable[[int], Float32]:
-    """Return what draws model inputs of so many open samples, for functions that ask about the pool at large."""
-    rng = np.random.default_rng(np.random.SeedSequence([seed, len(SOURCES), 0]))
-    return lambda count: pool.inputs(draw(open_, count, rng))
-
 
 def _default_rule(strategy: Strategy) -> BatchRuleName:
     return BatchRuleName.CLASS_BALANCED if isinstance(strategy, DowserStrategy) else BatchRuleName.TOP
@@ -320,16 +241,7 @@ def _fill(strategy: Strategy, round_: Round, round_number: int) -> tuple[Allocat
             strategies.plain(round_)
             return Allocation(shares={Source.SYNTHESIS: 1.0}), True
         case DowserStrategy():
-            allocation = (
-                adaptive(
-                    round_.memory,
-                    round_.labeled,
-                    random_floor=strategy.random_floor,
-                    round_number=round_number,
-                )
-                if strategy.shares is None
-                else fixed(strategy.shares)
-            )
+            allocation = allocate(strategy, round_, round_number)
             strategies.search(round_, allocation, strategy.max_scored)
             return allocation, False
         case ExhaustiveStrategy():
@@ -343,16 +255,21 @@ def _fill(strategy: Strategy, round_: Round, round_number: int) -> tuple[Allocat
             return Allocation(shares={Source.RANDOM: 1.0}), True
 
 
-def _validate(request: SelectionRequest, campaign: CampaignInfo, pool: str, index_version: int) -> None:
-    if campaign.pool != pool:
-        raise pool_not_found(campaign.pool)
-    if not 1 <= request.budget <= MAX_BUDGET:
-        raise invalid_argument("budget", request.budget, f"1 to {MAX_BUDGET}")
-    if request.budget > campaign.unlabeled:
-        raise budget_exceeds_pool(request.budget, campaign.unlabeled)
-    if request.min_index_version > index_version:
-        raise index_version_too_old(index_version, request.min_index_version)
+def _check_rule(rule: BatchRule, passes: int) -> None:
+    if rule.needs_passes and not passes:
+        raise invalid_argument(
+            "batch.rule",
+            rule.name,
+            "a rule for one distribution; this one needs a classifier with stochastic passes",
+        )
+
+
+def _validate(request: SelectionRequest, campaign: CampaignInfo, pool: Pool, pool_name: str) -> None:
+    check_campaign(request.budget, campaign, pool_name)
+    check_index_version(request.min_index_version, pool.index_version)
     strategy = request.strategy
+    if not pool.has_samples and _scores(request):
+        raise samples_not_stored(pool_name)
     if isinstance(strategy, DowserStrategy | RandomSubsetStrategy):
         unscored = isinstance(strategy, DowserStrategy) and strategy.max_scored == 0
         if not unscored and not request.budget <= strategy.max_scored <= MAX_SCORED:
@@ -360,10 +277,8 @@ def _validate(request: SelectionRequest, campaign: CampaignInfo, pool: str, inde
             if isinstance(strategy, DowserStrategy):
                 limit = f"0, or {limit}"
             raise invalid_argument("max_scored", strategy.max_scored, limit)
-    if isinstance(strategy, DowserStrategy) and strategy.shares is not None:
-        for source in strategy.shares:
-            if source not in PROPOSAL_SOURCES:
-                raise invalid_argument("shares", source, f"one of {', '.join(PROPOSAL_SOURCES)}")
+    if isinstance(strategy, DowserStrategy):
+        check_shares(strategy)
     if (
         isinstance(strategy, DowserStrategy)
         and strategy.max_scored == 0
@@ -375,3 +290,13 @@ def _validate(request: SelectionRequest, campaign: CampaignInfo, pool: str, inde
         raise invalid_argument(
             "classifier_id", "", "the id of an uploaded classifier; only random needs none"
         )
+
+
+def _scores(request: SelectionRequest) -> bool:
+    """Whether a request asks the classifier about real samples for more than to explain the picks."""
+    match request.strategy:
+        case DowserStrategy(max_scored=max_scored):
+            return max_scored > 0
+        case RandomStrategy():
+            return request.classifier_id is not None
+    return True

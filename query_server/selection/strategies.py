@@ -32,6 +32,7 @@ def search(
 ) -> None:
     """Score what the sources propose, each up to its part; what some leave over is drawn at random."""
     counts = allocation.counts(max_scored)
+    proposed = 0
     for source, make in sources.items():
         if source in counts:
             proposer = make()
@@ -42,9 +43,9 @@ def search(
                     break
                 round_.score(source, proposal)
                 left -= len(proposal.rows)
-    left = max_scored - round_.board.scored
-    if left > 0:
-        round_.score(Source.RANDOM, RandomDraw().propose(round_, left))
+                proposed += len(proposal.rows)
+    if proposed < max_scored:
+        round_.score(Source.RANDOM, RandomDraw().propose(round_, max_scored - proposed))
 
 
 def plain(round_: Round) -> None:

@@ -146,6 +146,29 @@ def test_a_round_by_hand(run, name: str, classifier_bytes: bytes, tmp_path: Path
     assert campaign in run("campaigns")
 
 
+def test_a_selection_can_be_scored_here(
+    run, name: str, digits, classifier_bytes: bytes, tmp_path: Path
+) -> None:
+    file = tmp_path / "classifier.onnx"
+    file.write_bytes(classifier_bytes)
+    options = ("--budget", 4, "--max-scored", 50, "--classifier", file, "--seed", 3)
+    here = run("select", name, *options, "--samples", digits.pool_file)
+    assert run("release", name, "--all") == {"released": 4}
+    assert run("select", name, *options)["pool_ids"] == here["pool_ids"]
+
+
+def test_scoring_here_needs_the_classifiers_file_and_every_sample(
+    server, name: str, classifier_bytes: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, few = tmp_path / "classifier.onnx", tmp_path / "few.npy"
+    model.write_bytes(classifier_bytes)
+    np.save(few, np.zeros((3, 8, 8), np.uint8))
+    for classifier, why in ((f"sha256:{'0' * 64}", "--classifier FILE"), (model, "has 3 samples")):
+        options = ("--budget", 4, "--classifier", classifier, "--samples", few, "--target", server.target)
+        assert main(["select", name, *map(str, options)]) == 1
+        assert why in capsys.readouterr().err
+
+
 def test_neighbors_are_searched_by_id_and_by_file(run, digits, tmp_path: Path) -> None:
     np.save(tmp_path / "queries.npy", digits.pool[[9]])
     by_id = run("search", "--ids", 9, "-k", 3)

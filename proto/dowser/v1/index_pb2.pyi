@@ -8,7 +8,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class IndexManifest(_message.Message):
-    __slots__ = ("format", "created_unix_seconds", "pool", "size", "feature_dim", "bundle_digest", "preprocessing", "factory", "nlist", "nprobe", "recall_at_10", "recall_queries", "index_version", "files", "versions", "build_seconds", "encoder_sha256")
+    __slots__ = ("format", "created_unix_seconds", "pool", "size", "feature_dim", "bundle_digest", "preprocessing", "factory", "nlist", "nprobe", "recall_at_10", "recall_queries", "index_version", "files", "versions", "build_seconds", "encoder_sha256", "without_samples")
     class VersionsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -40,6 +40,7 @@ class IndexManifest(_message.Message):
     VERSIONS_FIELD_NUMBER: _ClassVar[int]
     BUILD_SECONDS_FIELD_NUMBER: _ClassVar[int]
     ENCODER_SHA256_FIELD_NUMBER: _ClassVar[int]
+    WITHOUT_SAMPLES_FIELD_NUMBER: _ClassVar[int]
     format: int
     created_unix_seconds: int
     pool: str
@@ -57,4 +58,5 @@ class IndexManifest(_message.Message):
     versions: _containers.ScalarMap[str, str]
     build_seconds: _containers.ScalarMap[str, float]
     encoder_sha256: str
-    def __init__(self, format: _Optional[int] = ..., created_unix_seconds: _Optional[int] = ..., pool: _Optional[str] = ..., size: _Optional[int] = ..., feature_dim: _Optional[int] = ..., bundle_digest: _Optional[str] = ..., preprocessing: _Optional[_Union[_bundle_pb2.Preprocessing, _Mapping]] = ..., factory: _Optional[str] = ..., nlist: _Optional[int] = ..., nprobe: _Optional[int] = ..., recall_at_10: _Optional[float] = ..., recall_queries: _Optional[int] = ..., index_version: _Optional[int] = ..., files: _Optional[_Iterable[_Union[_bundle_pb2.FileEntry, _Mapping]]] = ..., versions: _Optional[_Mapping[str, str]] = ..., build_seconds: _Optional[_Mapping[str, float]] = ..., encoder_sha256: _Optional[str] = ...) -> None: ...
+    without_samples: bool
+    def __init__(self, format: _Optional[int] = ..., created_unix_seconds: _Optional[int] = ..., pool: _Optional[str] = ..., size: _Optional[int] = ..., feature_dim: _Optional[int] = ..., bundle_digest: _Optional[str] = ..., preprocessing: _Optional[_Union[_bundle_pb2.Preprocessing, _Mapping]] = ..., factory: _Optional[str] = ..., nlist: _Optional[int] = ..., nprobe: _Optional[int] = ..., recall_at_10: _Optional[float] = ..., recall_queries: _Optional[int] = ..., index_version: _Optional[int] = ..., files: _Optional[_Iterable[_Union[_bundle_pb2.FileEntry, _Mapping]]] = ..., versions: _Optional[_Mapping[str, str]] = ..., build_seconds: _Optional[_Mapping[str, float]] = ..., encoder_sha256: _Optional[str] = ..., without_samples: _Optional[bool] = ...) -> None: ...

@@ -25,49 +25,49 @@ _sym_db = _symbol_database.Default()
 from dowser.v1 import tensors_pb2 as dowser_dot_v1_dot_tensors__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x64owser/v1/pools.proto\x12\tdowser.v1\x1a\x17\x64owser/v1/tensors.proto\"\xd8\x02\n\x04Pool\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04size\x18\x02 \x01(\x04\x12\x11\n\traw_shape\x18\x03 \x03(\x04\x12#\n\traw_dtype\x18\x04 \x01(\x0e\x32\x10.dowser.v1.DType\x12\x13\n\x0binput_shape\x18\x05 \x03(\x04\x12\x11\n\tinput_min\x18\x06 \x01(\x02\x12\x11\n\tinput_max\x18\x07 \x01(\x02\x12\r\n\x05scale\x18\x08 \x01(\x02\x12\x0e\n\x06offset\x18\t \x01(\x02\x12\x13\n\x0b\x66\x65\x61ture_dim\x18\n \x01(\r\x12\x12\n\nlatent_dim\x18\x0b \x01(\r\x12\x15\n\rindex_factory\x18\x0c \x01(\t\x12\x14\n\x0crecall_at_10\x18\r \x01(\x01\x12\x15\n\rindex_version\x18\x0e \x01(\x04\x12\x15\n\rbundle_digest\x18\x0f \x01(\t\x12\r\n\x05\x61\x64\x64\x65\x64\x18\x14 \x01(\x04\x12\x0f\n\x07removed\x18\x15 \x01(\x04\"\x12\n\x10ListPoolsRequest\"3\n\x11ListPoolsResponse\x12\x1e\n\x05pools\x18\x01 \x03(\x0b\x32\x0f.dowser.v1.Pool\"\x1e\n\x0eGetPoolRequest\x12\x0c\n\x04pool\x18\x01 \x01(\t\"0\n\x0fGetPoolResponse\x12\x1d\n\x04pool\x18\x01 \x01(\x0b\x32\x0f.dowser.v1.Pool\"3\n\x11GetSamplesRequest\x12\x0c\n\x04pool\x18\x01 \x01(\t\x12\x10\n\x08pool_ids\x18\x02 \x03(\x04\"O\n\x12GetSamplesResponse\x12\"\n\x07samples\x18\x01 \x01(\x0b\x32\x11.dowser.v1.Tensor\x12\x15\n\rindex_version\x18\x02 \x01(\x04\"\xdf\x01\n\x16SearchNeighborsRequest\x12\x0c\n\x04pool\x18\x01 \x01(\t\x12$\n\x07samples\x18\x02 \x01(\x0b\x32\x11.dowser.v1.TensorH\x00\x12%\n\x08\x66\x65\x61tures\x18\x03 \x01(\x0b\x32\x11.dowser.v1.TensorH\x00\x12&\n\x08pool_ids\x18\x04 \x01(\x0b\x32\x12.dowser.v1.PoolIdsH\x00\x12\t\n\x01k\x18\x05 \x01(\r\x12\x13\n\x0b\x63\x61mpaign_id\x18\x06 \x01(\t\x12\x19\n\x11min_index_version\x18\x07 \x01(\x04\x42\x07\n\x05query\"\x16\n\x07PoolIds\x12\x0b\n\x03ids\x18\x01 \x03(\x04\"0\n\tNeighbors\x12\x10\n\x08pool_ids\x18\x01 \x03(\x04\x12\x11\n\tdistances\x18\x02 \x03(\x02\"W\n\x17SearchNeighborsResponse\x12%\n\x07results\x18\x01 \x03(\x0b\x32\x14.dowser.v1.Neighbors\x12\x15\n\rindex_version\x18\x02 \x01(\x04\"w\n\x11\x41\x64\x64SamplesRequest\x12-\n\x06header\x18\x01 \x01(\x0b\x32\x1b.dowser.v1.AddSamplesHeaderH\x00\x12+\n\x05\x63hunk\x18\x02 \x01(\x0b\x32\x1a.dowser.v1.AddSamplesChunkH\x00\x42\x06\n\x04part\"h\n\x10\x41\x64\x64SamplesHeader\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0c\n\x04pool\x18\x02 \x01(\t\x12\r\n\x05\x63ount\x18\x03 \x01(\x04\x12#\n\x04kind\x18\x04 \x01(\x0e\x32\x15.dowser.v1.SampleKind\"F\n\x0f\x41\x64\x64SamplesChunk\x12!\n\x06values\x18\x01 \x01(\x0b\x32\x11.dowser.v1.Tensor\x12\x10\n\x08pool_ids\x18\x02 \x03(\x04\"K\n\x12\x41\x64\x64SamplesResponse\x12\x10\n\x08pool_ids\x18\x01 \x03(\x04\x12\x15\n\rindex_version\x18\x02 \x01(\x04\x12\x0c\n\x04size\x18\x03 \x01(\x04\"J\n\x14RemoveSamplesRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0c\n\x04pool\x18\x02 \x01(\t\x12\x10\n\x08pool_ids\x18\x03 \x03(\x04\"M\n\x15RemoveSamplesResponse\x12\x0f\n\x07removed\x18\x01 \x01(\x04\x12\x15\n\rindex_version\x18\x02 \x01(\x04\x12\x0c\n\x04size\x18\x03 \x01(\x04*X\n\nSampleKind\x12\x1b\n\x17SAMPLE_KIND_UNSPECIFIED\x10\x00\x12\x13\n\x0fSAMPLE_KIND_RAW\x10\x01\x12\x18\n\x14SAMPLE_KIND_FEATURES\x10\x02\x32\xdd\x03\n\x0bPoolService\x12\x46\n\tListPools\x12\x1b.dowser.v1.ListPoolsRequest\x1a\x1c.dowser.v1.ListPoolsResponse\x12@\n\x07GetPool\x12\x19.dowser.v1.GetPoolRequest\x1a\x1a.dowser.v1.GetPoolResponse\x12I\n\nGetSamples\x12\x1c.dowser.v1.GetSamplesRequest\x1a\x1d.dowser.v1.GetSamplesResponse\x12X\n\x0fSearchNeighbors\x12!.dowser.v1.SearchNeighborsRequest\x1a\".dowser.v1.SearchNeighborsResponse\x12K\n\nAddSamples\x12\x1c.dowser.v1.AddSamplesRequest\x1a\x1d.dowser.v1.AddSamplesResponse(\x01\x12R\n\rRemoveSamples\x12\x1f.dowser.v1.RemoveSamplesRequest\x1a .dowser.v1.RemoveSamplesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x64owser/v1/pools.proto\x12\tdowser.v1\x1a\x17\x64owser/v1/tensors.proto\"\x82\x03\n\x04Pool\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04size\x18\x02 \x01(\x04\x12\x11\n\traw_shape\x18\x03 \x03(\x04\x12#\n\traw_dtype\x18\x04 \x01(\x0e\x32\x10.dowser.v1.DType\x12\x13\n\x0binput_shape\x18\x05 \x03(\x04\x12\x11\n\tinput_min\x18\x06 \x01(\x02\x12\x11\n\tinput_max\x18\x07 \x01(\x02\x12\r\n\x05scale\x18\x08 \x01(\x02\x12\x0e\n\x06offset\x18\t \x01(\x02\x12\x13\n\x0b\x66\x65\x61ture_dim\x18\n \x01(\r\x12\x12\n\nlatent_dim\x18\x0b \x01(\r\x12\x15\n\rindex_factory\x18\x0c \x01(\t\x12\x14\n\x0crecall_at_10\x18\r \x01(\x01\x12\x15\n\rindex_version\x18\x0e \x01(\x04\x12\x15\n\rbundle_digest\x18\x0f \x01(\t\x12\r\n\x05\x61\x64\x64\x65\x64\x18\x14 \x01(\x04\x12\x0f\n\x07removed\x18\x15 \x01(\x04\x12\x18\n\x0bhas_samples\x18\x10 \x01(\x08H\x00\x88\x01\x01\x42\x0e\n\x0c_has_samples\"\x12\n\x10ListPoolsRequest\"3\n\x11ListPoolsResponse\x12\x1e\n\x05pools\x18\x01 \x03(\x0b\x32\x0f.dowser.v1.Pool\"\x1e\n\x0eGetPoolRequest\x12\x0c\n\x04pool\x18\x01 \x01(\t\"0\n\x0fGetPoolResponse\x12\x1d\n\x04pool\x18\x01 \x01(\x0b\x32\x0f.dowser.v1.Pool\"3\n\x11GetSamplesRequest\x12\x0c\n\x04pool\x18\x01 \x01(\t\x12\x10\n\x08pool_ids\x18\x02 \x03(\x04\"O\n\x12GetSamplesResponse\x12\"\n\x07samples\x18\x01 \x01(\x0b\x32\x11.dowser.v1.Tensor\x12\x15\n\rindex_version\x18\x02 \x01(\x04\"\xdf\x01\n\x16SearchNeighborsRequest\x12\x0c\n\x04pool\x18\x01 \x01(\t\x12$\n\x07samples\x18\x02 \x01(\x0b\x32\x11.dowser.v1.TensorH\x00\x12%\n\x08\x66\x65\x61tures\x18\x03 \x01(\x0b\x32\x11.dowser.v1.TensorH\x00\x12&\n\x08pool_ids\x18\x04 \x01(\x0b\x32\x12.dowser.v1.PoolIdsH\x00\x12\t\n\x01k\x18\x05 \x01(\r\x12\x13\n\x0b\x63\x61mpaign_id\x18\x06 \x01(\t\x12\x19\n\x11min_index_version\x18\x07 \x01(\x04\x42\x07\n\x05query\"\x16\n\x07PoolIds\x12\x0b\n\x03ids\x18\x01 \x03(\x04\"0\n\tNeighbors\x12\x10\n\x08pool_ids\x18\x01 \x03(\x04\x12\x11\n\tdistances\x18\x02 \x03(\x02\"W\n\x17SearchNeighborsResponse\x12%\n\x07results\x18\x01 \x03(\x0b\x32\x14.dowser.v1.Neighbors\x12\x15\n\rindex_version\x18\x02 \x01(\x04\"w\n\x11\x41\x64\x64SamplesRequest\x12-\n\x06header\x18\x01 \x01(\x0b\x32\x1b.dowser.v1.AddSamplesHeaderH\x00\x12+\n\x05\x63hunk\x18\x02 \x01(\x0b\x32\x1a.dowser.v1.AddSamplesChunkH\x00\x42\x06\n\x04part\"h\n\x10\x41\x64\x64SamplesHeader\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0c\n\x04pool\x18\x02 \x01(\t\x12\r\n\x05\x63ount\x18\x03 \x01(\x04\x12#\n\x04kind\x18\x04 \x01(\x0e\x32\x15.dowser.v1.SampleKind\"F\n\x0f\x41\x64\x64SamplesChunk\x12!\n\x06values\x18\x01 \x01(\x0b\x32\x11.dowser.v1.Tensor\x12\x10\n\x08pool_ids\x18\x02 \x03(\x04\"K\n\x12\x41\x64\x64SamplesResponse\x12\x10\n\x08pool_ids\x18\x01 \x03(\x04\x12\x15\n\rindex_version\x18\x02 \x01(\x04\x12\x0c\n\x04size\x18\x03 \x01(\x04\"J\n\x14RemoveSamplesRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0c\n\x04pool\x18\x02 \x01(\t\x12\x10\n\x08pool_ids\x18\x03 \x03(\x04\"M\n\x15RemoveSamplesResponse\x12\x0f\n\x07removed\x18\x01 \x01(\x04\x12\x15\n\rindex_version\x18\x02 \x01(\x04\x12\x0c\n\x04size\x18\x03 \x01(\x04*X\n\nSampleKind\x12\x1b\n\x17SAMPLE_KIND_UNSPECIFIED\x10\x00\x12\x13\n\x0fSAMPLE_KIND_RAW\x10\x01\x12\x18\n\x14SAMPLE_KIND_FEATURES\x10\x02\x32\xdd\x03\n\x0bPoolService\x12\x46\n\tListPools\x12\x1b.dowser.v1.ListPoolsRequest\x1a\x1c.dowser.v1.ListPoolsResponse\x12@\n\x07GetPool\x12\x19.dowser.v1.GetPoolRequest\x1a\x1a.dowser.v1.GetPoolResponse\x12I\n\nGetSamples\x12\x1c.dowser.v1.GetSamplesRequest\x1a\x1d.dowser.v1.GetSamplesResponse\x12X\n\x0fSearchNeighbors\x12!.dowser.v1.SearchNeighborsRequest\x1a\".dowser.v1.SearchNeighborsResponse\x12K\n\nAddSamples\x12\x1c.dowser.v1.AddSamplesRequest\x1a\x1d.dowser.v1.AddSamplesResponse(\x01\x12R\n\rRemoveSamples\x12\x1f.dowser.v1.RemoveSamplesRequest\x1a .dowser.v1.RemoveSamplesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'dowser.v1.pools_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SAMPLEKIND']._serialized_start=1617
-  _globals['_SAMPLEKIND']._serialized_end=1705
+  _globals['_SAMPLEKIND']._serialized_start=1659
+  _globals['_SAMPLEKIND']._serialized_end=1747
   _globals['_POOL']._serialized_start=62
-  _globals['_POOL']._serialized_end=406
-  _globals['_LISTPOOLSREQUEST']._serialized_start=408
-  _globals['_LISTPOOLSREQUEST']._serialized_end=426
-  _globals['_LISTPOOLSRESPONSE']._serialized_start=428
-  _globals['_LISTPOOLSRESPONSE']._serialized_end=479
-  _globals['_GETPOOLREQUEST']._serialized_start=481
-  _globals['_GETPOOLREQUEST']._serialized_end=511
-  _globals['_GETPOOLRESPONSE']._serialized_start=513
-  _globals['_GETPOOLRESPONSE']._serialized_end=561
-  _globals['_GETSAMPLESREQUEST']._serialized_start=563
-  _globals['_GETSAMPLESREQUEST']._serialized_end=614
-  _globals['_GETSAMPLESRESPONSE']._serialized_start=616
-  _globals['_GETSAMPLESRESPONSE']._serialized_end=695
-  _globals['_SEARCHNEIGHBORSREQUEST']._serialized_start=698
-  _globals['_SEARCHNEIGHBORSREQUEST']._serialized_end=921
-  _globals['_POOLIDS']._serialized_start=923
-  _globals['_POOLIDS']._serialized_end=945
-  _globals['_NEIGHBORS']._serialized_start=947
-  _globals['_NEIGHBORS']._serialized_end=995
-  _globals['_SEARCHNEIGHBORSRESPONSE']._serialized_start=997
-  _globals['_SEARCHNEIGHBORSRESPONSE']._serialized_end=1084
-  _globals['_ADDSAMPLESREQUEST']._serialized_start=1086
-  _globals['_ADDSAMPLESREQUEST']._serialized_end=1205
-  _globals['_ADDSAMPLESHEADER']._serialized_start=1207
-  _globals['_ADDSAMPLESHEADER']._serialized_end=1311
-  _globals['_ADDSAMPLESCHUNK']._serialized_start=1313
-  _globals['_ADDSAMPLESCHUNK']._serialized_end=1383
-  _globals['_ADDSAMPLESRESPONSE']._serialized_start=1385
-  _globals['_ADDSAMPLESRESPONSE']._serialized_end=1460
-  _globals['_REMOVESAMPLESREQUEST']._serialized_start=1462
-  _globals['_REMOVESAMPLESREQUEST']._serialized_end=1536
-  _globals['_REMOVESAMPLESRESPONSE']._serialized_start=1538
-  _globals['_REMOVESAMPLESRESPONSE']._serialized_end=1615
-  _globals['_POOLSERVICE']._serialized_start=1708
-  _globals['_POOLSERVICE']._serialized_end=2185
+  _globals['_POOL']._serialized_end=448
+  _globals['_LISTPOOLSREQUEST']._serialized_start=450
+  _globals['_LISTPOOLSREQUEST']._serialized_end=468
+  _globals['_LISTPOOLSRESPONSE']._serialized_start=470
+  _globals['_LISTPOOLSRESPONSE']._serialized_end=521
+  _globals['_GETPOOLREQUEST']._serialized_start=523
+  _globals['_GETPOOLREQUEST']._serialized_end=553
+  _globals['_GETPOOLRESPONSE']._serialized_start=555
+  _globals['_GETPOOLRESPONSE']._serialized_end=603
+  _globals['_GETSAMPLESREQUEST']._serialized_start=605
+  _globals['_GETSAMPLESREQUEST']._serialized_end=656
+  _globals['_GETSAMPLESRESPONSE']._serialized_start=658
+  _globals['_GETSAMPLESRESPONSE']._serialized_end=737
+  _globals['_SEARCHNEIGHBORSREQUEST']._serialized_start=740
+  _globals['_SEARCHNEIGHBORSREQUEST']._serialized_end=963
+  _globals['_POOLIDS']._serialized_start=965
+  _globals['_POOLIDS']._serialized_end=987
+  _globals['_NEIGHBORS']._serialized_start=989
+  _globals['_NEIGHBORS']._serialized_end=1037
+  _globals['_SEARCHNEIGHBORSRESPONSE']._serialized_start=1039
+  _globals['_SEARCHNEIGHBORSRESPONSE']._serialized_end=1126
+  _globals['_ADDSAMPLESREQUEST']._serialized_start=1128
+  _globals['_ADDSAMPLESREQUEST']._serialized_end=1247
+  _globals['_ADDSAMPLESHEADER']._serialized_start=1249
+  _globals['_ADDSAMPLESHEADER']._serialized_end=1353
+  _globals['_ADDSAMPLESCHUNK']._serialized_start=1355
+  _globals['_ADDSAMPLESCHUNK']._serialized_end=1425
+  _globals['_ADDSAMPLESRESPONSE']._serialized_start=1427
+  _globals['_ADDSAMPLESRESPONSE']._serialized_end=1502
+  _globals['_REMOVESAMPLESREQUEST']._serialized_start=1504
+  _globals['_REMOVESAMPLESREQUEST']._serialized_end=1578
+  _globals['_REMOVESAMPLESRESPONSE']._serialized_start=1580
+  _globals['_REMOVESAMPLESRESPONSE']._serialized_end=1657
+  _globals['_POOLSERVICE']._serialized_start=1750
+  _globals['_POOLSERVICE']._serialized_end=2227
 # @@protoc_insertion_point(module_scope)

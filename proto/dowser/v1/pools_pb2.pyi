@@ -18,7 +18,7 @@ SAMPLE_KIND_RAW: SampleKind
 SAMPLE_KIND_FEATURES: SampleKind
 
 class Pool(_message.Message):
-    __slots__ = ("name", "size", "raw_shape", "raw_dtype", "input_shape", "input_min", "input_max", "scale", "offset", "feature_dim", "latent_dim", "index_factory", "recall_at_10", "index_version", "bundle_digest", "added", "removed")
+    __slots__ = ("name", "size", "raw_shape", "raw_dtype", "input_shape", "input_min", "input_max", "scale", "offset", "feature_dim", "latent_dim", "index_factory", "recall_at_10", "index_version", "bundle_digest", "added", "removed", "has_samples")
     NAME_FIELD_NUMBER: _ClassVar[int]
     SIZE_FIELD_NUMBER: _ClassVar[int]
     RAW_SHAPE_FIELD_NUMBER: _ClassVar[int]
@@ -36,6 +36,7 @@ class Pool(_message.Message):
     BUNDLE_DIGEST_FIELD_NUMBER: _ClassVar[int]
     ADDED_FIELD_NUMBER: _ClassVar[int]
     REMOVED_FIELD_NUMBER: _ClassVar[int]
+    HAS_SAMPLES_FIELD_NUMBER: _ClassVar[int]
     name: str
     size: int
     raw_shape: _containers.RepeatedScalarFieldContainer[int]
@@ -53,7 +54,8 @@ class Pool(_message.Message):
     bundle_digest: str
     added: int
     removed: int
-    def __init__(self, name: _Optional[str] = ..., size: _Optional[int] = ..., raw_shape: _Optional[_Iterable[int]] = ..., raw_dtype: _Optional[_Union[_tensors_pb2.DType, str]] = ..., input_shape: _Optional[_Iterable[int]] = ..., input_min: _Optional[float] = ..., input_max: _Optional[float] = ..., scale: _Optional[float] = ..., offset: _Optional[float] = ..., feature_dim: _Optional[int] = ..., latent_dim: _Optional[int] = ..., index_factory: _Optional[str] = ..., recall_at_10: _Optional[float] = ..., index_version: _Optional[int] = ..., bundle_digest: _Optional[str] = ..., added: _Optional[int] = ..., removed: _Optional[int] = ...) -> None: ...
+    has_samples: bool
+    def __init__(self, name: _Optional[str] = ..., size: _Optional[int] = ..., raw_shape: _Optional[_Iterable[int]] = ..., raw_dtype: _Optional[_Union[_tensors_pb2.DType, str]] = ..., input_shape: _Optional[_Iterable[int]] = ..., input_min: _Optional[float] = ..., input_max: _Optional[float] = ..., scale: _Optional[float] = ..., offset: _Optional[float] = ..., feature_dim: _Optional[int] = ..., latent_dim: _Optional[int] = ..., index_factory: _Optional[str] = ..., recall_at_10: _Optional[float] = ..., index_version: _Optional[int] = ..., bundle_digest: _Optional[str] = ..., added: _Optional[int] = ..., removed: _Optional[int] = ..., has_samples: _Optional[bool] = ...) -> None: ...
 
 class ListPoolsRequest(_message.Message):
     __slots__ = ()

@@ -86,7 +86,7 @@ class PoolServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetSamples(self, request, context):
-        """Returns raw samples by id, to show them to an annotator.
+        """Returns raw samples by id, to show them to an annotator; refused where the server does not hold them.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -234,6 +234,98 @@ class SelectSamplesResponse(_message.Message):
     diagnosis: Diagnosis
     def __init__(self, picks: _Optional[_Iterable[_Union[Pick, _Mapping]]] = ..., round: _Optional[int] = ..., timings: _Optional[_Iterable[_Union[StageTiming, _Mapping]]] = ..., total_seconds: _Optional[float] = ..., scored: _Optional[int] = ..., visited: _Optional[int] = ..., index_version: _Optional[int] = ..., seed: _Optional[int] = ..., match_gap: _Optional[float] = ..., synthetic_samples: _Optional[_Union[_tensors_pb2.Tensor, _Mapping]] = ..., synthetic_scores: _Optional[_Iterable[float]] = ..., diagnosis: _Optional[_Union[Diagnosis, _Mapping]] = ...) -> None: ...
 
+class ProposeSamplesRequest(_message.Message):
+    __slots__ = ("request_id", "campaign_id", "classifier_id", "budget", "acquisition", "strategy", "seed", "min_index_version", "class_prior_weight")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    CAMPAIGN_ID_FIELD_NUMBER: _ClassVar[int]
+    CLASSIFIER_ID_FIELD_NUMBER: _ClassVar[int]
+    BUDGET_FIELD_NUMBER: _ClassVar[int]
+    ACQUISITION_FIELD_NUMBER: _ClassVar[int]
+    STRATEGY_FIELD_NUMBER: _ClassVar[int]
+    SEED_FIELD_NUMBER: _ClassVar[int]
+    MIN_INDEX_VERSION_FIELD_NUMBER: _ClassVar[int]
+    CLASS_PRIOR_WEIGHT_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    campaign_id: str
+    classifier_id: str
+    budget: int
+    acquisition: _acquisition_pb2.AcquisitionFunction
+    strategy: DowserStrategy
+    seed: int
+    min_index_version: int
+    class_prior_weight: float
+    def __init__(self, request_id: _Optional[str] = ..., campaign_id: _Optional[str] = ..., classifier_id: _Optional[str] = ..., budget: _Optional[int] = ..., acquisition: _Optional[_Union[_acquisition_pb2.AcquisitionFunction, str]] = ..., strategy: _Optional[_Union[DowserStrategy, _Mapping]] = ..., seed: _Optional[int] = ..., min_index_version: _Optional[int] = ..., class_prior_weight: _Optional[float] = ...) -> None: ...
+
+class Candidate(_message.Message):
+    __slots__ = ("pool_id", "source", "synthetic_index", "distance")
+    POOL_ID_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    SYNTHETIC_INDEX_FIELD_NUMBER: _ClassVar[int]
+    DISTANCE_FIELD_NUMBER: _ClassVar[int]
+    pool_id: int
+    source: _acquisition_pb2.CandidateSource
+    synthetic_index: int
+    distance: float
+    def __init__(self, pool_id: _Optional[int] = ..., source: _Optional[_Union[_acquisition_pb2.CandidateSource, str]] = ..., synthetic_index: _Optional[int] = ..., distance: _Optional[float] = ...) -> None: ...
+
+class ProposeSamplesResponse(_message.Message):
+    __slots__ = ("candidates", "shares", "reasons", "seed", "index_version", "timings", "total_seconds", "visited", "unique_match_rate", "latents", "synthetic_scores")
+    CANDIDATES_FIELD_NUMBER: _ClassVar[int]
+    SHARES_FIELD_NUMBER: _ClassVar[int]
+    REASONS_FIELD_NUMBER: _ClassVar[int]
+    SEED_FIELD_NUMBER: _ClassVar[int]
+    INDEX_VERSION_FIELD_NUMBER: _ClassVar[int]
+    TIMINGS_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    VISITED_FIELD_NUMBER: _ClassVar[int]
+    UNIQUE_MATCH_RATE_FIELD_NUMBER: _ClassVar[int]
+    LATENTS_FIELD_NUMBER: _ClassVar[int]
+    SYNTHETIC_SCORES_FIELD_NUMBER: _ClassVar[int]
+    candidates: _containers.RepeatedCompositeFieldContainer[Candidate]
+    shares: _containers.RepeatedCompositeFieldContainer[SourceShare]
+    reasons: _containers.RepeatedScalarFieldContainer[str]
+    seed: int
+    index_version: int
+    timings: _containers.RepeatedCompositeFieldContainer[StageTiming]
+    total_seconds: float
+    visited: int
+    unique_match_rate: float
+    latents: _tensors_pb2.Tensor
+    synthetic_scores: _containers.RepeatedScalarFieldContainer[float]
+    def __init__(self, candidates: _Optional[_Iterable[_Union[Candidate, _Mapping]]] = ..., shares: _Optional[_Iterable[_Union[SourceShare, _Mapping]]] = ..., reasons: _Optional[_Iterable[str]] = ..., seed: _Optional[int] = ..., index_version: _Optional[int] = ..., timings: _Optional[_Iterable[_Union[StageTiming, _Mapping]]] = ..., total_seconds: _Optional[float] = ..., visited: _Optional[int] = ..., unique_match_rate: _Optional[float] = ..., latents: _Optional[_Union[_tensors_pb2.Tensor, _Mapping]] = ..., synthetic_scores: _Optional[_Iterable[float]] = ...) -> None: ...
+
+class CommitSelectionRequest(_message.Message):
+    __slots__ = ("request_id", "campaign_id", "proposal_id", "budget", "pool_ids", "scores", "probabilities", "embedding", "batch", "acquisition", "class_prior_weight")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    CAMPAIGN_ID_FIELD_NUMBER: _ClassVar[int]
+    PROPOSAL_ID_FIELD_NUMBER: _ClassVar[int]
+    BUDGET_FIELD_NUMBER: _ClassVar[int]
+    POOL_IDS_FIELD_NUMBER: _ClassVar[int]
+    SCORES_FIELD_NUMBER: _ClassVar[int]
+    PROBABILITIES_FIELD_NUMBER: _ClassVar[int]
+    EMBEDDING_FIELD_NUMBER: _ClassVar[int]
+    BATCH_FIELD_NUMBER: _ClassVar[int]
+    ACQUISITION_FIELD_NUMBER: _ClassVar[int]
+    CLASS_PRIOR_WEIGHT_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    campaign_id: str
+    proposal_id: str
+    budget: int
+    pool_ids: _containers.RepeatedScalarFieldContainer[int]
+    scores: _containers.RepeatedScalarFieldContainer[float]
+    probabilities: _tensors_pb2.Tensor
+    embedding: _tensors_pb2.Tensor
+    batch: BatchChoice
+    acquisition: _acquisition_pb2.AcquisitionFunction
+    class_prior_weight: float
+    def __init__(self, request_id: _Optional[str] = ..., campaign_id: _Optional[str] = ..., proposal_id: _Optional[str] = ..., budget: _Optional[int] = ..., pool_ids: _Optional[_Iterable[int]] = ..., scores: _Optional[_Iterable[float]] = ..., probabilities: _Optional[_Union[_tensors_pb2.Tensor, _Mapping]] = ..., embedding: _Optional[_Union[_tensors_pb2.Tensor, _Mapping]] = ..., batch: _Optional[_Union[BatchChoice, _Mapping]] = ..., acquisition: _Optional[_Union[_acquisition_pb2.AcquisitionFunction, str]] = ..., class_prior_weight: _Optional[float] = ...) -> None: ...
+
+class CommitSelectionResponse(_message.Message):
+    __slots__ = ("selection",)
+    SELECTION_FIELD_NUMBER: _ClassVar[int]
+    selection: SelectSamplesResponse
+    def __init__(self, selection: _Optional[_Union[SelectSamplesResponse, _Mapping]] = ...) -> None: ...
+
 class RecordLabelsRequest(_message.Message):
     __slots__ = ("request_id", "campaign_id", "labels")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]

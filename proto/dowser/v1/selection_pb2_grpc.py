@@ -40,6 +40,16 @@ class SelectionServiceStub:
                 request_serializer=dowser_dot_v1_dot_selection__pb2.SelectSamplesRequest.SerializeToString,
                 response_deserializer=dowser_dot_v1_dot_selection__pb2.SelectSamplesResponse.FromString,
                 _registered_method=True)
+        self.ProposeSamples = channel.unary_unary(
+                '/dowser.v1.SelectionService/ProposeSamples',
+                request_serializer=dowser_dot_v1_dot_selection__pb2.ProposeSamplesRequest.SerializeToString,
+                response_deserializer=dowser_dot_v1_dot_selection__pb2.ProposeSamplesResponse.FromString,
+                _registered_method=True)
+        self.CommitSelection = channel.unary_unary(
+                '/dowser.v1.SelectionService/CommitSelection',
+                request_serializer=dowser_dot_v1_dot_selection__pb2.CommitSelectionRequest.SerializeToString,
+                response_deserializer=dowser_dot_v1_dot_selection__pb2.CommitSelectionResponse.FromString,
+                _registered_method=True)
         self.RecordLabels = channel.unary_unary(
                 '/dowser.v1.SelectionService/RecordLabels',
                 request_serializer=dowser_dot_v1_dot_selection__pb2.RecordLabelsRequest.SerializeToString,
@@ -63,6 +73,21 @@ class SelectionServiceServicer:
 
     def SelectSamples(self, request, context):
         """Picks `budget` unlabeled samples and leases them to the caller's campaign.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ProposeSamples(self, request, context):
+        """Names candidates for the caller to score, where the server does not hold the samples, and leases them until they
+        are committed or released.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CommitSelection(self, request, context):
+        """Picks `budget` of a proposal's candidates by the caller's scores; the leases of the others end.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -96,6 +121,16 @@ def add_SelectionServiceServicer_to_server(servicer, server):
                     servicer.SelectSamples,
                     request_deserializer=dowser_dot_v1_dot_selection__pb2.SelectSamplesRequest.FromString,
                     response_serializer=dowser_dot_v1_dot_selection__pb2.SelectSamplesResponse.SerializeToString,
+            ),
+            'ProposeSamples': grpc.unary_unary_rpc_method_handler(
+                    servicer.ProposeSamples,
+                    request_deserializer=dowser_dot_v1_dot_selection__pb2.ProposeSamplesRequest.FromString,
+                    response_serializer=dowser_dot_v1_dot_selection__pb2.ProposeSamplesResponse.SerializeToString,
+            ),
+            'CommitSelection': grpc.unary_unary_rpc_method_handler(
+                    servicer.CommitSelection,
+                    request_deserializer=dowser_dot_v1_dot_selection__pb2.CommitSelectionRequest.FromString,
+                    response_serializer=dowser_dot_v1_dot_selection__pb2.CommitSelectionResponse.SerializeToString,
             ),
             'RecordLabels': grpc.unary_unary_rpc_method_handler(
                     servicer.RecordLabels,
@@ -141,6 +176,60 @@ class SelectionService:
             '/dowser.v1.SelectionService/SelectSamples',
             dowser_dot_v1_dot_selection__pb2.SelectSamplesRequest.SerializeToString,
             dowser_dot_v1_dot_selection__pb2.SelectSamplesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ProposeSamples(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dowser.v1.SelectionService/ProposeSamples',
+            dowser_dot_v1_dot_selection__pb2.ProposeSamplesRequest.SerializeToString,
+            dowser_dot_v1_dot_selection__pb2.ProposeSamplesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CommitSelection(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dowser.v1.SelectionService/CommitSelection',
+            dowser_dot_v1_dot_selection__pb2.CommitSelectionRequest.SerializeToString,
+            dowser_dot_v1_dot_selection__pb2.CommitSelectionResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -43,4 +43,6 @@ def choose_by_k_center(shortlist: Shortlist, budget: int, coldness: float, rng: 
     return picked
 
 
-K_CENTER = BatchRule(name=BatchRuleName.K_CENTER, choose=choose_by_k_center, needs_embedding=True)
+K_CENTER = BatchRule(
+    name=BatchRuleName.K_CENTER, choose=choose_by_k_center, needs_embedding=True, needs_labeled=True
+)

@@ -55,6 +55,7 @@ class BatchRule:
         name: As requests name it.
         choose: The rule.
         needs_embedding: Whether it looks at embeddings; they are computed only then.
+        needs_labeled: Whether it compares candidates with the labeled samples, in the same embedding.
         needs_passes: Whether it applies to stochastic classifiers alone.
         default_shortlist: Candidates it looks at where the request does not say, as a multiple of the budget; 0 means
             all. For rules whose cost grows faster than M.
@@ -63,5 +64,6 @@ class BatchRule:
     name: BatchRuleName
     choose: Choose
     needs_embedding: bool = False
+    needs_labeled: bool = False
     needs_passes: bool = False
     default_shortlist: int = 0

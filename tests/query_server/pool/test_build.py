@@ -72,6 +72,30 @@ def test_an_interrupted_build_goes_on_after_the_last_chunk_and_ends_the_same(
     assert np.allclose(np.load(tmp_path / "out/features.npy"), np.load(index_dir / "features.npy"), atol=1e-5)
 
 
+def test_without_samples_the_index_is_the_same_but_for_them(
+    images: Any, index_dir: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "storeless"
+    manifest = images.build(out, store_samples=False)
+    assert manifest.without_samples
+    with_samples = _contents(index_dir)
+    del with_samples["samples.npy"]
+    assert _contents(out) == with_samples
+    assert "samples.npy" not in {entry.name for entry in manifest.files}
+
+
+def test_a_build_without_samples_takes_nothing_over_from_one_with_them(
+    images: Any, tmp_path: Path, encoder: Any
+) -> None:
+    out = tmp_path / "index"
+    with pytest.raises(_InterruptedError):
+        images.build(out, encode=_Encoder(encoder, fails_after=500))
+    again = _Encoder(encoder)
+    images.build(out, encode=again, store_samples=False)
+    assert again.rows == 950
+    assert not (out / "samples.npy").exists()
+
+
 @pytest.mark.parametrize(
     "changed",
     [{"bundle_digest": "cd" * 32}, {"resume": False}, {"pool": "other"}],

@@ -42,6 +42,20 @@ def test_rows_outside_the_pool_are_an_error_and_never_wrap_around(pool: Pool, ro
             read(np.array(rows))
 
 
+def test_a_pool_without_samples_has_their_features_alone(
+    images: object, pool: Pool, tmp_path: Path, digest: str
+) -> None:
+    images.build(tmp_path / "storeless", store_samples=False)  # type: ignore[attr-defined]
+    storeless = Pool.open(tmp_path / "storeless", expected_bundle_digest=digest, verify=True)
+    rows = np.array([3, 900])
+    assert (pool.has_samples, storeless.has_samples) == (True, False)
+    np.testing.assert_array_equal(storeless.features(rows), pool.features(rows))
+    for read in (storeless.inputs, storeless.raw):
+        with pytest.raises(DowserError, match="ProposeSamples") as refused:
+            read(rows)
+        assert refused.value.reason is Reason.SAMPLES_NOT_STORED
+
+
 def test_ids_and_rows_are_inverse(pool: Pool, images: object) -> None:
     rows = np.random.default_rng(0).permutation(950)
     ids = pool.ids_of(rows)

@@ -84,11 +84,18 @@ def test_a_label_that_is_no_class_of_the_classifier_contradicts_it(labels_of):
 
 
 def test_picks_are_remembered_as_pending():
-    picked = not_scored(Source.SYNTHESIS, np.array([4, 6]))
+    picked = replace(not_scored(Source.SYNTHESIS, np.array([4, 6])), predicted=np.array([1, 0]))
     before = pending([9], [RANDOM], [0])
     after = remember_picks(before, picked, np.array([1004, 1006], np.uint64))
     assert after.pending_ids.tolist() == [FIRST_ID + 9, 1004, 1006]
     assert after.pending_sources.tolist() == [RANDOM, SYNTHESIS, SYNTHESIS]
+    assert after.pending_predicted.tolist() == [0, 1, 0]
+
+
+def test_picks_that_no_classifier_has_seen_are_no_evidence():
+    picked = not_scored(Source.SYNTHESIS, np.array([4, 6]))
+    after = remember_picks(pending([9], [RANDOM], [0]), picked, np.array([1004, 1006], np.uint64))
+    assert after.pending_ids.tolist() == [FIRST_ID + 9]
 
 
 def test_a_sample_picked_again_is_evidence_for_its_last_pick_alone(labels_of):
