@@ -16,7 +16,7 @@ import onnx
 import pytest
 from processes import run_command, start_server, stop_server
 
-from client import Client, Dowser, DowserError, RetryPolicy
+from client import Client, Dowser, DowserError, Random, RetryPolicy
 
 FEW = 700
 
@@ -244,3 +244,22 @@ def test_the_command_reloads(linked, fewer_index):
     linked.point(index=fewer_index)
     done = run_command("dowser", "admin", "reload", "--target", linked.server.target, "--json")
     assert json.loads(done.stdout)["index_version"] == 2, done.stderr
+
+
+def test_what_was_added_and_removed_stays_so_beside_another_index(linked, digits, fewer_index):
+    with Client.connect(linked.server.target) as client:
+        added = client.add_samples(digits.test[:5])
+        client.remove_samples([1290, 1291])
+        before = client.get_pool()
+        linked.point(index=fewer_index)
+        reloaded = client.reload()
+        assert reloaded.previous_index_version == before.index_version
+        assert reloaded.index_version > before.index_version
+        assert reloaded.size == FEW + 5 - 2
+        assert np.array_equal(client.get_samples(added.pool_ids), digits.test[:5])
+        more = client.add_samples(digits.test[5:7])
+        assert more.index_version > reloaded.index_version
+        client.create_campaign("everything")
+        everything = client.select_samples("everything", budget=FEW + 5, strategy=Random())
+    picked = set(everything.pool_ids.tolist())
+    assert picked == set(range(1297 - FEW, 1297 + 7)) - {1290, 1291}

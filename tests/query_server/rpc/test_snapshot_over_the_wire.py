@@ -7,6 +7,7 @@ import threading
 import uuid
 from pathlib import Path
 
+import numpy as np
 import pytest
 from processes import run_command, start_server, stop_server
 
@@ -35,7 +36,9 @@ def recorded(state: Path, name: str) -> tuple[dict[int, int], set[int]]:
 
 
 @pytest.mark.parametrize("name", ["monday", "monday.tar"])
-def test_under_load_a_snapshot_is_one_moment_and_can_be_served(copying, classifier_bytes, tmp_path, name):
+def test_under_load_a_snapshot_is_one_moment_and_can_be_served(
+    copying, classifier_bytes, digits, tmp_path, name
+):
     acknowledged: list[int] = []
     begun: set[int] = set()
     stop = threading.Event()
@@ -57,6 +60,7 @@ def test_under_load_a_snapshot_is_one_moment_and_can_be_served(copying, classifi
         client.create_campaign("still")
         client.record_labels("still", {3: 1, 4: 2})
         leased = set(client.select_samples("still", budget=9, strategy=Random()).pool_ids.tolist())
+        added = client.add_samples(digits.test[:3])
         thread = threading.Thread(target=work)
         thread.start()
         assert busy.wait(60)
@@ -64,7 +68,7 @@ def test_under_load_a_snapshot_is_one_moment_and_can_be_served(copying, classifi
         made = client.snapshot(name)
         stop.set()
         thread.join(60)
-    assert made.index_version == 1
+    assert made.index_version == added.index_version == 2
     assert (tmp_path / "snapshots" / name).exists()
     back = {part: tmp_path / "back" / part for part in ("bundle", "index", "state")}
     restore(tmp_path / "snapshots" / name, **back)
@@ -78,8 +82,14 @@ def test_under_load_a_snapshot_is_one_moment_and_can_be_served(copying, classifi
         with Client.connect(served.target) as client:
             picked = client.select_samples("still", classifier=uploaded, budget=20).pool_ids.tolist()
             assert not set(picked) & (leased | {3, 4})
+            assert np.array_equal(client.get_samples(added.pool_ids), digits.test[:3])
+            assert client.get_pool().index_version == 2
     finally:
         assert stop_server(served) == 0
+    (features,) = (back["state"] / "pools").rglob("features-*.bin")
+    features.write_bytes(bytes(features.stat().st_size))
+    (wrong,) = (each for each in check(**back) if not each.ok)
+    assert features.name in wrong.problem
 
 
 def test_the_same_request_returns_the_same_snapshot_and_a_name_is_taken_once(copying, tmp_path):
