@@ -111,7 +111,8 @@ class LeaseBook(Core):
                     self._ledger.remember(campaign.row.key, answered.memory)
                 self._ledger.add_request(request, answered.reply, campaign.row.key)
             campaign.membership.lease(lease.pool_ids)
-            campaign.next_expiry = self._ledger.next_expiry(campaign.row.key)
+            if expire_time is not None:
+                campaign.next_expiry = min(expire_time, campaign.next_expiry or expire_time)
             campaign.rounds = lease.round
             if answered.memory is not None:
                 campaign.memory = answered.memory

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 import uuid
 from dataclasses import replace
 
@@ -66,8 +67,10 @@ def test_leases_end_by_themselves_unless_extended(own_server):
         first, second = client.select_samples("c", budget=2, strategy=Random(), seed=0).pool_ids.tolist()
         outcome = client.extend_leases("c", [first, 900], seconds=3600, round=1)
         assert (outcome.extended, outcome.not_leased.tolist()) == (1, [900])
-        while second in client.list_leases("c").tolist():
-            pass
+        for _ in range(600):
+            if second not in client.list_leases("c").tolist():
+                break
+            time.sleep(0.05)
         (term,) = client.list_lease_terms("c")
         assert (term.pool_id, term.round) == (first, 1)
         assert 3590 < (term.expire_time - term.lease_time).total_seconds() < 3700
