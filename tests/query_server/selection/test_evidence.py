@@ -99,7 +99,7 @@ def test_picks_that_no_classifier_has_seen_are_no_evidence():
 
 
 def test_a_sample_picked_again_is_evidence_for_its_last_pick_alone(labels_of):
-    picked = not_scored(Source.SYNTHESIS, np.array([10]))
+    picked = replace(not_scored(Source.SYNTHESIS, np.array([10])), predicted=np.array([1]))
     memory = remember_picks(
         pending([10, 11], [RANDOM, RANDOM], [0, 0]), picked, np.array([FIRST_ID + 10], np.uint64)
     )
