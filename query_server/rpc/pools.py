@@ -127,8 +127,8 @@ class PoolServicer(pools_pb2_grpc.PoolServiceServicer):
                 raise invalid_argument("query", "nothing", "samples, features or pool_ids")
 
     def _rows(self, pool_ids: Any) -> NDArray[np.int64]:
+        _limit(len(pool_ids))
         ids = np.fromiter(pool_ids, np.uint64, len(pool_ids))
-        _limit(len(ids))
         rows = self._pool.rows_of(ids)
         if (rows < 0).any():
             raise pool_id_not_found(int(ids[rows < 0][0]), int((rows < 0).sum()))

@@ -55,6 +55,10 @@ class SelectionServicer(selection_pb2_grpc.SelectionServiceServicer):
         self, request: selection_pb2.ReleaseSamplesRequest, context: _Context
     ) -> selection_pb2.ReleaseSamplesResponse:
         """Release leases."""
+        if len(request.pool_ids) > MAX_LABELS:
+            raise invalid_argument(
+                "pool_ids", f"{len(request.pool_ids)} entries", f"at most {MAX_LABELS} entries"
+            )
         write = convert.write_request(request, "ReleaseSamples")
         ids = np.fromiter(request.pool_ids, np.uint64, len(request.pool_ids))
         released = await self._workers.run(
