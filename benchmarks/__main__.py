@@ -49,6 +49,11 @@ RECIPES = {
         "benchmarks/results/growth",
         "the time of one selection as the pool grows",
     ),
+    "fuzz": (
+        "benchmarks.fuzz",
+        "benchmarks/results/fuzz",
+        "malformed calls and bytes against a live server",
+    ),
     "datasets": ("benchmarks.datasets", "", "fetch MNIST, Fashion-MNIST, USPS and CIFAR-10 from OpenML"),
 }
 

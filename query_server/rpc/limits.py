@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from query_server.errors import overloaded
+from query_server.errors import overloaded, too_large
 
 _BUSY_RETRY_SECONDS = 0.5
 # Seconds of its rate that a caller may use at once.
@@ -132,9 +132,11 @@ class Usage:
         """Count bytes held in memory, until they are let go.
 
         Raises:
-            DowserError: OVERLOADED.
+            DowserError: OVERLOADED, or TOO_LARGE for what can never be held.
         """
         limit = self.limits.memory_bytes
+        if limit and size_bytes > limit:
+            raise too_large(f"a message of {size_bytes} bytes", limit)
         if limit and self._held_bytes + size_bytes > limit:
             raise overloaded(
                 "the bytes of requests under way", limit, retry_after_seconds=_BUSY_RETRY_SECONDS

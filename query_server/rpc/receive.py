@@ -63,14 +63,10 @@ class _Call:
     """The messages of one call as they arrive."""
 
     def __init__(
-        self,
-        usage: Usage,
-        handler: grpc.RpcMethodHandler[Any, Any],
-        source: AsyncIterator[bytes],
-        caller: str,
+        self, usage: Usage, handler: grpc.RpcMethodHandler[Any, Any], context: _Context, caller: str
     ) -> None:
         self._usage, self._handler, self._caller = usage, handler, caller
-        self._source = source.__aiter__()
+        self._context = context
         self._held_bytes = 0
         self._received_bytes = 0
         limit = usage.limits.stream_seconds
@@ -111,13 +107,15 @@ class _Call:
             wait = left if wait is None else min(wait, left)
         try:
             async with asyncio.timeout(wait):
-                return await anext(self._source, None)
+                # Not by gRPC's iterator, which keeps the last message until it is garbage-collected.
+                raw = await self._context.read()
         except TimeoutError:
             message = (
                 f"the next message of the call did not arrive in {limits.idle_seconds:g} s, or all of them in "
                 f"{limits.stream_seconds:g} s; nothing was changed, send it again without pauses"
             )
             raise DowserError(Reason.DEADLINE_EXCEEDED, message, metadata={"stage": _STAGE}) from None
+        return raw if isinstance(raw, bytes) else None  # gRPC's end of the stream is an object of its own
 
     def _hold(self, raw: bytes) -> None:
         """Count a message for as long as the call lasts: handlers may keep what they are given."""
@@ -139,13 +137,13 @@ class _Call:
 
 def _answering(
     usage: Usage, handler: grpc.RpcMethodHandler[Any, Any], *, limited: bool
-) -> Callable[[AsyncIterator[bytes], _Context], Awaitable[Any]]:
+) -> Callable[[Any, _Context], Awaitable[Any]]:
     inner: Any = handler.stream_unary if handler.request_streaming else handler.unary_unary
 
-    async def answer(source: AsyncIterator[bytes], context: _Context) -> Any:
+    async def answer(_: Any, context: _Context) -> Any:
         caller = caller_of(context) if limited else ""
         with usage.call(caller) if limited else contextlib.nullcontext():
-            call = _Call(usage, handler, source, caller)
+            call = _Call(usage, handler, context, caller)
             try:
                 return await inner(await call.request(), context)
             finally:
@@ -156,13 +154,13 @@ def _answering(
 
 def _streaming(
     usage: Usage, handler: grpc.RpcMethodHandler[Any, Any], *, limited: bool
-) -> Callable[[AsyncIterator[bytes], _Context], AsyncIterator[Any]]:
+) -> Callable[[Any, _Context], AsyncIterator[Any]]:
     inner: Any = handler.stream_stream if handler.request_streaming else handler.unary_stream
 
-    async def stream(source: AsyncIterator[bytes], context: _Context) -> AsyncIterator[Any]:
+    async def stream(_: Any, context: _Context) -> AsyncIterator[Any]:
         caller = caller_of(context) if limited else ""
         with usage.call(caller) if limited else contextlib.nullcontext():
-            call = _Call(usage, handler, source, caller)
+            call = _Call(usage, handler, context, caller)
             try:
                 made = inner(await call.request(), context)
                 if inspect.isawaitable(made):  # it writes through its context
