@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from random import Random
@@ -30,13 +30,13 @@ class Outcome:
 
     Attributes:
         attempts: Calls and connections made.
-        statuses: How many calls ended with each status.
+        statuses: How many calls of each method ended with each status.
         faults: How many ends were the server's fault.
         examples: Some of those, in words.
     """
 
     attempts: int = 0
-    statuses: Counter[str] = field(default_factory=Counter)
+    statuses: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     faults: int = 0
     examples: list[str] = field(default_factory=list)
 
@@ -100,7 +100,7 @@ class Attack:
             await asyncio.sleep(random.random() / 50)
             call.cancel()
         code, text, trailing = await _end(call, streams=method.streams_replies)
-        outcome.statuses[code.name] += 1
+        outcome.statuses[method.path][code.name] += 1
         if wrong := fault(code, text, trailing, paths=self.paths):
             outcome.note(method.path, wrong)
 

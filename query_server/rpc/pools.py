@@ -18,6 +18,8 @@ from query_server.rpc.work import Workers
 
 MAX_QUERIES = 4096
 MAX_NEIGHBORS = 2048
+# Queries times neighbors: a reply of 48 MiB.
+MAX_RESULTS = 2**22
 
 _Context = aio.ServicerContext[Any, Any]
 
@@ -93,6 +95,10 @@ class PoolServicer(pools_pb2_grpc.PoolServiceServicer):
         if request.min_index_version > self._pool.index_version:
             raise index_version_too_old(self._pool.index_version, request.min_index_version)
         features = self._queries(request)
+        if len(features) * request.k > MAX_RESULTS:
+            raise invalid_argument(
+                "k", request.k, f"at most {MAX_RESULTS // len(features)} for so many queries"
+            )
         if request.campaign_id:
             available = self._campaigns.snapshot(request.campaign_id).available
             distances, rows, _ = self._pool.search_available(features, request.k, available)

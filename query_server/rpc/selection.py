@@ -45,9 +45,11 @@ class SelectionServicer(selection_pb2_grpc.SelectionServiceServicer):
                 "labels", f"{len(request.labels)} entries", f"at most {MAX_LABELS} entries"
             )
         write = convert.write_request(request, "RecordLabels")
-        labels = convert.labels(request.labels)
         outcome = await self._workers.run(
-            context, lambda _: self._campaigns.record_labels(request.campaign_id, labels, write)
+            context,
+            lambda _: self._campaigns.record_labels(
+                request.campaign_id, convert.labels(request.labels), write
+            ),
         )
         return selection_pb2.RecordLabelsResponse(recorded=outcome.recorded, labeled=outcome.labeled)
 

@@ -230,3 +230,29 @@ def test_a_tokens_file_that_anyone_may_write_is_refused(tmp_path):
     path.chmod(0o666)
     with pytest.raises(DowserError, match="chmod"):
         TokenFile(path)
+
+
+def test_the_command_takes_its_token_and_certificates_from_files_and_environment(
+    own_server, tokens, tmp_path, monkeypatch
+):
+    path, made = tokens
+    authority = Authority(tmp_path / "authority", "authority")
+    pair, own = authority.issue("dowser.test"), authority.issue("annotator.test")
+    server = own_server(
+        *("--tokens", path, "--tls-certificate", pair.certificate, "--tls-key", pair.key),
+        *("--tls-client-ca", authority.certificate),
+    )
+    secret = tmp_path / "token"
+    secret.write_text(f"{made[Role.SELECT]}\n")
+    tls = ("--tls-ca", authority.certificate, "--tls-certificate", own.certificate, "--tls-key", own.key)
+    common = ("pools", "--target", server.target, "--timeout", 5)
+    done = run_command("dowser", *common, *tls, "--token-file", secret)
+    assert done.returncode == 0, done.stderr
+    refused = run_command("dowser", *common, *tls)
+    assert refused.returncode == 1
+    assert "UNAUTHENTICATED" in refused.stderr
+    monkeypatch.setenv("DOWSER_TOKEN", made[Role.SELECT])
+    monkeypatch.setenv("DOWSER_TLS_CA", str(authority.certificate))
+    monkeypatch.setenv("DOWSER_TLS_CERTIFICATE", str(own.certificate))
+    monkeypatch.setenv("DOWSER_TLS_KEY", str(own.key))
+    assert run_command("dowser", *common).returncode == 0

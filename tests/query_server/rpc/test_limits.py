@@ -6,10 +6,11 @@ import threading
 
 import grpc
 import pytest
+from certificates import Authority
 from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from client import Client, RetryPolicy
+from client import Client, ResourceExhaustedError, RetryPolicy, TlsConfig
 from dowser.v1 import classifiers_pb2, classifiers_pb2_grpc, selection_pb2, selection_pb2_grpc
 from query_server.errors import DowserError, Reason
 from query_server.rpc.limits import Bucket, Limits, Usage
@@ -160,12 +161,34 @@ def test_one_caller_at_its_rate_does_not_slow_another(own_server, tmp_path):
     once = RetryPolicy(max_attempts=1)
     with Client.connect(server.target, token=made["greedy"], retry=once) as greedy:
         greedy.list_pools()
-        with pytest.raises(Exception, match="a second") as refused:
+        with pytest.raises(ResourceExhaustedError, match="a second") as refused:
             for _ in range(10):
                 greedy.list_pools()
         assert refused.value.retry_after_seconds > 0
     with Client.connect(server.target, token=made["modest"], retry=once) as modest:
         modest.list_pools()
+
+
+def test_callers_with_certificates_are_told_apart_by_their_names(own_server, tmp_path):
+    authority = Authority(tmp_path / "authority", "authority")
+    pair = authority.issue("dowser.test")
+    server = own_server(
+        *("--tls-certificate", pair.certificate, "--tls-key", pair.key),
+        *("--tls-client-ca", authority.certificate, "--caller-requests-per-second", 0.5),
+    )
+
+    def pools(name, calls):
+        own = authority.issue(name)
+        tls = TlsConfig(
+            ca_certificates=authority.certificate, client_certificate=own.certificate, client_key=own.key
+        )
+        with Client.connect(server.target, tls=tls, retry=RetryPolicy(max_attempts=1)) as client:
+            for _ in range(calls):
+                client.list_pools()
+
+    with pytest.raises(ResourceExhaustedError, match="a second"):
+        pools("greedy.test", 10)
+    pools("modest.test", 1)
 
 
 @pytest.fixture
