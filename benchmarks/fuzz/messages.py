@@ -76,17 +76,31 @@ class Hints:
     pool_size: int = 100
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Mood:
+    """How wild one call is: calm values get past the checks of their fields, so that the wild one is reached."""
+
+    random: Random
+    hints: Hints
+    calm: float
+
+    def is_calm(self) -> bool:
+        return self.random.random() < self.calm
+
+
 def wild_call(method: Method, random: Random, hints: Hints) -> list[bytes]:
     """Return the messages of one call, serialized; a unary method gets one, or rarely none or two."""
     counts = (0, 1, 2, 2, 3, 5) if method.streams_requests else (1,) * 30 + (0, 2)
-    parts = [_wild_bytes(method.request, random, hints) for _ in range(random.choice(counts))]
+    mood = _Mood(random=random, hints=hints, calm=random.choice((0.0, 0.0, 0.9, 0.97, 0.99)))
+    parts = [_wild_bytes(method.request, mood) for _ in range(random.choice(counts))]
     if method.path.endswith("/UploadClassifier") and random.random() < 0.5:
         parts = _announced(random)
     return parts
 
 
-def wild_message(kind: Descriptor, random: Random, hints: Hints, depth: int = 0) -> Message:
+def _wild_message(kind: Descriptor, mood: _Mood, depth: int = 0) -> Message:
     """Return a message of a type, each field set or not."""
+    random, hints = mood.random, mood.hints
     message = message_factory.GetMessageClass(kind)()
     if kind.full_name == "dowser.v1.Tensor" and random.random() < 0.6:
         return _tensor(message, random)
@@ -96,33 +110,39 @@ def wild_message(kind: Descriptor, random: Random, hints: Hints, depth: int = 0)
             continue
         if random.random() < (0.15 if each.name in hints.strings or depth == 0 else 0.4):
             continue
-        _fill(message, each, random, hints, depth)
+        _fill(message, each, mood, depth)
     return message
 
 
-def _fill(message: Message, each: FieldDescriptor, random: Random, hints: Hints, depth: int) -> None:
+def _fill(message: Message, each: FieldDescriptor, mood: _Mood, depth: int) -> None:
+    random = mood.random
     nested = each.message_type
     if nested is not None:
         if depth >= MAX_DEPTH:
             return
         if not each.is_repeated:
-            getattr(message, each.name).CopyFrom(wild_message(nested, random, hints, depth + 1))
+            getattr(message, each.name).CopyFrom(_wild_message(nested, mood, depth + 1))
             return
         if nested.GetOptions().map_entry:
             return
-        for _ in range(random.choice((0, 1, 1, 2, 5, 40))):
-            getattr(message, each.name).append(wild_message(nested, random, hints, depth + 1))
+        for _ in range(random.choice((1, 2) if mood.is_calm() else (0, 1, 1, 2, 5, 40))):
+            getattr(message, each.name).append(_wild_message(nested, mood, depth + 1))
     elif each.is_repeated:
         count = random.choice((0, 1, 1, 2, 5, 40) if random.random() < 0.99 else (5000, 100_001))
+        if mood.is_calm():
+            count = min(count, 5)
         if count > 100:
-            getattr(message, each.name).extend([_scalar(each, random, hints)] * count)
+            getattr(message, each.name).extend([_scalar(each, mood)] * count)
         else:
-            getattr(message, each.name).extend(_scalar(each, random, hints) for _ in range(count))
+            getattr(message, each.name).extend(_scalar(each, mood) for _ in range(count))
     else:
-        setattr(message, each.name, _scalar(each, random, hints))
+        setattr(message, each.name, _scalar(each, mood))
 
 
-def _scalar(each: FieldDescriptor, random: Random, hints: Hints) -> Any:
+def _scalar(each: FieldDescriptor, mood: _Mood) -> Any:
+    if mood.is_calm():
+        return _calm(each, mood)
+    random, hints = mood.random, mood.hints
     match each.type:
         case FieldDescriptor.TYPE_STRING:
             return _string(each.name, random, hints)
@@ -146,6 +166,28 @@ def _scalar(each: FieldDescriptor, random: Random, hints: Hints) -> Any:
     if each.type in _INT32:
         return random.choice((*_UNSIGNED[:-1], -1, -(2**31)))
     return random.choice((*_UNSIGNED, -1, -(2**31), -(2**63), 2**63 - 1))
+
+
+def _calm(each: FieldDescriptor, mood: _Mood) -> Any:
+    random = mood.random
+    match each.type:
+        case FieldDescriptor.TYPE_STRING:
+            if each.name == "request_id":
+                return f"{random.getrandbits(96):x}"
+            return random.choice(mood.hints.strings.get(each.name) or ("", "a"))
+        case FieldDescriptor.TYPE_BYTES:
+            return random.randbytes(8)
+        case FieldDescriptor.TYPE_BOOL:
+            return random.random() < 0.5
+        case FieldDescriptor.TYPE_FLOAT | FieldDescriptor.TYPE_DOUBLE:
+            return random.random()
+        case FieldDescriptor.TYPE_ENUM:
+            return random.choice(each.enum_type.values).number
+    if each.name in ("pool_id", "pool_ids", "ids"):
+        return random.randrange(mood.hints.pool_size)
+    if each.name in ("min_index_version", "page_token"):
+        return 0
+    return random.choice((1, 2, 5, 20, 50))
 
 
 def _string(name: str, random: Random, hints: Hints) -> str:
@@ -176,10 +218,11 @@ def _tensor(message: Any, random: Random) -> Message:
     return message
 
 
-def _wild_bytes(kind: Descriptor, random: Random, hints: Hints) -> bytes:
-    data = wild_message(kind, random, hints).SerializeToString()
+def _wild_bytes(kind: Descriptor, mood: _Mood) -> bytes:
+    random = mood.random
+    data = _wild_message(kind, mood).SerializeToString()
     choice = random.random()
-    if choice < 0.8:
+    if choice < 0.8 or mood.is_calm():
         return data
     if choice < 0.85:
         return data + _unknown_fields(random)

@@ -18,7 +18,7 @@ from benchmarks.fuzz.sockets import PREFACE, send, wild_bytes
 from benchmarks.fuzz.verdict import fault
 
 METHODS = all_methods()
-EXAMPLES = 12
+EXAMPLES = 25
 CHECKS = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large]
 
 
