@@ -70,16 +70,25 @@ class ServeSettings(BaseSettings):
         default=2**29, ge=0, description="bytes of one streamed request; 0 for no limit"
     )
     stream_idle_seconds: float = Field(
-        default=30, ge=0, description="longest wait for the next message of a call; 0 for no limit"
+        default=30,
+        ge=0,
+        allow_inf_nan=False,
+        description="longest wait for the next message of a call; 0 for no limit",
     )
     stream_seconds: float = Field(
-        default=600, ge=0, description="longest time a streamed request may take to arrive; 0 for no limit"
+        default=600,
+        ge=0,
+        allow_inf_nan=False,
+        description="longest time a streamed request may take to arrive; 0 for no limit",
     )
     max_concurrent_streams: int = Field(
         default=256, ge=1, description="calls at the same time on one connection"
     )
     max_connection_age_seconds: float = Field(
-        default=3600, ge=0, description="age at which a client is told to connect anew; 0 for no such age"
+        default=3600,
+        ge=0,
+        allow_inf_nan=False,
+        description="age at which a client is told to connect anew; 0 for no such age",
     )
     verify: bool = Field(default=False, description="check the index files' sha256 at start")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="log level")

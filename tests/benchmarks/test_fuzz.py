@@ -55,7 +55,7 @@ def test_what_explains_nothing_or_too_much_is_a_fault(code, text, details) -> No
 def test_calls_follow_from_the_seed_and_differ(method) -> None:
     calls = [wild_call(method, Random(seed), Hints()) for seed in range(30)]
     assert calls == [wild_call(method, Random(seed), Hints()) for seed in range(30)]
-    assert len({tuple(call) for call in calls}) > 3
+    assert len({tuple(call) for call in calls}) > 1
 
 
 def test_a_server_is_attacked_and_judged(tmp_path: Path) -> None:

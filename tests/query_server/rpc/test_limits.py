@@ -268,10 +268,16 @@ def test_a_call_without_its_message_is_not_waited_for(strict):
 
 def test_what_does_not_parse_is_an_invalid_argument(server):
     with grpc.insecure_channel(server.target) as channel:
-        for method in ("PoolService/GetPool", "ClassifierService/UploadClassifier"):
-            call = channel.unary_unary(f"/dowser.v1.{method}")
+        for method in (
+            "dowser.v1.PoolService/GetPool",
+            "dowser.v1.ClassifierService/UploadClassifier",
+            "grpc.health.v1.Health/Check",
+            "grpc.health.v1.Health/Watch",
+            "grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+        ):
+            call = channel.unary_stream(f"/{method}")
             with pytest.raises(grpc.RpcError) as refused:
-                call(b"\xff\xff\xff", timeout=30)
+                list(call(b"\xff\xff\xff", timeout=30))
             assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
             assert details(refused.value)[0] == "INVALID_ARGUMENT"
             assert "Decode" not in refused.value.details()
