@@ -65,6 +65,11 @@ RECIPES = {
         "benchmarks/results/durability",
         "what the ledger costs a selection",
     ),
+    "fuzz": (
+        "benchmarks.fuzz",
+        "benchmarks/results/fuzz",
+        "malformed calls and bytes against a live server",
+    ),
     "datasets": ("benchmarks.datasets", "", "fetch MNIST, Fashion-MNIST, USPS and CIFAR-10 from OpenML"),
 }
 

@@ -77,6 +77,7 @@ class AsyncClient:
         token: str | None = None,
         retry: RetryPolicy | None = None,
         max_message_bytes: int = DEFAULT_MESSAGE_BYTES,
+        allow_insecure_token: bool = False,
     ) -> AsyncClient:
         """Prepare a connection; it is made with the first call, and again whenever it is lost."""
         settings = Settings(
@@ -86,6 +87,7 @@ class AsyncClient:
             token=token,
             retry=retry or RetryPolicy(),
             max_message_bytes=max_message_bytes,
+            allow_insecure_token=allow_insecure_token,
         )
         return cls(transport.open_async_channel(settings), settings)
 

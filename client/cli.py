@@ -17,7 +17,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from client.cli_campaigns import add_campaign_actions, add_commands
-from client.cli_files import InputError, read_array, read_labels, read_shares, samples_of
+from client.cli_files import InputError, read_array, read_labels, read_shares, read_token, samples_of
 from client.cli_output import items, print_json, print_table, print_value
 from client.errors import DowserError, MissingExtraError, UnavailableError
 from client.explain import explain
@@ -51,12 +51,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     command: Command = arguments.command
     try:
-        tls = TlsConfig(ca_certificates=arguments.tls_ca) if arguments.tls or arguments.tls_ca else None
         with Client.connect(
             arguments.target,
             timeout_seconds=arguments.timeout,
-            tls=tls,
-            token=os.environ.get("DOWSER_TOKEN") or None,
+            tls=_tls(arguments),
+            token=read_token(arguments.token_file)
+            if arguments.token_file
+            else os.environ.get("DOWSER_TOKEN") or None,
+            allow_insecure_token=arguments.allow_insecure_token,
         ) as client:
             command(client, arguments)
     except UnavailableError as error:
@@ -72,6 +74,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     return 0
+
+
+def _tls(arguments: argparse.Namespace) -> TlsConfig | None:
+    if not (arguments.tls or arguments.tls_ca or arguments.tls_certificate or arguments.tls_key):
+        return None
+    return TlsConfig(
+        ca_certificates=arguments.tls_ca,
+        client_certificate=arguments.tls_certificate,
+        client_key=arguments.tls_key,
+        server_name=arguments.tls_server_name,
+    )
 
 
 def _pools(client: Client, arguments: argparse.Namespace) -> None:
@@ -270,12 +283,31 @@ def _parser() -> argparse.ArgumentParser:
     )
     group.add_argument("--timeout", type=float, default=DEFAULT_TIMEOUT_SECONDS, metavar="SECONDS")
     group.add_argument("--tls", action="store_true", help="connect with TLS")
-    group.add_argument("--tls-ca", type=Path, metavar="PEM", help="authorities to trust; implies --tls")
+    for flag, text in (
+        ("ca", "authorities to trust; implies --tls"),
+        ("certificate", "the client's certificate; implies --tls"),
+        ("key", "its private key"),
+    ):
+        variable = f"DOWSER_TLS_{flag.upper()}"
+        group.add_argument(
+            f"--tls-{flag}",
+            type=Path,
+            metavar="PEM",
+            default=os.environ.get(variable) or None,
+            help=f"{text} (default: ${variable})",
+        )
+    group.add_argument("--tls-server-name", metavar="NAME", help="the server's name, where not the target's")
+    group.add_argument(
+        "--token-file", type=Path, metavar="FILE", help="file with the bearer token (default: $DOWSER_TOKEN)"
+    )
+    group.add_argument(
+        "--allow-insecure-token", action="store_true", help="send it to another machine without TLS"
+    )
 
     parser = argparse.ArgumentParser(
         prog="dowser",
         description="Ask a Dowser server which samples to label next.",
-        epilog="A bearer token is read from $DOWSER_TOKEN.",
+        epilog="A bearer token is read from --token-file or $DOWSER_TOKEN; on a command line others would see it.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 

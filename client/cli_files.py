@@ -111,3 +111,18 @@ def _csv_pairs(name: str, lines: Iterable[str]) -> list[tuple[str, str, str]]:
             continue
         pairs.append((f"{name} line {number}", row[0], row[1] if len(row) > 1 else ""))
     return pairs
+
+
+def read_token(path: Path) -> str:
+    """Read a bearer token, the file's only word.
+
+    Raises:
+        InputError: It cannot be read or holds more or less than one word.
+    """
+    try:
+        words = path.read_text(encoding="ascii").split()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read {path}: {type(error).__name__}") from None
+    if len(words) != 1:
+        raise InputError(f"{path} must hold a token and nothing else")
+    return words[0]

@@ -74,6 +74,7 @@ class Client:
         token: str | None = None,
         retry: RetryPolicy | None = None,
         max_message_bytes: int = DEFAULT_MESSAGE_BYTES,
+        allow_insecure_token: bool = False,
     ) -> Client:
         """Prepare a connection; it is made with the first call, and again whenever it is lost.
 
@@ -84,6 +85,7 @@ class Client:
             token: Bearer token sent with each call; needs `tls` unless the server is on this machine.
             retry: When to try again; None means the defaults of `RetryPolicy`.
             max_message_bytes: Largest message sent or received.
+            allow_insecure_token: Send the token to another machine without TLS, where something else protects it.
 
         Raises:
             InvalidArgumentError: A setting makes no sense or a certificate cannot be read.
@@ -95,6 +97,7 @@ class Client:
             token=token,
             retry=retry or RetryPolicy(),
             max_message_bytes=max_message_bytes,
+            allow_insecure_token=allow_insecure_token,
         )
         return cls(transport.open_channel(settings), settings)
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,7 +21,13 @@ T = TypeVar("T")
 DEFAULT_TIMEOUT_SECONDS = 120.0
 DEFAULT_MESSAGE_BYTES = 64 << 20
 
-_LOCAL_PREFIXES = ("localhost", "127.", "[::1]", "ipv4:127.", "ipv6:[::1]", "unix:", "dns:///localhost")
+# A port, and no more host after the name: "localhost.example.com" and "127.example.com" are not this machine.
+_LOCAL_TARGET = re.compile(
+    r"(unix(-abstract)?:.+)"
+    r"|((dns:(//[^/]*/)?)?localhost(:\d+)?)"
+    r"|((ipv4:|dns:(//[^/]*/)?)?127\.\d{1,3}\.\d{1,3}\.\d{1,3}(:\d+)?)"
+    r"|((ipv6:|dns:(//[^/]*/)?)?\[::1\](:\d+)?)"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,9 +68,10 @@ class Settings:
     target: str
     timeout_seconds: float
     tls: TlsConfig | None
-    token: str | None
+    token: str | None = field(repr=False)
     retry: RetryPolicy
     max_message_bytes: int
+    allow_insecure_token: bool = False
 
     def __post_init__(self) -> None:
         if not self.target:
@@ -72,9 +80,14 @@ class Settings:
             raise invalid_argument(f"timeout_seconds must be positive, got {self.timeout_seconds}")
         if self.max_message_bytes <= 0:
             raise invalid_argument(f"max_message_bytes must be positive, got {self.max_message_bytes}")
-        if self.token is not None and self.tls is None and not self.target.startswith(_LOCAL_PREFIXES):
+        if self.token is None:
+            return
+        if not self.token.isascii() or not self.token.isprintable() or not self.token.strip():
+            raise invalid_argument("the token must be printable ASCII, and not empty", field="token")
+        if self.tls is None and not self.allow_insecure_token and not _LOCAL_TARGET.fullmatch(self.target):
             raise invalid_argument(
-                f"a token would travel to {self.target} in the clear; give tls=TlsConfig(...) as well",
+                f"a token would travel to {self.target} in the clear; give tls=TlsConfig(...) as well, or insist "
+                "with allow_insecure_token=True where something else protects the way",
                 field="token",
             )
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from query_server.campaigns import CampaignStore
 from query_server.errors import corrupt_file, shape_mismatch
+from query_server.exposure import guard
 from query_server.files import file_name, sha256_of
 from query_server.maintenance import SnapshotManifest, Snapshots, SnapshotSources
 from query_server.models import Bundle, ClassifierStore, Runtime
@@ -21,7 +22,7 @@ from query_server.rpc.campaigns import CampaignServicer
 from query_server.rpc.classifiers import ClassifierServicer
 from query_server.rpc.pools import PoolServicer
 from query_server.rpc.selection import SelectionServicer
-from query_server.rpc.server import RpcServer, Services
+from query_server.rpc.server import ConnectionLimits, RpcServer, Services
 from query_server.rpc.status import ErrorInterceptor
 from query_server.rpc.work import Workers
 from query_server.selection.remote_scoring import RemoteScoring
@@ -38,8 +39,10 @@ def serve(settings: ServeSettings) -> None:
     """Serve until SIGTERM or SIGINT.
 
     Raises:
-        DowserError: CORRUPT_FILE (names the file) or UNAVAILABLE (names the address).
+        DowserError: CORRUPT_FILE (names the file), UNAVAILABLE (names the address), or INVALID_ARGUMENT for a host
+            that settings do not protect.
     """
+    credentials, guards = guard(settings)
     runtime = Runtime(device=settings.device, threads=settings.threads)
     settings.state.mkdir(parents=True, exist_ok=True)
     campaigns = CampaignStore.open(
@@ -82,7 +85,12 @@ def serve(settings: ServeSettings) -> None:
             address=f"{settings.host}:{settings.port}",
             max_message_bytes=settings.max_message_bytes,
             grace_seconds=settings.grace_seconds,
-            interceptors=(ErrorInterceptor(),),
+            credentials=credentials,
+            connections=ConnectionLimits(
+                concurrent_streams=settings.max_concurrent_streams,
+                max_age_seconds=settings.max_connection_age_seconds,
+            ),
+            interceptors=(ErrorInterceptor(), *guards),
             reload=reload,
         )
         await server.start()

@@ -1,4 +1,4 @@
-"""The ``dowser-server`` command: ``index build``, ``serve``, and the upkeep in ``cli_maintenance``."""
+"""The ``dowser-server`` command: ``index build``, ``serve``, ``token new``, and the upkeep in ``cli_maintenance``."""
 
 from __future__ import annotations
 
@@ -87,6 +87,19 @@ def _index_build(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _token_new(arguments: argparse.Namespace) -> int:
+    from query_server.rpc.tokens import Role, append_line, new_token
+
+    token, line = new_token(arguments.name, map(Role, arguments.role))
+    if arguments.file is not None:
+        append_line(arguments.file, line)
+        print(token)
+        return 0
+    print(f"token, shown this once: {token}")
+    print(f"line for the file that --tokens names: {line}")
+    return 0
+
+
 def _parser() -> argparse.ArgumentParser:
     from query_server.settings import ServeSettings
 
@@ -104,6 +117,21 @@ def _parser() -> argparse.ArgumentParser:
             serve.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=text)
         else:
             serve.add_argument(flag, default=None, help=text)
+
+    token = commands.add_parser("token", help="make the bearer tokens that a server asks for")
+    token_new = token.add_subparsers(dest="token_command", required=True).add_parser(
+        "new", help="print a new token once, and its line for the tokens file, which holds only its sha256"
+    )
+    token_new.add_argument("--name", required=True, help="names the caller in limits and logs")
+    token_new.add_argument(
+        "--role",
+        required=True,
+        action="append",
+        choices=("select", "upload", "administer"),
+        help="what it allows; repeatable (select: select and label; administer: everything)",
+    )
+    token_new.add_argument("--file", type=Path, help="add the line to this file and print the token alone")
+    token_new.set_defaults(run=_token_new)
 
     index = commands.add_parser("index", help="build the index a server serves")
     index_commands = index.add_subparsers(dest="index_command", required=True)

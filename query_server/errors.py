@@ -30,6 +30,7 @@ __all__ = [
     "label_not_found",
     "not_finite",
     "overloaded",
+    "permission_denied",
     "pool_full",
     "pool_id_exists",
     "pool_id_not_found",
@@ -41,8 +42,15 @@ __all__ = [
     "snapshot_refused",
     "storage_full",
     "too_large",
+    "unauthenticated",
     "unavailable",
 ]
+
+
+# Errors quote what they were given, and travel in trailers, of which gRPC takes 8 KiB: the message three times there,
+# percent-encoded and in base64.
+MAX_MESSAGE_BYTES = 800
+MAX_METADATA_BYTES = 200
 
 
 class Reason(StrEnum):
@@ -80,6 +88,8 @@ class Reason(StrEnum):
     SNAPSHOT_REFUSED = "SNAPSHOT_REFUSED"
     SAMPLES_NOT_STORED = "SAMPLES_NOT_STORED"
     LABEL_NOT_FOUND = "LABEL_NOT_FOUND"
+    UNAUTHENTICATED = "UNAUTHENTICATED"
+    PERMISSION_DENIED = "PERMISSION_DENIED"
 
 
 class DowserError(Exception):
@@ -99,10 +109,13 @@ class DowserError(Exception):
         metadata: Mapping[str, str] | None = None,
         retry_after_seconds: float | None = None,
     ) -> None:
+        message = _cut(message, MAX_MESSAGE_BYTES)
         super().__init__(message)
         self.reason = reason
         self.message = message
-        self.metadata: dict[str, str] = dict(metadata or {})
+        self.metadata: dict[str, str] = {
+            key: _cut(value, MAX_METADATA_BYTES) for key, value in (metadata or {}).items()
+        }
         self.retry_after_seconds = retry_after_seconds
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -284,13 +297,31 @@ def label_not_found(pool_id: int, missing: int) -> DowserError:
     )
 
 
-def overloaded(what: str, limit: int, retry_after_seconds: float) -> DowserError:
+def overloaded(what: str, limit: float, retry_after_seconds: float) -> DowserError:
     """Refuse work above a limit for now."""
     return DowserError(
         Reason.OVERLOADED,
-        f"{what} is at its limit of {limit}; try again in {retry_after_seconds:g} s",
-        metadata={"limit": str(limit)},
+        f"{what} is at its limit of {limit:.12g}; try again in {retry_after_seconds:g} s",
+        metadata={"limit": f"{limit:.12g}"},
         retry_after_seconds=retry_after_seconds,
+    )
+
+
+def unauthenticated(why: str) -> DowserError:
+    """Refuse a caller that did not prove who it is; `why` never quotes what it sent."""
+    return DowserError(
+        Reason.UNAUTHENTICATED,
+        f"{why}; send the metadata 'authorization: Bearer TOKEN' with a token from the server's administrator",
+        metadata={"scheme": "Bearer"},
+    )
+
+
+def permission_denied(caller: str, method: str, role: str) -> DowserError:
+    """Refuse a method to a caller whose token lacks its role."""
+    return DowserError(
+        Reason.PERMISSION_DENIED,
+        f"{method} needs a token with the role {role}, and {caller} has none such",
+        metadata={"caller": caller, "method": method, "role": role},
     )
 
 
@@ -386,6 +417,14 @@ def samples_not_stored(pool: str) -> DowserError:
         "(max_scored = 0) alone",
         metadata={"pool": pool},
     )
+
+
+def _cut(text: str, limit_bytes: int) -> str:
+    """Return a text of at most so many bytes of UTF-8."""
+    data = text.encode("utf-8", "replace")
+    if len(data) <= limit_bytes:
+        return data.decode()
+    return data[: limit_bytes - len("…".encode())].decode("utf-8", "ignore") + "…"
 
 
 def _shape_text(shape: Sequence[int | str]) -> str:

@@ -62,6 +62,55 @@ class ServeSettings(BaseSettings):
         ge=0,
         description="how long an answer is kept for its request_id to be sent again; 0 keeps it for good",
     )
+    tls_certificate: Path | None = Field(
+        default=None, description="PEM file of the server's certificate chain"
+    )
+    tls_key: Path | None = Field(default=None, description="PEM file of its private key")
+    tls_client_ca: Path | None = Field(
+        default=None, description="PEM file of authorities; every client then needs a certificate of theirs"
+    )
+    tokens: Path | None = Field(
+        default=None, description="TOML file of bearer tokens; every call then needs one (see `token new`)"
+    )
+    insecure: bool = Field(
+        default=False, description="listen beyond loopback without TLS, tokens or client certificates"
+    )
+    caller_concurrency: int = Field(
+        default=48, ge=0, description="calls of one caller at the same time; 0 for no limit"
+    )
+    caller_requests_per_second: float = Field(
+        default=1000, ge=0, allow_inf_nan=False, description="calls of one caller a second; 0 for no limit"
+    )
+    caller_upload_bytes_per_minute: int = Field(
+        default=2**30, ge=0, description="bytes that one caller may upload a minute; 0 for no limit"
+    )
+    max_request_memory_bytes: int = Field(
+        default=2**30, ge=0, description="bytes of all requests under way; 0 for no limit"
+    )
+    max_stream_bytes: int = Field(
+        default=2**29, ge=0, description="bytes of one streamed request; 0 for no limit"
+    )
+    stream_idle_seconds: float = Field(
+        default=30,
+        ge=0,
+        allow_inf_nan=False,
+        description="longest wait for the next message of a call; 0 for no limit",
+    )
+    stream_seconds: float = Field(
+        default=600,
+        ge=0,
+        allow_inf_nan=False,
+        description="longest time a streamed request may take to arrive; 0 for no limit",
+    )
+    max_concurrent_streams: int = Field(
+        default=256, ge=1, description="calls at the same time on one connection"
+    )
+    max_connection_age_seconds: float = Field(
+        default=3600,
+        ge=0,
+        allow_inf_nan=False,
+        description="age at which a client is told to connect anew; 0 for no such age",
+    )
     verify: bool = Field(default=False, description="check the index files' sha256 at start")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="log level")
 

@@ -70,6 +70,8 @@ class ClassifierServicer(classifiers_pb2_grpc.ClassifierServiceServicer):
                     raise too_large(f"a classifier of {header.size_bytes} bytes", self._max_bytes)
             elif header is None:
                 raise invalid_argument("header", "a chunk", "the first message of the upload")
+            elif not part.chunk:
+                raise invalid_argument("chunk", "an empty one", "1 byte or more")
             else:
                 data += part.chunk
                 if len(data) > header.size_bytes:

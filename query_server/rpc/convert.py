@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -59,6 +60,8 @@ _BATCH_RULES: dict[int, BatchRuleName | None] = {selection_pb2.BATCH_RULE_UNSPEC
     selection_pb2.BatchRule.Value(f"BATCH_RULE_{rule.name}"): rule for rule in BatchRuleName
 }
 _MAX_REQUEST_ID = 128
+_MAX_DIMENSIONS = 32
+_MAX_ELEMENTS = 2**48
 
 
 def array(tensor: tensors_pb2.Tensor, *, field: str) -> NDArray[Any]:
@@ -71,7 +74,17 @@ def array(tensor: tensors_pb2.Tensor, *, field: str) -> NDArray[Any]:
     if dtype is None:
         raise invalid_argument(f"{field}.dtype", tensor.dtype, "UINT8, FLOAT32, INT64 or UINT64")
     shape = tuple(tensor.shape)
-    expected = int(np.prod(shape, dtype=object)) * dtype.itemsize if shape else 0
+    # Before anything is computed of it: numpy refuses more dimensions, and sizes whose product it cannot count even
+    # beside a zero; Python refuses to print a product of thousands of digits.
+    if len(shape) > _MAX_DIMENSIONS:
+        raise invalid_argument(f"{field}.shape", f"{len(shape)} dimensions", f"at most {_MAX_DIMENSIONS}")
+    if math.prod(max(1, size) for size in shape) > _MAX_ELEMENTS:
+        raise invalid_argument(
+            f"{field}.data",
+            f"{len(tensor.data)} bytes",
+            f"those of the shape {shape}, which no message can hold",
+        )
+    expected = math.prod(shape) * dtype.itemsize if shape else 0
     if not shape or expected != len(tensor.data):
         raise invalid_argument(
             f"{field}.data", f"{len(tensor.data)} bytes", f"{expected} bytes for shape {shape}"

@@ -23,6 +23,8 @@ from query_server.serving import Serving
 
 MAX_QUERIES = 4096
 MAX_NEIGHBORS = 2048
+# Queries times neighbors: a reply of 48 MiB.
+MAX_RESULTS = 2**22
 
 _Context = aio.ServicerContext[Any, Any]
 
@@ -149,6 +151,9 @@ class PoolServicer(pools_pb2_grpc.PoolServiceServicer):
             if request.min_index_version > pool.index_version:
                 raise index_version_too_old(pool.index_version, request.min_index_version)
             features = _queries(pool, generation.bundle, request)
+            if len(features) * request.k > MAX_RESULTS:
+                limit = f"at most {MAX_RESULTS // len(features)} for so many queries"
+                raise invalid_argument("k", request.k, limit)
             if request.campaign_id:
                 available = self._campaigns.snapshot(request.campaign_id, pool).available
                 distances, rows, _ = pool.search_available(features, request.k, available)
@@ -181,8 +186,8 @@ def _queries(pool: Pool, bundle: Bundle, request: pools_pb2.SearchNeighborsReque
 
 
 def _rows(pool: Pool, pool_ids: Any) -> NDArray[np.int64]:
+    _limit(len(pool_ids))
     ids = np.fromiter(pool_ids, np.uint64, len(pool_ids))
-    _limit(len(ids))
     rows = pool.rows_of(ids)
     if (rows < 0).any():
         raise pool_id_not_found(int(ids[rows < 0][0]), int((rows < 0).sum()))

@@ -63,9 +63,11 @@ class SelectionServicer(selection_pb2_grpc.SelectionServiceServicer):
                 "labels", f"{len(request.labels)} entries", f"at most {MAX_LABELS} entries"
             )
         write = convert.write_request(request, "RecordLabels")
-        labels = convert.labels(request.labels)
         outcome = await self._workers.run(
-            context, lambda _: self._campaigns.record_labels(request.campaign_id, labels, write)
+            context,
+            lambda _: self._campaigns.record_labels(
+                request.campaign_id, convert.labels(request.labels), write
+            ),
         )
         return selection_pb2.RecordLabelsResponse(recorded=outcome.recorded, labeled=outcome.labeled)
 
@@ -73,6 +75,10 @@ class SelectionServicer(selection_pb2_grpc.SelectionServiceServicer):
         self, request: selection_pb2.ReleaseSamplesRequest, context: _Context
     ) -> selection_pb2.ReleaseSamplesResponse:
         """Release leases."""
+        if len(request.pool_ids) > MAX_LABELS:
+            raise invalid_argument(
+                "pool_ids", f"{len(request.pool_ids)} entries", f"at most {MAX_LABELS} entries"
+            )
         write = convert.write_request(request, "ReleaseSamples")
         ids = np.fromiter(request.pool_ids, np.uint64, len(request.pool_ids))
         released = await self._workers.run(

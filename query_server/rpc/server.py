@@ -9,6 +9,7 @@ import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import grpc
 from grpc import aio
 from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
@@ -38,6 +39,8 @@ _LOG = logging.getLogger(__name__)
 _SETTLE_SECONDS = (
     0.25  # for what arrived before the gate closed to be picked up; longer than any loop iteration
 )
+# Calls on a connection that reached its age may take this long at least.
+_CONNECTION_GRACE_SECONDS = 600.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +54,45 @@ class Services:
     admin: AdminServicer
 
 
+@dataclass(frozen=True, kw_only=True)
+class ConnectionLimits:
+    """What one connection may do.
+
+    Attributes:
+        concurrent_streams: Calls on it at the same time.
+        max_age_seconds: After which the client is told to make a new one; 0 for no such age.
+        handshake_seconds: Longest handshake.
+        keepalive_seconds: Silence after which the client is asked whether it is there.
+        min_ping_seconds: Pings of a client that come faster end the connection.
+        metadata_bytes: Largest metadata of a call.
+    """
+
+    concurrent_streams: int = 256
+    max_age_seconds: float = 3600
+    handshake_seconds: float = 20
+    keepalive_seconds: float = 60
+    min_ping_seconds: float = 10
+    metadata_bytes: int = 16 * 1024
+
+    def options(self, *, grace_seconds: float) -> tuple[tuple[str, int], ...]:
+        """Return gRPC's channel arguments; calls under way may end in the grace after the age."""
+        options = {
+            "grpc.max_concurrent_streams": self.concurrent_streams,
+            "grpc.server_handshake_timeout_ms": _ms(self.handshake_seconds),
+            "grpc.keepalive_time_ms": _ms(self.keepalive_seconds),
+            "grpc.keepalive_timeout_ms": _ms(self.handshake_seconds),
+            "grpc.keepalive_permit_without_calls": 1,
+            "grpc.http2.min_recv_ping_interval_without_data_ms": _ms(self.min_ping_seconds),
+            "grpc.http2.max_ping_strikes": 2,
+            "grpc.max_metadata_size": self.metadata_bytes,
+            "grpc.absolute_max_metadata_size": self.metadata_bytes,
+        }
+        if self.max_age_seconds:
+            options["grpc.max_connection_age_ms"] = _ms(self.max_age_seconds)
+            options["grpc.max_connection_age_grace_ms"] = _ms(grace_seconds)
+        return tuple(options.items())
+
+
 class RpcServer:
     """A gRPC server around the services.
 
@@ -59,6 +101,8 @@ class RpcServer:
         address: Where it listens, for example ``"127.0.0.1:50051"``; port 0 picks a free one.
         max_message_bytes: Largest message either way.
         grace_seconds: How long calls under way may take after SIGTERM.
+        credentials: TLS; None listens without.
+        connections: What one connection may do.
         interceptors: What every call passes, the outermost first; the one that answers errors among them.
         reload: What SIGHUP does, on a thread.
     """
@@ -72,6 +116,8 @@ class RpcServer:
         grace_seconds: float,
         interceptors: Sequence[aio.ServerInterceptor],
         reload: Callable[[], object],
+        credentials: grpc.ServerCredentials | None = None,
+        connections: ConnectionLimits = ConnectionLimits(),
     ) -> None:
         self._grace_seconds = grace_seconds
         self._reload = reload
@@ -83,6 +129,7 @@ class RpcServer:
                 ("grpc.max_receive_message_length", max_message_bytes),
                 ("grpc.max_send_message_length", max_message_bytes),
                 ("grpc.so_reuseport", 0),
+                *connections.options(grace_seconds=max(grace_seconds, _CONNECTION_GRACE_SECONDS)),
             ),
         )
         pools_pb2_grpc.add_PoolServiceServicer_to_server(services.pools, self._server)
@@ -103,6 +150,7 @@ class RpcServer:
             (*self._names, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server
         )
         self._address = address
+        self._credentials = credentials
         self.port = 0
 
     async def start(self) -> None:
@@ -112,7 +160,11 @@ class RpcServer:
             DowserError: UNAVAILABLE if the address cannot be bound.
         """
         try:
-            self.port = self._server.add_insecure_port(self._address)
+            self.port = (
+                self._server.add_insecure_port(self._address)
+                if self._credentials is None
+                else self._server.add_secure_port(self._address, self._credentials)
+            )
         except RuntimeError as error:
             raise unavailable(f"cannot listen on {self._address}: {error}; choose another --port") from None
         await self._health.starting()
@@ -158,3 +210,7 @@ def _end_at_once(number: int, _: object) -> None:
     """End the process without waiting for anything; what was acknowledged is on disk."""
     _LOG.warning("a second signal: ending at once, calls under way are dropped")
     os._exit(128 + number)
+
+
+def _ms(seconds: float) -> int:
+    return round(1000 * seconds)

@@ -6,9 +6,10 @@ where trying again makes sense.
 
 from __future__ import annotations
 
+import inspect
 import logging
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import grpc
@@ -55,6 +56,8 @@ CODES: dict[Reason, grpc.StatusCode] = {
     Reason.SNAPSHOT_REFUSED: grpc.StatusCode.FAILED_PRECONDITION,
     Reason.SAMPLES_NOT_STORED: grpc.StatusCode.FAILED_PRECONDITION,
     Reason.LABEL_NOT_FOUND: grpc.StatusCode.NOT_FOUND,
+    Reason.UNAUTHENTICATED: grpc.StatusCode.UNAUTHENTICATED,
+    Reason.PERMISSION_DENIED: grpc.StatusCode.PERMISSION_DENIED,
 }
 
 _Handler = Callable[[Any, aio.ServicerContext[Any, Any]], Awaitable[Any]]
@@ -84,11 +87,22 @@ class ErrorInterceptor(aio.ServerInterceptor):
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]],
         handler_call_details: grpc.HandlerCallDetails,
     ) -> grpc.RpcMethodHandler[Any, Any] | None:
-        """Wrap the handlers with one response; streaming answers (reflection, health watch) are left as they are."""
+        """Wrap the handler of any method."""
         handler = await continuation(handler_call_details)
-        if handler is None or handler.response_streaming:
-            return handler
+        if handler is None:
+            return None
         method = str(handler_call_details.method)
+        if handler.response_streaming:
+            make_streaming, inner_streaming = (
+                (grpc.stream_stream_rpc_method_handler, handler.stream_stream)
+                if handler.request_streaming
+                else (grpc.unary_stream_rpc_method_handler, handler.unary_stream)
+            )
+            return make_streaming(
+                _streaming(method, inner_streaming),
+                request_deserializer=handler.request_deserializer,
+                response_serializer=handler.response_serializer,
+            )
         make, inner = (
             (grpc.stream_unary_rpc_method_handler, handler.stream_unary)
             if handler.request_streaming
@@ -105,24 +119,59 @@ def _answering(method: str, inner: _Handler) -> _Handler:
     async def answer(request: Any, context: aio.ServicerContext[Any, Any]) -> Any:
         try:
             return await inner(request, context)
-        except DowserError as error:
-            _LOG.info("%s refused: %s: %s", method, error.reason, error.message)
-            status = to_status(error)
         except aio.AbortError:
             raise
-        except Exception:
-            incident = secrets.token_hex(8)
-            _LOG.exception("%s failed, incident %s", method, incident)
-            status = to_status(
-                DowserError(
-                    Reason.INTERNAL,
-                    f"the server failed; its log explains incident {incident}",
-                    metadata={"incident": incident},
-                )
-            )
+        except Exception as error:
+            status = _status_of(method, error)
         await context.abort_with_status(rpc_status.to_status(status))
 
     return answer
+
+
+def _streaming(method: str, inner: Any) -> Callable[[Any, aio.ServicerContext[Any, Any]], AsyncIterator[Any]]:
+    async def stream(request: Any, context: aio.ServicerContext[Any, Any]) -> AsyncIterator[Any]:
+        try:
+            made = inner(request, context)
+            if inspect.isawaitable(made):  # it writes through its context
+                await made
+            else:
+                async for reply in made:
+                    yield reply
+            return
+        except aio.AbortError:
+            raise
+        except Exception as error:
+            status = _status_of(method, error)
+        await context.abort_with_status(rpc_status.to_status(status))
+
+    return stream
+
+
+def _status_of(method: str, error: Exception) -> status_pb2.Status:
+    """Log an error and return what the caller is told of it; frees what its frames held."""
+    status = _logged_status(method, error)
+    # The future of a worker's call holds the error, the error its frames, and a frame the future: without this a
+    # refused request of many megabytes would stay until the garbage collector's next full round.
+    held: BaseException | None = error
+    while held is not None:
+        held.__traceback__ = None
+        held = held.__context__
+    return status
+
+
+def _logged_status(method: str, error: Exception) -> status_pb2.Status:
+    if isinstance(error, DowserError):
+        _LOG.info("%s refused: %s: %s", method, error.reason, error.message)
+        return to_status(error)
+    incident = secrets.token_hex(8)
+    _LOG.error("%s failed, incident %s", method, incident, exc_info=error)
+    return to_status(
+        DowserError(
+            Reason.INTERNAL,
+            f"the server failed; its log explains incident {incident}",
+            metadata={"incident": incident},
+        )
+    )
 
 
 def _pack(message: Any) -> any_pb2.Any:

@@ -78,6 +78,44 @@ def test_a_token_goes_with_every_call(peer: Peer) -> None:
     assert [each["authorization"] for each in peer.metadata] == ["Bearer secret"] * 2
 
 
+@pytest.mark.parametrize(
+    "target",
+    [
+        *("localhost.example.com:1", "127.example.com:1", "dns:///localhost.example.com", "10.0.0.1:50051"),
+        *("[::1].example:1", "[::2]:1", "ipv4:10.0.0.1:1", "ipv4:127.0.0.1:1,10.0.0.1:1", "xds:///localhost"),
+    ],
+)
+def test_what_only_looks_local_is_another_machine(target: str) -> None:
+    with pytest.raises(InvalidArgumentError, match="in the clear"):
+        Client.connect(target, token="secret")
+    Client.connect(target, token="secret", allow_insecure_token=True).close()
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        *(
+            "localhost:1",
+            "127.0.0.1:1",
+            "127.0.0.2",
+            "[::1]:1",
+            "unix:/run/dowser.sock",
+            "dns:///localhost:1",
+        ),
+        *("ipv4:127.0.0.1:1", "ipv6:[::1]:1"),
+    ],
+)
+def test_a_token_goes_to_this_machine_without_tls(target: str) -> None:
+    Client.connect(target, token="secret").close()
+
+
+@pytest.mark.parametrize("token", ["", " ", "a\nb", "s\u00e9cret"])
+def test_a_token_that_cannot_travel_is_refused_and_not_quoted(token: str) -> None:
+    with pytest.raises(InvalidArgumentError) as refused:
+        Client.connect("127.0.0.1:1", token=token)
+    assert token.strip() == "" or token not in str(refused.value)
+
+
 def test_a_token_is_not_sent_in_the_clear_to_another_machine() -> None:
     with pytest.raises(InvalidArgumentError, match="in the clear"):
         Client.connect("dowser.example:443", token="secret")
