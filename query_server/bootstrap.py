@@ -8,12 +8,15 @@ from pathlib import Path
 
 from query_server.campaigns import CampaignStore
 from query_server.models import Bundle, ClassifierStore, Runtime
+from query_server.observe import CampaignStats, IndexStats, Observer, dowser_version, observing
 from query_server.pool import Pool, TaskFeatures, build_index, detect_flavour
 from query_server.rpc.campaigns import CampaignServicer
 from query_server.rpc.classifiers import ClassifierServicer
+from query_server.rpc.observing import ObserveInterceptor
 from query_server.rpc.pools import PoolServicer
 from query_server.rpc.selection import SelectionServicer
 from query_server.rpc.server import RpcServer, Services
+from query_server.rpc.status import ErrorInterceptor
 from query_server.rpc.work import Workers
 from query_server.selection.service import SelectionService
 from query_server.settings import ServeSettings
@@ -27,6 +30,15 @@ def serve(settings: ServeSettings) -> None:
     Raises:
         DowserError: CORRUPT_FILE (names the file) or UNAVAILABLE (names the address).
     """
+    with observing(
+        metrics_host=settings.metrics_host,
+        metrics_port=settings.metrics_port,
+        otlp_endpoint=settings.otlp_endpoint,
+    ) as observer:
+        _serve(settings, observer)
+
+
+def _serve(settings: ServeSettings, observer: Observer) -> None:
     runtime = Runtime(device=settings.device, threads=settings.threads)
     bundle = Bundle.open(settings.bundle, runtime)
     pool = Pool.open(
@@ -66,15 +78,48 @@ def serve(settings: ServeSettings) -> None:
         selection=SelectionServicer(selection=selection, campaigns=campaigns, workers=workers),
     )
 
+    def index_stats() -> IndexStats:
+        return IndexStats(
+            pool=pool.name,
+            samples=pool.size,
+            version=pool.index_version,
+            recall_at_10=pool.manifest.recall_at_10,
+        )
+
+    def campaign_stats() -> CampaignStats:
+        infos = campaigns.list()
+        return CampaignStats(
+            campaigns=len(infos),
+            labels=sum(info.labeled for info in infos),
+            leases=sum(info.leased for info in infos),
+            rounds=sum(info.rounds for info in infos),
+        )
+
+    observer.metrics.running(
+        {
+            "version": dowser_version(),
+            "onnxruntime": runtime.version,
+            "faiss": faiss.version,
+            "device": runtime.device,
+        }
+    )
+    observer.metrics.register_queue(workers.stats)
+    observer.metrics.register_index(index_stats)
+    observer.metrics.register_campaigns(campaign_stats)
+
     async def run() -> None:
         # Made inside the loop: grpc.aio binds its objects to the loop that is running.
         server = RpcServer(
             services,
             address=f"{settings.host}:{settings.port}",
+            interceptors=(ObserveInterceptor(observer), ErrorInterceptor()),
             max_message_bytes=settings.max_message_bytes,
             grace_seconds=settings.grace_seconds,
+            on_drain=lambda: observer.vitals.not_ready("draining: the server was told to stop"),
         )
+        observer.vitals.watch(asyncio.get_running_loop())
         await server.start()
+        observer.vitals.ready()
         _LOG.info("pool %s: %d samples, index %s", pool.name, pool.size, pool.manifest.factory)
         print(f"dowser-server listening on {settings.host}:{server.port}", flush=True)
         await server.run_until_signal()
@@ -82,6 +127,7 @@ def serve(settings: ServeSettings) -> None:
     try:
         asyncio.run(run())
     finally:
+        observer.vitals.watch(None)
         workers.close()
         if task_features is not None:
             task_features.close()

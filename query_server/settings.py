@@ -41,6 +41,19 @@ class ServeSettings(BaseSettings):
         ge=0,
         description="rounds between refreshes of a campaign's task-aware features, in the background; 0 makes none",
     )
+    metrics_host: str = Field(
+        default="127.0.0.1",
+        description="address of /metrics, /livez and /readyz, which are open to whoever reaches it",
+    )
+    metrics_port: int = Field(default=0, ge=0, le=65535, description="their HTTP port; 0 serves none")
+    log_format: Literal["text", "json"] = Field(
+        default="text", description="log lines as text, or JSON objects"
+    )
+    otlp_endpoint: str = Field(
+        default="",
+        pattern=r"^(https?://[^/@\s]+/?)?$",
+        description="OTLP collector over gRPC that gets traces, such as http://127.0.0.1:4317; empty sends none",
+    )
     verify: bool = Field(default=False, description="check the index files' sha256 at start")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="log level")
 

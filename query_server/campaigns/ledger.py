@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from query_server.campaigns.values import Label, Request
+from query_server.timing import reported
 
 UInt64Array = npt.NDArray[np.uint64]
 
@@ -57,7 +58,8 @@ class Ledger:
         self._connection.execute("BEGIN IMMEDIATE")
         try:
             yield
-            self._connection.execute("COMMIT")
+            with reported("commit"):
+                self._connection.execute("COMMIT")
         except BaseException:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")

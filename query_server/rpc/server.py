@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from grpc import aio
@@ -26,7 +27,6 @@ from query_server.rpc.campaigns import CampaignServicer
 from query_server.rpc.classifiers import ClassifierServicer
 from query_server.rpc.pools import PoolServicer
 from query_server.rpc.selection import SelectionServicer
-from query_server.rpc.status import ErrorInterceptor
 
 _LOG = logging.getLogger(__name__)
 
@@ -47,17 +47,27 @@ class RpcServer:
     Args:
         services: What it serves.
         address: Where it listens, for example ``"127.0.0.1:50051"``; port 0 picks a free one.
+        interceptors: The outermost first.
         max_message_bytes: Largest message either way.
         grace_seconds: How long calls under way may take after SIGTERM.
+        on_drain: Called once no more requests should come.
     """
 
     def __init__(
-        self, services: Services, *, address: str, max_message_bytes: int, grace_seconds: float
+        self,
+        services: Services,
+        *,
+        address: str,
+        interceptors: Sequence[aio.ServerInterceptor],
+        max_message_bytes: int,
+        grace_seconds: float,
+        on_drain: Callable[[], None] = lambda: None,
     ) -> None:
+        self._on_drain = on_drain
         self._grace_seconds = grace_seconds
         self._health = health.aio.HealthServicer()
         self._server = aio.server(
-            interceptors=(ErrorInterceptor(),),
+            interceptors=tuple(interceptors),
             options=(
                 ("grpc.max_receive_message_length", max_message_bytes),
                 ("grpc.max_send_message_length", max_message_bytes),
@@ -102,6 +112,7 @@ class RpcServer:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
         await stop.wait()
+        self._on_drain()
         _LOG.info("draining for at most %g s", self._grace_seconds)
         await self._health.enter_graceful_shutdown()
         await self._server.stop(self._grace_seconds)
