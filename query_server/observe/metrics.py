@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, GCCollector, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from query_server.errors import Reason
 from query_server.observe.request import RequestRecord
 from query_server.observe.state import CampaignStats, IndexStats, QueueStats, WorkerStats
 
@@ -60,6 +61,10 @@ class Metrics:
             ("reason",),
             registry=self.registry,
         )
+        for (
+            reason
+        ) in Reason:  # from 0 on: the rate of a series that begins with its first error misses that error
+            self._errors.labels(reason)
         self._uploads = Counter(
             "dowser_classifier_uploads",
             "Uploaded classifiers: accepted, or the reason of the refusal.",

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 
+from prometheus_client import disable_created_metrics
+
 from query_server.observe.endpoint import Endpoint
 from query_server.observe.metrics import Metrics
 from query_server.observe.observer import Observer
@@ -25,6 +27,7 @@ def observing(*, metrics_host: str, metrics_port: int, otlp_endpoint: str) -> It
     Raises:
         DowserError: UNAVAILABLE if the port is taken or OpenTelemetry is needed and not installed.
     """
+    disable_created_metrics()  # a gauge beside every counter that says when it began
     metrics, vitals = Metrics(), Vitals()
     metrics.register_readiness(lambda: vitals.why_not_ready() is None)
     tracing = Tracing(otlp_endpoint, version=dowser_version()) if otlp_endpoint else None
