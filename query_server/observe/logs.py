@@ -10,6 +10,8 @@ from typing import Any, Literal, TextIO
 
 from query_server.observe.request import CURRENT
 
+_encode = json.JSONEncoder(ensure_ascii=False).encode  # made once: dumps makes one a call
+
 LogFormat = Literal["text", "json"]
 
 
@@ -68,4 +70,4 @@ class JsonFormatter(logging.Formatter):
                 entry["trace_id"] = f"{request.span.get_span_context().trace_id:032x}"
         if record.exc_info:
             entry["exception"] = self.formatException(record.exc_info)
-        return json.dumps({key: value for key, value in entry.items() if value != ""}, ensure_ascii=False)
+        return _encode({key: value for key, value in entry.items() if value != ""})

@@ -42,6 +42,7 @@ class Metrics:
             buckets=_SECONDS,
             registry=self.registry,
         )
+        self._series_of: dict[tuple[str, str], tuple[Counter, Histogram]] = {}
         self._stages = Histogram(
             "dowser_stage_seconds",
             "A request's time in one stage.",
@@ -115,17 +116,27 @@ class Metrics:
 
     def count_request(self, record: RequestRecord) -> None:
         """Count a request that has ended."""
-        self._requests.labels(record.name, record.code).inc()
-        self._seconds.labels(record.name).observe(record.seconds)
+        name = record.name
+        requests, seconds_of = self._series(name, record.code)
+        requests.inc()
+        seconds_of.observe(record.seconds)
         for stage, (seconds, engine_seconds) in record.stages().items():
             self._stages.labels(stage).observe(seconds)
             if engine_seconds:
                 self._engine.labels(stage).inc(engine_seconds)
         if record.reason:
             self._errors.labels(record.reason).inc()
-        if record.name == _UPLOAD:
+        if name == _UPLOAD:
             result = "accepted" if record.code == "OK" else record.reason or record.code
             self._uploads.labels(result).inc()
+
+    def _series(self, method: str, code: str) -> tuple[Counter, Histogram]:
+        """Return a method's two series; looked up once, for the library takes a lock each time."""
+        found = self._series_of.get((method, code))
+        if found is None:
+            found = self._requests.labels(method, code), self._seconds.labels(method)
+            self._series_of[method, code] = found
+        return found
 
     def count_unknown_method(self) -> None:
         """Count a call of a method that does not exist; its name is the caller's text and no label."""

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 
 from query_server import timing
 from query_server.observe.metrics import Metrics
@@ -29,25 +28,27 @@ class Observer:
         self.vitals = vitals
         self._tracing = tracing
 
-    @contextmanager
-    def following(self, record: RequestRecord, headers: Mapping[str, str]) -> Iterator[None]:
-        """Follow a request; the block ends it with ``record.end(code)`` before it leaves.
+    @property
+    def traces(self) -> bool:
+        """Whether anybody wants to know what a request was about."""
+        return self._tracing is not None
+
+    def begin(self, record: RequestRecord, headers: Mapping[str, str]) -> None:
+        """Follow a request from here on: what runs in this context and in copies of it belongs to it.
 
         Args:
-            record: The request.
+            record: The request; ``record.end(code)`` ends it.
             headers: Its metadata, for a trace to continue.
         """
-        current = CURRENT.set(record)
-        listener = timing.LISTENER.set(record.add_stage)
+        CURRENT.set(record)
+        timing.LISTENER.set(record.add_stage)
         if self._tracing is not None:
             self._tracing.begin(record, headers)
-        try:
-            yield
-        finally:
-            self.metrics.count_request(record)
-            if self._tracing is not None:
-                self._tracing.end(record)
-            reason = f" ({record.reason})" if record.reason else ""
-            _ACCESS.info("%s %s%s in %.1f ms", record.name, record.code, reason, record.seconds * 1e3)
-            timing.LISTENER.reset(listener)
-            CURRENT.reset(current)
+
+    def end(self, record: RequestRecord) -> None:
+        """Tell of a request that has ended."""
+        if self._tracing is not None:
+            self._tracing.end(record)
+        reason = f" ({record.reason})" if record.reason else ""
+        _ACCESS.info("%s %s%s in %.1f ms", record.name, record.code, reason, record.seconds * 1e3)
+        self.metrics.count_request(record)  # last: who sees the count finds the line

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import random
 import time
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ _MAX_STAGE_RUNS = 256
 Fact = str | int | float | bool
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, slots=True)
 class RequestRecord:
     """One request, filled in while it runs.
 
@@ -43,7 +43,7 @@ class RequestRecord:
 
     method: str
     peer: str
-    request_id: str = field(default_factory=lambda: secrets.token_hex(8))
+    request_id: str
     caller: str = ""
     facts: dict[str, Fact] = field(default_factory=dict)
     started: float = field(default_factory=time.perf_counter)
@@ -83,6 +83,11 @@ class RequestRecord:
         """Note the status and stop the watch."""
         self.seconds = time.perf_counter() - self.started
         self.code = code
+
+
+def new_request_id() -> str:
+    """Return an id for a request that came without one; it names, and guards nothing."""
+    return f"{random.getrandbits(64):016x}"
 
 
 CURRENT: ContextVar[RequestRecord | None] = ContextVar("dowser_request", default=None)

@@ -27,7 +27,8 @@ def observing(*, metrics_host: str, metrics_port: int, otlp_endpoint: str) -> It
     Raises:
         DowserError: UNAVAILABLE if the port is taken or OpenTelemetry is needed and not installed.
     """
-    disable_created_metrics()  # a gauge beside every counter that says when it began
+    # Without the gauge beside every counter that says when it began.
+    disable_created_metrics()  # type: ignore[no-untyped-call]
     metrics, vitals = Metrics(), Vitals()
     metrics.register_readiness(lambda: vitals.why_not_ready() is None)
     tracing = Tracing(otlp_endpoint, version=dowser_version()) if otlp_endpoint else None

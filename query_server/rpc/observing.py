@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import cache
 from typing import Any, TypeAlias
 
@@ -19,7 +18,7 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc import aio
 
 from query_server.observe import Observer, RequestRecord
-from query_server.observe.request import Fact, plain
+from query_server.observe.request import Fact, new_request_id, plain
 
 _HEALTH = "/grpc.health."
 _HEADERS = ("traceparent", "tracestate", "x-request-id")
@@ -62,10 +61,10 @@ class ObserveInterceptor(aio.ServerInterceptor):
             case _:
                 make, inner = grpc.stream_stream_rpc_method_handler, handler.stream_stream
         following: Any
-        if inspect.isasyncgenfunction(inner):
-            following = self._following_stream(method, inner)
-        elif inspect.iscoroutinefunction(inner):
+        if inspect.iscoroutinefunction(inner):
             following = self._following_call(method, inner)
+        elif inspect.isasyncgenfunction(inner):
+            following = self._following_stream(method, inner)
         else:  # a handler of the synchronous kind, run on a thread by grpc itself
             return handler  # type: ignore[no-any-return]
         return make(
@@ -76,57 +75,65 @@ class ObserveInterceptor(aio.ServerInterceptor):
 
     def _following_call(self, method: str, inner: Any) -> Any:
         async def call(request: Any, context: _Context) -> Any:
-            with self._following(method, request, context) as record:
+            record = self._begin(method, request, context)
+            answer = None
+            try:
                 answer = await inner(request, context)
-                if isinstance(answer, Message):
-                    record.facts |= _facts(answer)
-                    self._count_selection(answer, record)
+                record.end(_code(context) or "OK")
                 return answer
+            except BaseException as error:
+                _read_error(context, record, error)
+                raise
+            finally:
+                self._end_soon(record, request, answer)
 
         return call
 
     def _following_stream(self, method: str, inner: Any) -> Any:
         async def stream(request: Any, context: _Context) -> AsyncIterator[Any]:
-            with self._following(method, request, context):
+            record = self._begin(method, request, context)
+            try:
                 async for part in inner(request, context):
                     yield part
+                record.end(_code(context) or "OK")
+            except BaseException as error:
+                _read_error(context, record, error)
+                raise
+            finally:
+                self._end_soon(record, request, None)
 
         return stream
 
-    @contextmanager
-    def _following(self, method: str, request: Any, context: _Context) -> Iterator[RequestRecord]:
-        record = RequestRecord(method=method.removeprefix("/"), peer=plain(context.peer() or ""))
+    def _begin(self, method: str, request: Any, context: _Context) -> RequestRecord:
         headers = {
             str(key): value
             for key, value in context.invocation_metadata() or ()
             if key in _HEADERS and isinstance(value, str)
         }
-        given = headers.get("x-request-id", "")
-        if isinstance(request, Message):
-            given = getattr(request, "request_id", "") or given
-            record.facts |= _facts(request)
-        if given:
-            record.request_id = plain(given)
-        with self._observer.following(record, headers):
-            try:
-                yield record
-            except asyncio.CancelledError:
-                # The deadline cancels the call as its caller would.
-                remaining = context.time_remaining()
-                late = remaining is not None and remaining <= 0
-                record.end("DEADLINE_EXCEEDED" if late else "CANCELLED")
-                raise
-            except BaseException:
-                _read_error(context, record)
-                record.end(_code(context) or "UNKNOWN")
-                raise
-            record.end(_code(context) or "OK")
+        given = getattr(request, "request_id", "") or headers.get("x-request-id", "")
+        record = RequestRecord(
+            method=method.removeprefix("/"),
+            peer=context.peer() or "",
+            request_id=plain(given) if isinstance(given, str) and given else new_request_id(),
+        )
+        self._observer.begin(record, headers)
+        return record
+
+    def _end_soon(self, record: RequestRecord, request: Any, answer: Any) -> None:
+        """Tell of the request once its answer is on its way: the caller need not wait for that."""
+        asyncio.get_running_loop().call_soon(self._end, record, request, answer)
+
+    def _end(self, record: RequestRecord, request: Any, answer: Any) -> None:
+        if self._observer.traces:
+            for message in (request, answer):
+                if isinstance(message, Message):
+                    record.facts |= _facts(message)
+        if isinstance(answer, Message) and "diagnosis" in answer.DESCRIPTOR.fields_by_name:
+            self._count_selection(answer, record)
+        self._observer.end(record)
 
     def _count_selection(self, answer: Any, record: RequestRecord) -> None:
         """Count a selection made now; the stored answer to a repeated request names stages that did not run."""
-        fields = answer.DESCRIPTOR.fields_by_name
-        if "diagnosis" not in fields or "picks" not in fields:
-            return
         ran = record.stages()
         if not all(timing.stage in ran for timing in answer.timings):
             record.facts["replayed"] = True
@@ -144,8 +151,14 @@ def _code(context: _Context) -> str:
     return code.name if isinstance(code, grpc.StatusCode) else ""
 
 
-def _read_error(context: _Context, record: RequestRecord) -> None:
-    """Read reason and incident from the status that went over the wire."""
+def _read_error(context: _Context, record: RequestRecord, error: BaseException) -> None:
+    """Read code, reason and incident from the status that went over the wire."""
+    if isinstance(error, asyncio.CancelledError | GeneratorExit):
+        remaining = context.time_remaining()  # the deadline cancels the call as its caller would
+        late = remaining is not None and remaining <= 0
+        record.end("DEADLINE_EXCEEDED" if late else "CANCELLED")
+        return
+    record.end(_code(context) or "UNKNOWN")
     for key, value in context.trailing_metadata() or ():
         if key != "grpc-status-details-bin":
             continue

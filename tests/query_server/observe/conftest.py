@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -10,6 +12,8 @@ from processes import start_server, stop_server
 from client import Client, DowserError
 from dowser.v1 import selection_pb2, selection_pb2_grpc
 from tests.query_server.observe.asking import Observed, free_port
+
+LAST = frozenset({("method", "SelectSamples"), ("code", "NOT_FOUND")})
 
 
 def do_one_of_everything(target: str, classifier_bytes: bytes) -> tuple[int, float]:
@@ -47,5 +51,9 @@ def observed(digits_bundle, digits_index, classifier_bytes, tmp_path_factory):
     state = tmp_path_factory.mktemp("observed") / "state"
     server = start_server(digits_bundle, digits_index, state, "--metrics-port", port, "--log-format", "json")
     scored, capture = do_one_of_everything(server.target, classifier_bytes)
-    yield Observed(server, port, scored, capture)
+    seen = Observed(server, port, scored, capture)
+    # A request is counted once its answer is on its way: the last may not be yet.
+    while ("dowser_requests_total", LAST) not in seen.samples():
+        time.sleep(0.01)
+    yield seen
     assert stop_server(server) == 0
