@@ -17,21 +17,20 @@ def test_a_draining_server_is_alive_and_not_ready_until_its_last_answer(
     port = free_port()
     server = start_server(digits_bundle, digits_index, tmp_path / "state", "--metrics-port", port)
     assert fetch(port, "/readyz") == (200, "ready\n")
-    answers = []
+    answers, prepared = [], threading.Event()
 
     def select():
         with Client.connect(server.target) as client:
             classifier = client.upload_classifier(classifier_bytes).classifier_id
             client.create_campaign("slow")
+            prepared.set()
             strategy = Dowser(max_scored=200, steps=3000, shares={"synthesis": 1.0})
             answers.append(client.select_samples("slow", classifier=classifier, budget=10, strategy=strategy))
 
     caller = threading.Thread(target=select)
     caller.start()
-    while (
-        "dowser_work_running 1.0" not in fetch(port, "/metrics")[1]
-        or "dowser_campaigns 1.0" not in (fetch(port, "/metrics")[1])
-    ):
+    prepared.wait(60)
+    while "dowser_work_running 1.0" not in fetch(port, "/metrics")[1]:
         time.sleep(0.01)
     server.process.terminate()
     while (ready := fetch(port, "/readyz"))[0] == 200:
