@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import grpc
 import pytest
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
-from processes import start_server, stop_server
+from processes import run_command, start_server, stop_server
 
 from client import Client
 from dowser.v1 import acquisition_pb2, selection_pb2, selection_pb2_grpc
@@ -120,3 +120,12 @@ def test_a_server_without_its_collector_serves_and_stops(digits_bundle, digits_i
     with Client.connect(server.target) as client:
         assert client.get_pool().name == "digits"
     assert stop_server(server) == 0
+
+
+def test_an_endpoint_with_a_password_is_refused_without_repeating_it():
+    done = run_command(
+        "dowser-server", "serve", "--bundle", "b", "--index", "i", "--otlp-endpoint", "http://me:hunter2@host"
+    )
+    assert done.returncode == 2
+    assert "--otlp-endpoint" in done.stderr
+    assert "hunter2" not in done.stderr
