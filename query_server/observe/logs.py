@@ -17,6 +17,8 @@ LogFormat = Literal["text", "json"]
 
 def configure_logs(level: str, log_format: LogFormat, stream: TextIO) -> None:
     """Send every logger of this process to a stream, in one of the two formats."""
+    # The library finds out for every line what neither format says.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     handler = logging.StreamHandler(stream)
     handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)

@@ -17,6 +17,7 @@ from query_server.observe.state import CampaignStats, IndexStats, QueueStats, Wo
 _LOG = logging.getLogger(__name__)
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 _CAPTURE = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0)
+UNKNOWN_METHOD = "unknown"
 _UPLOAD = "UploadClassifier"
 
 _Stats = TypeVar("_Stats")
@@ -140,7 +141,7 @@ class Metrics:
 
     def count_unknown_method(self) -> None:
         """Count a call of a method that does not exist; its name is the caller's text and no label."""
-        self._requests.labels("unknown", "UNIMPLEMENTED").inc()
+        self._requests.labels(UNKNOWN_METHOD, "UNIMPLEMENTED").inc()
 
     def count_selection(self, *, scored: int, picked: int, capture: float | None, warned: bool) -> None:
         """Count what a selection did."""

@@ -12,12 +12,14 @@ from functools import cache
 from typing import Any, TypeAlias
 
 import grpc
+from google.protobuf import descriptor_pool
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 from grpc import aio
 
 from query_server.observe import Observer, RequestRecord
+from query_server.observe.metrics import UNKNOWN_METHOD
 from query_server.observe.request import Fact, new_request_id, plain
 
 _HEALTH = "/grpc.health."
@@ -33,17 +35,24 @@ _Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
 
 class ObserveInterceptor(aio.ServerInterceptor):
-    """Goes before every other interceptor, so that it also sees what they refuse."""
+    """Goes before every other interceptor, so that it also sees what they refuse.
 
-    def __init__(self, observer: Observer) -> None:
+    Args:
+        observer: Whom to tell.
+        caller_of: Names the caller where that is known, never by a secret; asked once the inner interceptors were.
+    """
+
+    def __init__(self, observer: Observer, *, caller_of: Callable[[_Context], str] = lambda _: "") -> None:
         self._observer = observer
+        self._caller_of = caller_of
+        self._methods: set[str] = set()
 
     async def intercept_service(
         self,
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable[_Handler | None]],
         handler_call_details: grpc.HandlerCallDetails,
     ) -> _Handler | None:
-        """Wrap the handler of a method that exists."""
+        """Wrap the handler of a method that exists, or of one that was refused before anybody looked."""
         handler: Any = await continuation(handler_call_details)
         method = str(handler_call_details.method)
         if handler is None:
@@ -51,6 +60,11 @@ class ObserveInterceptor(aio.ServerInterceptor):
             return None
         if method.startswith(_HEALTH):
             return handler  # type: ignore[no-any-return]
+        if method not in self._methods:
+            if _exists(method):
+                self._methods.add(method)
+            else:  # its name is the caller's text: no label, and nothing to remember
+                method = UNKNOWN_METHOD
         match handler.request_streaming, handler.response_streaming:
             case False, False:
                 make, inner = grpc.unary_unary_rpc_method_handler, handler.unary_unary
@@ -115,6 +129,7 @@ class ObserveInterceptor(aio.ServerInterceptor):
             method=method.removeprefix("/"),
             peer=context.peer() or "",
             request_id=plain(given) if isinstance(given, str) and given else new_request_id(),
+            caller=plain(self._caller_of(context)),
         )
         self._observer.begin(record, headers)
         return record
@@ -144,6 +159,14 @@ class ObserveInterceptor(aio.ServerInterceptor):
             capture=answer.diagnosis.capture.value if answer.diagnosis.HasField("capture") else None,
             warned=bool(answer.diagnosis.warnings),
         )
+
+
+def _exists(method: str) -> bool:
+    service, _, name = method.removeprefix("/").rpartition("/")
+    try:
+        return name in descriptor_pool.Default().FindServiceByName(service).methods_by_name
+    except KeyError:
+        return False
 
 
 def _code(context: _Context) -> str:
