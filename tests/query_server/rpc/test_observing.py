@@ -13,6 +13,7 @@ from dowser.v1 import pools_pb2, pools_pb2_grpc
 from query_server.errors import overloaded
 from query_server.observe.metrics import Metrics
 from query_server.observe.observer import Observer
+from query_server.observe.request import CURRENT
 from query_server.observe.vitals import Vitals
 from query_server.rpc.observing import ObserveInterceptor
 from query_server.rpc.status import ErrorInterceptor
@@ -29,6 +30,9 @@ class RefuseAll(aio.ServerInterceptor):
 class Pools(pools_pb2_grpc.PoolServiceServicer):
     async def ListPools(self, request, context):  # noqa: N802 - the API's name
         return pools_pb2.ListPoolsResponse()
+
+    async def GetPool(self, request, context):  # noqa: N802 - the API's name
+        raise ValueError("a bug")
 
 
 async def asked(metrics: Metrics, *inner: aio.ServerInterceptor, methods: list[str]) -> list[grpc.StatusCode]:
@@ -59,11 +63,22 @@ def test_a_refused_method_that_does_not_exist_makes_no_series():
 
 
 def test_the_access_line_names_the_caller(caplog: pytest.LogCaptureFixture):
-    from query_server.observe.request import CURRENT
-
     callers = []
     caplog.handler.addFilter(lambda _: callers.append(CURRENT.get() and CURRENT.get().caller) or True)
     with caplog.at_level("INFO", "query_server.access"):
         asyncio.run(asked(Metrics(), methods=["/dowser.v1.PoolService/ListPools"]))
     assert "ListPools OK" in caplog.text
     assert callers == ["team"]
+
+
+def test_an_unexpected_failure_leaves_one_incident_in_both_log_lines(caplog: pytest.LogCaptureFixture):
+    incidents = []
+    caplog.handler.addFilter(lambda line: incidents.append((line.name, CURRENT.get().incident)) or True)
+    metrics = Metrics()
+    with caplog.at_level("INFO", "query_server"):
+        codes = asyncio.run(asked(metrics, methods=["/dowser.v1.PoolService/GetPool"]))
+    assert codes == [grpc.StatusCode.INTERNAL]
+    incident = dict(incidents)["query_server.access"]
+    assert len(incident) == 16
+    assert f"incident {incident}" in caplog.text
+    assert 'dowser_errors_total{reason="INTERNAL"} 1.0' in generate_latest(metrics.registry).decode()
