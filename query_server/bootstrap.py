@@ -7,7 +7,9 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
+import grpc
 import numpy as np
+from grpc import aio
 
 from query_server.campaigns import CampaignStore
 from query_server.errors import corrupt_file, shape_mismatch
@@ -15,11 +17,14 @@ from query_server.exposure import guard
 from query_server.files import file_name, sha256_of
 from query_server.maintenance import SnapshotManifest, Snapshots, SnapshotSources
 from query_server.models import Bundle, ClassifierStore, Runtime
+from query_server.observe import CampaignStats, IndexStats, Observer, dowser_version, observing
 from query_server.pool import LivePool, Pool, TaskFeatures, build_index, detect_flavour, read_manifest
 from query_server.pool.manifest import MANIFEST
 from query_server.rpc.admin import AdminServicer
+from query_server.rpc.caller import caller_of
 from query_server.rpc.campaigns import CampaignServicer
 from query_server.rpc.classifiers import ClassifierServicer
+from query_server.rpc.observing import ObserveInterceptor
 from query_server.rpc.pools import PoolServicer
 from query_server.rpc.selection import SelectionServicer
 from query_server.rpc.server import ConnectionLimits, RpcServer, Services
@@ -43,6 +48,21 @@ def serve(settings: ServeSettings) -> None:
             that settings do not protect.
     """
     credentials, guards = guard(settings)
+    credentials, guards = guard(settings)
+    with observing(
+        metrics_host=settings.metrics_host,
+        metrics_port=settings.metrics_port,
+        otlp_endpoint=settings.otlp_endpoint,
+    ) as observer:
+        _serve(settings, observer, credentials, guards)
+
+
+def _serve(
+    settings: ServeSettings,
+    observer: Observer,
+    credentials: grpc.ServerCredentials | None,
+    guards: tuple[aio.ServerInterceptor, ...],
+) -> None:
     runtime = Runtime(device=settings.device, threads=settings.threads)
     settings.state.mkdir(parents=True, exist_ok=True)
     campaigns = CampaignStore.open(
@@ -78,6 +98,36 @@ def serve(settings: ServeSettings) -> None:
         admin=AdminServicer(reload=reload, snapshot=snapshot, workers=administration),
     )
 
+    def index_stats() -> IndexStats:
+        pool = serving.pool()
+        return IndexStats(
+            pool=pool.name,
+            samples=pool.size,
+            version=pool.index_version,
+            recall_at_10=pool.manifest.recall_at_10,
+        )
+
+    def campaign_stats() -> CampaignStats:
+        infos = campaigns.list()
+        return CampaignStats(
+            campaigns=len(infos),
+            labels=sum(info.labeled for info in infos),
+            leases=sum(info.leased for info in infos),
+            rounds=sum(info.rounds for info in infos),
+        )
+
+    observer.metrics.running(
+        {
+            "version": dowser_version(),
+            "onnxruntime": runtime.version,
+            "faiss": faiss.version,
+            "device": runtime.device,
+        }
+    )
+    observer.metrics.register_queue(workers.stats)
+    observer.metrics.register_index(index_stats)
+    observer.metrics.register_campaigns(campaign_stats)
+
     async def run() -> None:
         # Made inside the loop: grpc.aio binds its objects to the loop that is running.
         server = RpcServer(
@@ -90,10 +140,14 @@ def serve(settings: ServeSettings) -> None:
                 concurrent_streams=settings.max_concurrent_streams,
                 max_age_seconds=settings.max_connection_age_seconds,
             ),
+            observers=(ObserveInterceptor(observer, caller_of=caller_of),),
             interceptors=(ErrorInterceptor(), *guards),
             reload=reload,
+            on_drain=lambda: observer.vitals.not_ready("draining: the server was told to stop"),
         )
+        observer.vitals.watch(asyncio.get_running_loop())
         await server.start()
+        observer.vitals.ready()
         pool = serving.pool()
         if not pool.has_samples:
             _LOG.info("pool %s: its samples are not here; clients score what is proposed", pool.name)
@@ -107,6 +161,7 @@ def serve(settings: ServeSettings) -> None:
     try:
         asyncio.run(run())
     finally:
+        observer.vitals.watch(None)
         workers.close()
         administration.close()
         serving.close()

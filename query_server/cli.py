@@ -56,11 +56,13 @@ def _serve(arguments: argparse.Namespace) -> int:
             flag = "--" + "-".join(str(part) for part in problem["loc"]).replace("_", "-")
             print(f"dowser-server: {flag}: {problem['msg']}", file=sys.stderr)
         return 2
-    logging.basicConfig(
-        level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
-    )
-    logging.getLogger("faiss").setLevel(logging.WARNING)
-    print("settings " + settings.model_dump_json(), file=sys.stderr, flush=True)
+    from query_server.observe.logs import configure_logs
+
+    configure_logs(settings.log_level, settings.log_format, sys.stderr)
+    if settings.log_format == "json":
+        logging.getLogger(__name__).info("settings", extra={"settings": settings.model_dump(mode="json")})
+    else:
+        print("settings " + settings.model_dump_json(), file=sys.stderr, flush=True)
     from query_server.bootstrap import serve
 
     serve(settings)

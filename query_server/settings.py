@@ -110,6 +110,18 @@ class ServeSettings(BaseSettings):
         ge=0,
         allow_inf_nan=False,
         description="age at which a client is told to connect anew; 0 for no such age",
+    metrics_host: str = Field(
+        default="127.0.0.1",
+        description="address of /metrics, /livez and /readyz, which are open to whoever reaches it",
+    )
+    metrics_port: int = Field(default=0, ge=0, le=65535, description="their HTTP port; 0 serves none")
+    log_format: Literal["text", "json"] = Field(
+        default="text", description="log lines as text, or JSON objects"
+    )
+    otlp_endpoint: str = Field(
+        default="",
+        pattern=r"^(https?://[^/@\s]+/?)?$",
+        description="OTLP collector over gRPC that gets traces, such as http://127.0.0.1:4317; empty sends none",
     )
     verify: bool = Field(default=False, description="check the index files' sha256 at start")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="log level")

@@ -1,7 +1,8 @@
 """Where a request's time goes: wall time per stage, and the part of each spent inside ONNX Runtime or FAISS.
 
 The adapters around the two engines mark their calls with ``engine()``; whoever runs a request activates a
-``StageClock``. The clock travels in a context variable, so no signature between the two has to carry it.
+``StageClock``. The clock travels in a context variable, so no signature between the two has to carry it. So does the
+``LISTENER``, who hears of every stage as it ends, whether or not the request comes to an answer.
 """
 
 from __future__ import annotations
@@ -31,6 +32,27 @@ class StageTiming:
     engine_seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class StageRun:
+    """One run of a stage.
+
+    Attributes:
+        stage: For example ``"search"``.
+        started: ``time.perf_counter()`` at its start.
+        ended: At its end.
+        engine_seconds: The part of it inside ONNX Runtime or FAISS.
+    """
+
+    stage: str
+    started: float
+    ended: float
+    engine_seconds: float
+
+
+# Called on the thread that did the work.
+LISTENER: ContextVar[Callable[[StageRun], None] | None] = ContextVar("dowser_stage_listener", default=None)
+
+
 class StageClock:
     """Collects the stages of one request; not shared between threads."""
 
@@ -47,10 +69,12 @@ class StageClock:
         try:
             yield
         finally:
+            ended, engine = time.perf_counter(), self.engine_seconds - engine_before
             sums = self._stages.setdefault(name, [0.0, 0.0])
-            sums[0] += time.perf_counter() - started
-            sums[1] += self.engine_seconds - engine_before
+            sums[0] += ended - started
+            sums[1] += engine
             _CLOCK.reset(token)
+            report(name, started, ended, engine)
 
     def timings(self) -> tuple[StageTiming, ...]:
         """Return the stages in the order they first ran."""
@@ -65,6 +89,23 @@ class StageClock:
 
 
 _CLOCK: ContextVar[StageClock | None] = ContextVar("dowser_stage_clock", default=None)
+
+
+def report(stage: str, started: float, ended: float, engine_seconds: float = 0.0) -> None:
+    """Tell the listener of a stage; for what no clock measures, such as the wait for a thread."""
+    listener = LISTENER.get()
+    if listener is not None:
+        listener(StageRun(stage, started, ended, engine_seconds))
+
+
+@contextmanager
+def reported(stage: str) -> Iterator[None]:
+    """Report work that no clock measures, such as the commit after the answer was made."""
+    started = time.perf_counter()
+    try:
+        yield
+    finally:
+        report(stage, started, time.perf_counter())
 
 
 @contextmanager

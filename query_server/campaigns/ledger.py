@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from query_server.campaigns.values import Change, Label, LabelEvent, LeaseTerm, Request, RoundInfo
 from query_server.files import refusing_failed_writes
+from query_server.timing import reported
 
 _BACKUP_PAGES = 1024
 UInt64Array = npt.NDArray[np.uint64]
@@ -74,7 +75,8 @@ class Ledger:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield
-                self._connection.execute("COMMIT")
+                with reported("commit"):
+                    self._connection.execute("COMMIT")
             except BaseException:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")

@@ -99,12 +99,15 @@ class RpcServer:
     Args:
         services: What it serves.
         address: Where it listens, for example ``"127.0.0.1:50051"``; port 0 picks a free one.
+        interceptors: The outermost first.
         max_message_bytes: Largest message either way.
         grace_seconds: How long calls under way may take after SIGTERM.
         credentials: TLS; None listens without.
         connections: What one connection may do.
-        interceptors: What every call passes, the outermost first; the one that answers errors among them.
+        observers: Interceptors that see every call, also those that come while the server drains.
+        interceptors: What every other call passes, the outermost first; the one that answers errors among them.
         reload: What SIGHUP does, on a thread.
+        on_drain: Called once no more requests should come.
     """
 
     def __init__(
@@ -114,17 +117,20 @@ class RpcServer:
         address: str,
         max_message_bytes: int,
         grace_seconds: float,
+        observers: Sequence[aio.ServerInterceptor] = (),
         interceptors: Sequence[aio.ServerInterceptor],
         reload: Callable[[], object],
+        on_drain: Callable[[], None] = lambda: None,
         credentials: grpc.ServerCredentials | None = None,
         connections: ConnectionLimits = ConnectionLimits(),
     ) -> None:
+        self._on_drain = on_drain
         self._grace_seconds = grace_seconds
         self._reload = reload
         self._gate = Gate()
         self._reloads: set[asyncio.Task[None]] = set()
         self._server = aio.server(
-            interceptors=(self._gate, *interceptors),
+            interceptors=(*observers, self._gate, *interceptors),
             options=(
                 ("grpc.max_receive_message_length", max_message_bytes),
                 ("grpc.max_send_message_length", max_message_bytes),
@@ -186,6 +192,7 @@ class RpcServer:
             loop.remove_signal_handler(number)
             # Not the loop's: it counts until the process is gone, also while threads are awaited after the loop.
             signal.signal(number, _end_at_once)
+        self._on_drain()
         _LOG.info("draining for at most %g s", self._grace_seconds)
         self._gate.close()
         await self._health.draining()

@@ -15,7 +15,9 @@ from typing import Any, TypeVar
 
 from grpc import aio
 
+from query_server import timing
 from query_server.errors import cancelled, deadline_exceeded, overloaded
+from query_server.observe import QueueStats
 
 _Result = TypeVar("_Result")
 
@@ -53,6 +55,7 @@ class Workers:
 
     def __init__(self, *, concurrency: int, queue: int) -> None:
         self._executor = ThreadPoolExecutor(concurrency, thread_name_prefix="dowser-work")
+        self._concurrency = concurrency
         self._limit = concurrency + queue
         self._under_way = 0
 
@@ -78,6 +81,12 @@ class Workers:
             waiting.give_up()
             raise
 
+    def stats(self) -> QueueStats:
+        """Return how many calls are worked on and how many wait."""
+        under_way = self._under_way
+        running = min(under_way, self._concurrency)
+        return QueueStats(running=running, waiting=under_way - running, limit=self._limit)
+
     def close(self) -> None:
         """Wait for the work under way, then end the threads."""
         self._executor.shutdown(wait=True)
@@ -89,7 +98,10 @@ class Workers:
 
 
 def _unless_gone(waiting: Waiting, work: Callable[[Waiting], _Result]) -> Callable[[], _Result]:
+    submitted = time.perf_counter()
+
     def run() -> _Result:
+        timing.report("queue", submitted, time.perf_counter())
         waiting.checkpoint("queue")
         return work(waiting)
 

@@ -24,6 +24,12 @@ sys.exit(main({arguments}))
             ["index", "build", "--bundle", "b", "--pool", "p", "--out", "o"],
             "dowser-al[server]",
         ),
+        (
+            "query_server.cli",
+            ["opentelemetry"],
+            ["serve", "--bundle", "b", "--index", "i", "--otlp-endpoint", "http://127.0.0.1:4317"],
+            "dowser-al[tracing]",
+        ),
         ("trainer.cli", ["torch"], ["train", "--data", "d", "--out", "o"], "dowser-al[trainer]"),
     ],
 )

@@ -1,0 +1,44 @@
+"""What the server holds at one moment, as those who know it report it when asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueueStats:
+    """Calls being worked on, calls waiting, and how many of both together are taken before one is refused."""
+
+    running: int
+    waiting: int
+    limit: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class IndexStats:
+    """The pool that is served: its name, samples, version, and recall@10 as its build measured it."""
+
+    pool: str
+    samples: int
+    version: int
+    recall_at_10: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class CampaignStats:
+    """Campaigns, and over all of them the labels, leases and rounds."""
+
+    campaigns: int
+    labels: int
+    leases: int
+    rounds: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerStats:
+    """Processes that run uploaded classifiers: alive, at work, jobs that wait, and restarts since the start."""
+
+    workers: int = 0
+    busy: int = 0
+    waiting: int = 0
+    restarts: int = 0
