@@ -18,6 +18,7 @@ __all__ = [
     "campaign_not_found",
     "cancelled",
     "checksum_mismatch",
+    "classifier_failed",
     "classifier_mismatch",
     "classifier_not_found",
     "classifier_rejected",
@@ -66,6 +67,7 @@ class Reason(StrEnum):
     CANCELLED = "CANCELLED"
     CORRUPT_FILE = "CORRUPT_FILE"
     INTERNAL = "INTERNAL"
+    CLASSIFIER_FAILED = "CLASSIFIER_FAILED"
 
 
 class DowserError(Exception):
@@ -199,6 +201,17 @@ def classifier_mismatch(classifier_input: Sequence[int], pool_sample: Sequence[i
         f"the classifier takes samples of shape {got}, the pool's are {expected}; "
         "export the classifier with an example of that shape",
         metadata={"classifier_input": got, "pool_sample": expected},
+    )
+
+
+def classifier_failed(
+    classifier_id: str, what: str, message: str, *, limit: str = "", metadata: Mapping[str, str] | None = None
+) -> DowserError:
+    """Report a classifier that broke while it ran; `what` is "memory", "cpu", "deadline", "crash", "run" or "shape"."""
+    return DowserError(
+        Reason.CLASSIFIER_FAILED,
+        f"the classifier {classifier_id} failed: {message}",
+        metadata={"classifier_id": classifier_id, "what": what, "limit": limit, **(metadata or {})},
     )
 
 

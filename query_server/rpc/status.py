@@ -48,6 +48,7 @@ CODES: dict[Reason, grpc.StatusCode] = {
     Reason.CANCELLED: grpc.StatusCode.CANCELLED,
     Reason.CORRUPT_FILE: grpc.StatusCode.DATA_LOSS,
     Reason.INTERNAL: grpc.StatusCode.INTERNAL,
+    Reason.CLASSIFIER_FAILED: grpc.StatusCode.FAILED_PRECONDITION,
 }
 
 _Handler = Callable[[Any, aio.ServicerContext[Any, Any]], Awaitable[Any]]
