@@ -7,7 +7,8 @@ import logging
 from pathlib import Path
 
 from query_server.campaigns import CampaignStore
-from query_server.models import Bundle, ClassifierStore, Runtime
+from query_server.models import Bundle, Runtime
+from query_server.models.sandbox import Sandbox, SandboxConfig, SandboxedClassifiers
 from query_server.pool import Pool, TaskFeatures, build_index, detect_flavour
 from query_server.rpc.campaigns import CampaignServicer
 from query_server.rpc.classifiers import ClassifierServicer
@@ -43,12 +44,18 @@ def serve(settings: ServeSettings) -> None:
     settings.state.mkdir(parents=True, exist_ok=True)
     campaigns = CampaignStore.open(settings.state / "ledger.sqlite")
     campaigns.register_pool(pool.name, size=pool.size, rows_of=pool.rows_of)
-    classifiers = ClassifierStore(
-        settings.state / "classifiers",
-        bundle=bundle,
-        runtime=runtime,
-        max_bytes=settings.max_classifier_bytes,
+    sandbox = Sandbox(
+        SandboxConfig(
+            workers=settings.workers,
+            memory_bytes=settings.worker_memory_bytes,
+            job_seconds=settings.worker_job_seconds,
+            threads=settings.threads,
+            device=runtime.device,
+            max_bytes=settings.max_classifier_bytes,
+        ),
+        bundle,
     )
+    classifiers = SandboxedClassifiers(settings.state / "classifiers", bundle=bundle, sandbox=sandbox)
     workers = Workers(concurrency=settings.concurrency, queue=settings.queue)
     task_features = TaskFeatures(pool, threads=settings.threads) if settings.task_refresh_rounds else None
     selection = SelectionService(
@@ -74,6 +81,7 @@ def serve(settings: ServeSettings) -> None:
             max_message_bytes=settings.max_message_bytes,
             grace_seconds=settings.grace_seconds,
         )
+        await asyncio.to_thread(sandbox.wait_until_ready)
         await server.start()
         _LOG.info("pool %s: %d samples, index %s", pool.name, pool.size, pool.manifest.factory)
         print(f"dowser-server listening on {settings.host}:{server.port}", flush=True)
@@ -85,6 +93,7 @@ def serve(settings: ServeSettings) -> None:
         workers.close()
         if task_features is not None:
             task_features.close()
+        sandbox.close()
         runtime.close()
         campaigns.close()
         pool.close()

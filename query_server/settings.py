@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 from pydantic_settings import (
@@ -13,6 +13,11 @@ from pydantic_settings import (
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
+
+
+def _default_workers(values: dict[str, Any]) -> int:
+    """Return as many as calls and cores allow, but two, so that one bad classifier never has them all."""
+    return max(2, min(values["concurrency"], os.cpu_count() or 1))
 
 
 class ServeSettings(BaseSettings):
@@ -40,6 +45,18 @@ class ServeSettings(BaseSettings):
         default=0,
         ge=0,
         description="rounds between refreshes of a campaign's task-aware features, in the background; 0 makes none",
+    )
+    workers: int = Field(
+        default_factory=_default_workers,
+        ge=1,
+        le=256,
+        description="worker processes that run uploaded classifiers at the same time; one more is kept in reserve",
+    )
+    worker_memory_bytes: int = Field(
+        default=2 * 2**30, ge=2**26, description="memory a worker may take on top of what it has after its start"
+    )
+    worker_job_seconds: float = Field(
+        default=300, gt=0, le=86_400, description="longest single score or ascent of a classifier; requests may be shorter"
     )
     verify: bool = Field(default=False, description="check the index files' sha256 at start")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="log level")

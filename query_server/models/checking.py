@@ -1,4 +1,4 @@
-"""From uploaded bytes to a checked classifier: the static policy, the contract, the pool's shape, and one run on zeros."""
+"""From uploaded bytes to a checked classifier: static policy, contract, the pool's shape, and one run on zeros."""
 
 from __future__ import annotations
 

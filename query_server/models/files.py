@@ -1,4 +1,4 @@
-"""Uploaded classifiers on disk: named by what they contain, durable before their id is known, the oldest used go first."""
+"""Uploaded classifiers on disk: named by what they contain, durable before their id is known."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from grpc import aio
 
 from dowser.v1 import classifiers_pb2, classifiers_pb2_grpc
 from query_server.errors import checksum_mismatch, invalid_argument, pool_not_found, too_large
-from query_server.models import ClassifierStore
+from query_server.models.sandbox import SandboxedClassifiers
 from query_server.rpc import convert
 from query_server.rpc.work import Workers
 
@@ -20,7 +20,7 @@ _Context = aio.ServicerContext[Any, Any]
 class ClassifierServicer(classifiers_pb2_grpc.ClassifierServiceServicer):
     """Keeps uploaded classifiers."""
 
-    def __init__(self, *, classifiers: ClassifierStore, pool_name: str, workers: Workers) -> None:
+    def __init__(self, *, classifiers: SandboxedClassifiers, pool_name: str, workers: Workers) -> None:
         self._classifiers = classifiers
         self._pool_name = pool_name
         self._workers = workers

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from grpc import aio
 
 from query_server.errors import cancelled, deadline_exceeded, overloaded
+from query_server.patience import waiting_caller
 
 _Result = TypeVar("_Result")
 
@@ -91,6 +92,7 @@ class Workers:
 def _unless_gone(waiting: Waiting, work: Callable[[Waiting], _Result]) -> Callable[[], _Result]:
     def run() -> _Result:
         waiting.checkpoint("queue")
-        return work(waiting)
+        with waiting_caller(waiting.checkpoint):
+            return work(waiting)
 
     return run
