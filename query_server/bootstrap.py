@@ -46,7 +46,7 @@ def serve(settings: ServeSettings) -> None:
     campaigns.register_pool(pool.name, size=pool.size, rows_of=pool.rows_of)
     sandbox = Sandbox(
         SandboxConfig(
-            workers=settings.workers,
+            workers=settings.sandbox_workers,
             memory_bytes=settings.worker_memory_bytes,
             job_seconds=settings.worker_job_seconds,
             threads=settings.threads,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field
 from pydantic_settings import (
@@ -13,11 +13,6 @@ from pydantic_settings import (
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
-
-
-def _default_workers(values: dict[str, Any]) -> int:
-    """Return as many as calls and cores allow, but two, so that one bad classifier never has them all."""
-    return max(2, min(values["concurrency"], os.cpu_count() or 1))
 
 
 class ServeSettings(BaseSettings):
@@ -47,19 +42,30 @@ class ServeSettings(BaseSettings):
         description="rounds between refreshes of a campaign's task-aware features, in the background; 0 makes none",
     )
     workers: int = Field(
-        default_factory=_default_workers,
-        ge=1,
+        default=0,
+        ge=0,
         le=256,
-        description="worker processes that run uploaded classifiers at the same time; one more is kept in reserve",
+        description="worker processes that run uploaded classifiers at the same time, beside one in reserve; "
+        "0 takes the smaller of concurrency and cores, at least 2",
     )
     worker_memory_bytes: int = Field(
-        default=2 * 2**30, ge=2**26, description="memory a worker may take on top of what it has after its start"
+        default=2 * 2**30,
+        ge=2**26,
+        description="memory a worker may take on top of what it has after its start",
     )
     worker_job_seconds: float = Field(
-        default=300, gt=0, le=86_400, description="longest single score or ascent of a classifier; requests may be shorter"
+        default=300,
+        gt=0,
+        le=86_400,
+        description="longest single score or ascent of a classifier; requests may be shorter",
     )
     verify: bool = Field(default=False, description="check the index files' sha256 at start")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="log level")
+
+    @property
+    def sandbox_workers(self) -> int:
+        """Worker processes: two at least unless told otherwise, so that one bad classifier never has them all."""
+        return self.workers or max(2, min(self.concurrency, os.cpu_count() or 1))
 
     @classmethod
     def settings_customise_sources(

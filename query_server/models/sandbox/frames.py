@@ -62,7 +62,7 @@ class Channel:
         for name, array in arrays.items():
             flat = np.ascontiguousarray(array)
             listed.append([name, str(flat.dtype), list(flat.shape)])
-            parts.append(memoryview(flat.reshape(-1).view(np.uint8)))
+            parts.append(flat.reshape(-1).view(np.uint8).data)
         head = json.dumps({**header, "arrays": listed}).encode()
         size = sum(len(part) for part in parts)
         for part in (memoryview(_PREFIX.pack(_MAGIC, len(head), size) + head), *parts):
