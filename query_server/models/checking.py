@@ -8,8 +8,8 @@ import numpy as np
 import onnx
 
 from graphs import GraphError, GraphInfo, GraphKind, Limits, check, load_untrusted
-from query_server.errors import DowserError, classifier_mismatch, classifier_rejected
-from query_server.models.runtime import Runtime
+from query_server.errors import classifier_mismatch, classifier_rejected
+from query_server.models.runtime import Runtime, is_out_of_memory
 
 MAX_VALUES_PER_SAMPLE = 2**16
 """Most numbers a classifier may say of one sample: classes, times passes, and the embedding."""
@@ -75,6 +75,7 @@ def probe(model: onnx.ModelProto, info: ClassifierInfo, runtime: Runtime) -> Non
 
     Raises:
         DowserError: CLASSIFIER_REJECTED.
+        MemoryError: Where memory does not suffice; another process might have more left.
     """
     inputs = {"x": np.zeros((2, *info.input_shape), np.float32)}
     logits_shape = (info.passes, 2, info.classes) if info.passes else (2, info.classes)
@@ -84,9 +85,9 @@ def probe(model: onnx.ModelProto, info: ClassifierInfo, runtime: Runtime) -> Non
     main = "logits" if "logits" in outputs else "probabilities"
     try:
         (logits,) = runtime.session(model).run((main,), inputs)
-    except (DowserError, MemoryError):
-        raise
     except Exception as error:  # ONNX Runtime raises classes of its own that share no public base
+        if is_out_of_memory(error):
+            raise MemoryError(str(error)) from None
         raise classifier_rejected("DOES_NOT_RUN", f"the classifier does not run: {error}") from None
     if logits.shape != logits_shape:
         raise classifier_rejected(

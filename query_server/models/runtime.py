@@ -9,6 +9,7 @@ let a quick request wait behind a long ascent.
 from __future__ import annotations
 
 import logging
+import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +25,7 @@ _LOG = logging.getLogger(__name__)
 _RUN_ROWS = 256  # rows run at a time: bounds a session's memory
 _MAX_THREADS = 256
 _Result = TypeVar("_Result")
+_OUT_OF_MEMORY = re.compile(r"bad_?alloc|failed to allocate|allocate memory|out of memory", re.IGNORECASE)
 
 
 class Session:
@@ -155,6 +157,11 @@ class Runtime:
     def close(self) -> None:
         """End the threads."""
         self._executor.shutdown()
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether ONNX Runtime, whose errors have no common class, failed for want of memory."""
+    return isinstance(error, MemoryError) or _OUT_OF_MEMORY.search(str(error)) is not None
 
 
 def _cut(values: NDArray[Any], count: int) -> list[NDArray[Any]]:

@@ -188,6 +188,8 @@ class Staff:
             try:
                 worker = WorkerProcess(self._config, self._bundle, tick=self._starting())
             except Exception as error:
+                if self._closing:
+                    return
                 _LOG.exception("a worker process did not start")
                 with self._changed:
                     self._failure = str(error) or type(error).__name__

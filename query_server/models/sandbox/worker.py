@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import logging
 import mmap
-import re
 import socket
 import sys
 import traceback
@@ -22,15 +21,12 @@ import onnx
 import onnx.parser
 
 from query_server.errors import DowserError
-from query_server.models.runtime import Runtime
+from query_server.models.runtime import Runtime, is_out_of_memory
 from query_server.models.sandbox import confine
 from query_server.models.sandbox.frames import Channel, FrameError
 from query_server.models.sandbox.jobs import Arrays, GeneratorAlone, Workbench, WrongShapeError
 from query_server.timing import measured
 
-_OUT_OF_MEMORY = re.compile(
-    r"bad_?alloc|failed to allocate|allocate memory|out of memory|cannot allocate", re.IGNORECASE
-)
 _MAX_LOGGED = 20
 _MAX_TEXT = 2000
 
@@ -93,13 +89,10 @@ def _answer(
         return {"end": "refused", **refused}, {}
     except WrongShapeError as error:
         return {"end": "shape", "message": str(error)[:_MAX_TEXT]}, {}
-    except MemoryError:
-        return {"end": "memory"}, {}
     except Exception as error:  # ONNX Runtime raises classes of its own that share no public base
-        text = str(error)
-        if _OUT_OF_MEMORY.search(text):
+        if is_out_of_memory(error):
             return {"end": "memory"}, {}
-        return {"end": "failed", "message": f"{type(error).__name__}: {text}"[:_MAX_TEXT]}, {}
+        return {"end": "failed", "message": f"{type(error).__name__}: {error}"[:_MAX_TEXT]}, {}
 
 
 def _warm_up(runtime: Runtime) -> None:

@@ -1,0 +1,1 @@
+"""Models that mean harm or are broken, each made by a small function; none is stored."""
