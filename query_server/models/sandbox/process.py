@@ -143,6 +143,10 @@ class WorkerProcess:
         """Process id."""
         return self._process.pid
 
+    def is_alive(self) -> bool:
+        """Whether it is still there."""
+        return self._process.poll() is None
+
     @property
     def grown_bytes(self) -> int:
         """What it has mapped since its start."""

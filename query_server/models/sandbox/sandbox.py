@@ -1,8 +1,8 @@
 """Runs jobs in worker processes and says what became of them.
 
 A worker runs one job at a time, so what a classifier does to its process never fails another's request. Where a process
-died, or ran out of memory, that had run other classifiers before, any of them may have spoiled it: the job is done once
-more in an unused one, and only what breaks that is the classifier's own fault. A request that gives up, or takes too
+died, or ran out of memory after it had run other classifiers, that may be somebody else's doing: the job is done again
+in an unused one, and what breaks three in a row is the classifier's own fault. A request that gives up, or takes too
 long, has its worker asked to stop before the next run of a graph, and killed where it does not.
 """
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,7 @@ from query_server.timing import credit
 
 _LOG = logging.getLogger(__name__)
 _STOP_SECONDS = 1.0  # from the asking to the killing
+_DEATHS = 3  # workers in a row that die of one job before it is the classifier's fault
 _MAX_TEXT = 2000
 _MAX_METADATA = 16
 _REFUSALS = frozenset(
@@ -96,6 +97,7 @@ class _Outcome:
         end: Why the worker is of no more use; "" where it is.
         error: What to tell the caller; None after success.
         at_fault: Whether the classifier is to blame for it.
+        excused: Whether somebody else may be: who used the worker before, or killed it.
     """
 
     answer: Mapping[str, Any] = field(default_factory=dict)
@@ -103,6 +105,7 @@ class _Outcome:
     end: str = ""
     error: DowserError | None = None
     at_fault: bool = False
+    excused: bool = False
 
 
 class _TooLateError(Exception):
@@ -161,9 +164,10 @@ class Sandbox:
         """
         self._quarantine.require_allowed(job.classifier_id)
         outcome = self._attempt(job, unused=False)
-        if outcome is None:
+        for _ in range(_DEATHS - 1):
+            if not outcome.excused:
+                break
             outcome = self._attempt(job, unused=True)
-            assert outcome is not None  # nobody else used that worker
         if outcome.at_fault:
             self._quarantine.failed(job.classifier_id)
         if outcome.error is not None:
@@ -176,8 +180,7 @@ class Sandbox:
         """End the workers."""
         self._staff.close()
 
-    def _attempt(self, job: Job, *, unused: bool) -> _Outcome | None:
-        """Do a job; None where a worker broke that others may have spoiled."""
+    def _attempt(self, job: Job, *, unused: bool) -> _Outcome:
         worker = self._staff.acquire(
             job.classifier_id,
             job.loading.key if job.loading else "",
@@ -198,7 +201,7 @@ class Sandbox:
                 self._staff.release(worker)
         if outcome.error is not None:
             _LOG.info("%s of %s: %s", job.name, job.classifier_id, outcome.error.message)
-        return None if outcome.end in ("memory", "crash") and others else outcome
+        return replace(outcome, excused=outcome.excused or (outcome.end == "memory" and bool(others)))
 
     def _work(self, worker: WorkerProcess, job: Job) -> _Outcome:
         header, arrays = self._message(worker, job)
@@ -212,9 +215,8 @@ class Sandbox:
                 "worker %d, running %s: %s (%s)", worker.pid, job.classifier_id, how, _plain(str(broken))
             )
             limit = f"{header['cpu_seconds']:g} s" if end == "cpu" else ""
-            return _Outcome(
-                end=end, error=classifier_failed(job.classifier_id, end, how, limit=limit), at_fault=True
-            )
+            error = classifier_failed(job.classifier_id, end, how, limit=limit)
+            return _Outcome(end=end, error=error, at_fault=True, excused=end != "cpu")
         except _TooLateError:
             return _Outcome(end=patience.end, error=patience.error, at_fault=patience.at_fault)
         if answer.get("end") != "done" and job.loading is not None:

@@ -22,7 +22,8 @@ _LOG = logging.getLogger(__name__)
 _AFFINITY_SECONDS = 0.05
 _LOOK_SECONDS = 0.05
 _START_SECONDS = 120.0
-_RETRY_SECONDS = 1.0
+_RETRY_SECONDS = 0.5
+_FAILED_STARTS = 3
 
 
 @dataclass(eq=False, kw_only=True)
@@ -151,6 +152,10 @@ class Staff:
 
     def _match(self) -> None:
         """Give idle workers to those who wait, the longest first."""
+        for dead in [worker for worker in self._idle if not worker.is_alive()]:
+            self._idle.remove(dead)
+            self._busy[dead] = ""
+            self.dismiss(dead, "crash")
         for ticket in list(self._tickets):
             worker = self._choose(ticket)
             if worker is not None:
@@ -179,6 +184,7 @@ class Staff:
 
     def _keep(self) -> None:
         said: list[str] = []
+        failed = 0
         while True:
             with self._changed:
                 while len(self._idle) + len(self._busy) > self._config.workers and not self._closing:
@@ -188,27 +194,34 @@ class Staff:
             try:
                 worker = WorkerProcess(self._config, self._bundle, tick=self._starting())
             except Exception as error:
-                if self._closing:
+                if self._is_closing():
                     return
                 _LOG.exception("a worker process did not start")
                 with self._changed:
-                    self._failure = str(error) or type(error).__name__
+                    failed += 1
+                    # One that was killed as it started says nothing of the next.
+                    self._failure = str(error) if failed >= _FAILED_STARTS else ""
                     self._changed.notify_all()
                     self._changed.wait(_RETRY_SECONDS)
                 continue
             if worker.refused and worker.refused != said:
                 said = worker.refused
                 _LOG.warning("workers run without %s", "; ".join(said))
+            failed = 0
             with self._changed:
                 self._failure = ""
                 self._idle.append(worker)
                 self._changed.notify_all()
 
+    def _is_closing(self) -> bool:
+        with self._changed:
+            return self._closing
+
     def _starting(self) -> Callable[[], None]:
         deadline = time.monotonic() + _START_SECONDS
 
         def tick() -> None:
-            if self._closing or time.monotonic() > deadline:
+            if self._is_closing() or time.monotonic() > deadline:
                 raise WorkerStartError(f"it did not come up within {_START_SECONDS:g} s")
 
         return tick

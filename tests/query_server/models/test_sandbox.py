@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.hostile import growth, running
+from benchmarks.hostile import growth
 from benchmarks.hostile.making import Maker
 from query_server.acquisition import HeadCondition, acquisition_function, class_prior_weights
 from query_server.ascending import AscentOptions
@@ -156,26 +156,50 @@ def test_a_classifier_that_keeps_taking_workers_down_is_run_no_more(make_sandbox
     assert classifiers.add(sound_bytes).classes == 10
 
 
-def test_a_worker_that_others_used_before_is_not_held_against_a_classifier(
-    make_sandbox, sound_bytes, samples
-):
+def test_workers_that_die_at_rest_are_replaced_unnoticed(make_sandbox, sound_bytes, samples):
     sandbox, classifiers = make_sandbox()
-    other = classifiers.add(running.numbers_only_for_zeros(MAKER)).id
-    refused(classifiers.compiled(other, ENTROPY).score, samples)
     compiled = classifiers.compiled(classifiers.add(sound_bytes).id, ENTROPY)
     expected = compiled.score(samples).scores
     eventually(lambda: len(worker_pids()) == 2)
-    used = sandbox._staff._idle[-1].pid
-    os.kill(used, signal.SIGSEGV)
+    for pid in worker_pids():
+        os.kill(pid, signal.SIGSEGV)
     np.testing.assert_array_equal(compiled.score(samples).scores, expected)
-    assert sandbox.restarts_by_cause == {"crash": 1}
+    assert sandbox.restarts == 2
 
 
-def test_a_crash_is_the_classifiers_fault_where_it_was_alone(make_sandbox, sound_bytes, samples):
+def busy_pids(sandbox) -> set[int]:
+    return {worker.pid for worker in sandbox._staff._busy}
+
+
+def test_a_worker_killed_at_work_is_replaced_and_the_answer_comes(make_sandbox, sound_bytes, samples):
     sandbox, classifiers = make_sandbox()
     compiled = classifiers.compiled(classifiers.add(sound_bytes).id, ENTROPY)
-    os.kill(sandbox._staff._idle[-1].pid, signal.SIGABRT)
-    error = refused(compiled.score, samples)
+    z, options = samples[:50].reshape(50, 64), AscentOptions(steps=2000)
+    expected = compiled.ascend(z, options=options, before_step=lambda: None)
+    with ThreadPoolExecutor(1) as executor:
+        future = executor.submit(compiled.ascend, z, options=options, before_step=lambda: None)
+        eventually(lambda: busy_pids(sandbox))
+        for pid in busy_pids(sandbox):
+            os.kill(pid, signal.SIGKILL)
+        np.testing.assert_array_equal(future.result(timeout=60).x, expected.x)
+    assert sandbox.restarts == 1
+
+
+def test_a_classifier_whose_workers_die_again_is_to_blame(make_sandbox, samples):
+    sandbox, classifiers = make_sandbox()
+    slow = classifiers.compiled(
+        classifiers.add(growth.products_that_grow_with_the_cube_of_the_batch(MAKER)).id, ENTROPY
+    )
+    with ThreadPoolExecutor(1) as executor:
+        future = executor.submit(slow.score, samples)
+        killed: set[int] = set()
+        for _ in range(3):
+            eventually(lambda: busy_pids(sandbox) - killed)
+            for pid in busy_pids(sandbox) - killed:
+                os.kill(pid, signal.SIGABRT)
+                killed.add(pid)
+        error = future.exception(timeout=60)
+    assert isinstance(error, DowserError)
     assert (error.metadata["what"], "SIGABRT" in error.message) == ("crash", True)
 
 
