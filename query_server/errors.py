@@ -93,17 +93,6 @@ class DowserError(Exception):
         self.metadata: dict[str, str] = dict(metadata or {})
         self.retry_after_seconds = retry_after_seconds
 
-    def __reduce__(self) -> tuple[object, ...]:
-        # Errors cross process borders (the model sandbox); the default pickling knows positional arguments
-        # only.
-        return _rebuild, (self.reason, self.message, self.metadata, self.retry_after_seconds)
-
-
-def _rebuild(
-    reason: Reason, message: str, metadata: dict[str, str], retry_after_seconds: float | None
-) -> DowserError:
-    return DowserError(reason, message, metadata=metadata, retry_after_seconds=retry_after_seconds)
-
 
 def invalid_argument(field: str, value: object, limit: str) -> DowserError:
     """Refuse a field whose value is outside `limit` (words: "1 to 50000")."""

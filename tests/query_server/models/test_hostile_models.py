@@ -20,7 +20,7 @@ ENTROPY = acquisition_function("maximum_entropy")
 
 @pytest.fixture(scope="module")
 def sandbox(pixel_generator):
-    config = SandboxConfig(workers=1, threads=2, memory_bytes=2**29, check_seconds=5, job_seconds=3)
+    config = SandboxConfig(workers=1, threads=2, memory_bytes=2**29, check_seconds=8, job_seconds=4)
     running = Sandbox(config, pixel_generator)
     yield running
     running.close()
