@@ -38,9 +38,12 @@ def leave_the_world(*, server_pid: int, device: str) -> list[str]:
     if os.getppid() != server_pid:
         raise SystemExit("the server is gone")
     # The folder is empty, and as it is removed again nothing can be made in it.
-    folder = tempfile.mkdtemp(prefix="dowser-worker-")
-    os.chdir(folder)
-    Path(folder).rmdir()
+    try:
+        folder = tempfile.mkdtemp(prefix="dowser-worker-")
+        os.chdir(folder)
+        Path(folder).rmdir()
+    except OSError as error:  # no temporary folder can be written to, as in a container that is read-only
+        refused.append(f"an empty folder: {error.strerror}")
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     files = _OPEN_FILES[device]
