@@ -66,7 +66,7 @@ ALLOWED_ML_OPERATORS = frozenset(
 """Operators of ai.onnx.ml that scikit-learn, XGBoost and LightGBM exports use."""
 
 ALLOWED_DTYPES = frozenset({"FLOAT", "DOUBLE", "FLOAT16", "INT64", "INT32", "INT8", "UINT8", "BOOL"})
-"""Types a stored tensor may have."""
+"""Types a stored tensor may have, and a cast may make."""
 
 SIZE_ARGUMENTS = {
     "ConstantOfShape": (0,),
@@ -191,16 +191,20 @@ def _check_tensor(tensor: onnx.TensorProto, limits: Limits) -> None:
             f"tensor {tensor.name!r} is stored outside the model; save the model with all weights inside",
             tensor=tensor.name,
         )
+    _check_dtype(f"tensor {tensor.name!r}", tensor.data_type)
+    _check_dims(f"tensor {tensor.name!r}", list(tensor.dims), limits)
+
+
+def _check_dtype(what: str, number: int) -> None:
     names = onnx.TensorProto.DataType
-    kind = names.Name(tensor.data_type) if tensor.data_type in names.values() else str(tensor.data_type)
+    kind = names.Name(number) if number in names.values() else str(number)
     if kind not in ALLOWED_DTYPES:
         raise GraphError(
             GraphErrorCode.WRONG_DTYPE,
-            f"tensor {tensor.name!r} is {kind}; accepted are {', '.join(sorted(ALLOWED_DTYPES))}",
-            tensor=tensor.name,
+            f"{what} is {kind}; accepted are {', '.join(sorted(ALLOWED_DTYPES))}",
+            what=what,
             dtype=kind,
         )
-    _check_dims(f"tensor {tensor.name!r}", list(tensor.dims), limits)
 
 
 def _check_node(node: onnx.NodeProto, limits: Limits) -> None:
@@ -226,6 +230,8 @@ def _check_node(node: onnx.NodeProto, limits: Limits) -> None:
             )
         for tensor in (*([attribute.t] if attribute.HasField("t") else []), *attribute.tensors):
             _check_tensor(tensor, limits)
+        if node.op_type == "Cast" and attribute.name == "to":
+            _check_dtype(f"what operator Cast {node.name!r} makes", attribute.i)
         if attribute.name in _SIZE_ATTRIBUTES:
             numbers = [*attribute.ints, attribute.i]
             if max(map(abs, numbers)) > limits.max_dimension:

@@ -8,18 +8,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import grpc
-import numpy as np
 from grpc import aio
 
 from query_server.campaigns import CampaignStore
-from query_server.errors import corrupt_file, shape_mismatch
 from query_server.exposure import guard
-from query_server.files import file_name, sha256_of
+from query_server.generations import LEDGER, journal_folder, open_generation
 from query_server.maintenance import SnapshotManifest, Snapshots, SnapshotSources
-from query_server.models import Bundle, ClassifierStore, Runtime
+from query_server.models import Bundle, Runtime
 from query_server.observe import CampaignStats, IndexStats, Observer, dowser_version, observing
-from query_server.pool import LivePool, Pool, TaskFeatures, build_index, detect_flavour, read_manifest
-from query_server.pool.manifest import MANIFEST
+from query_server.pool import build_index, detect_flavour
 from query_server.rpc.admin import AdminServicer
 from query_server.rpc.caller import caller_of
 from query_server.rpc.campaigns import CampaignServicer
@@ -30,14 +27,10 @@ from query_server.rpc.selection import SelectionServicer
 from query_server.rpc.server import ConnectionLimits, RpcServer, Services
 from query_server.rpc.status import ErrorInterceptor
 from query_server.rpc.work import Workers
-from query_server.selection.remote_scoring import RemoteScoring
-from query_server.selection.service import SelectionService
 from query_server.serving import Generation, Reloaded, Serving
 from query_server.settings import ServeSettings
 
 _LOG = logging.getLogger(__name__)
-LEDGER = "ledger.sqlite"
-CLASSIFIERS = "classifiers"
 
 
 def serve(settings: ServeSettings) -> None:
@@ -170,116 +163,6 @@ def _serve(
         _LOG.info("stopped")
 
 
-def open_generation(
-    settings: ServeSettings,
-    runtime: Runtime,
-    campaigns: CampaignStore,
-    previous: Generation | None = None,
-) -> Generation:
-    """Open, verify and try what lies at the configured bundle and index now.
-
-    Links are followed once, so that a link that is set anew in the meantime mixes nothing.
-
-    Args:
-        settings: Where to look and how to open it.
-        runtime: Runs the models.
-        campaigns: The durable ledger.
-        previous: What it shall take the place of: then every file is hashed, and pool and input shape must be the same.
-
-    Raises:
-        DowserError: CORRUPT_FILE or SHAPE_MISMATCH.
-    """
-    bundle = Bundle.open(settings.bundle.resolve(), runtime)
-    index_dir = settings.index.resolve()
-    manifest = read_manifest(index_dir)
-    digest = sha256_of(index_dir / MANIFEST)
-    if previous is not None:
-        name = previous.live.current().name
-        if manifest.pool != name:
-            why = f"an index of the pool {manifest.pool!r}, this server serves {name!r}"
-            raise corrupt_file(index_dir / MANIFEST, f"{why}; name it as the one it replaces, or restart")
-        if bundle.input_shape != previous.bundle.input_shape:
-            raise shape_mismatch(previous.bundle.input_shape, bundle.input_shape, what="the bundle's samples")
-    base = Pool.open(
-        index_dir,
-        expected_bundle_digest=bundle.digest,
-        expected_encoder_sha256=bundle.encoder_sha256,
-        threads=settings.threads,
-        device=settings.device,
-        verify=settings.verify or previous is not None,
-    )
-    try:
-        if previous is not None:
-            _try(bundle, base)
-        if sha256_of(index_dir / MANIFEST) != digest:
-            raise corrupt_file(index_dir, "replaced while it was opened; try again")
-        classifiers = ClassifierStore(
-            settings.state / CLASSIFIERS,
-            bundle=bundle,
-            runtime=runtime,
-            max_bytes=settings.max_classifier_bytes,
-        )
-        # The last that can fail: from here on the journal belongs to this index.
-        live = _open_live(settings, bundle, base, previous)
-    except BaseException:
-        base.close()
-        raise
-    refreshes = settings.task_refresh_rounds and base.has_samples  # they are made of the samples
-    task_features = TaskFeatures(live.current, threads=settings.threads) if refreshes else None
-    selection = SelectionService(
-        pools=live.current,
-        pool_name=base.name,
-        campaigns=campaigns,
-        classifiers=classifiers,
-        task_features=task_features,
-        task_refresh_rounds=max(1, settings.task_refresh_rounds),
-    )
-    remote_scoring = RemoteScoring(
-        pools=live.current, pool_name=base.name, campaigns=campaigns, classifiers=classifiers
-    )
-
-    def close() -> None:
-        if task_features is not None:
-            task_features.close()
-        base.close()
-
-    return Generation(
-        bundle=bundle,
-        live=live,
-        classifiers=classifiers,
-        selection=selection,
-        remote_scoring=remote_scoring,
-        index_dir=index_dir,
-        index_digest=digest,
-        close=close,
-    )
-
-
-def _open_live(settings: ServeSettings, bundle: Bundle, base: Pool, previous: Generation | None) -> LivePool:
-    encoder = bundle.encoder_sha256 or bundle.digest
-    if previous is not None:
-        return previous.live.rebased(base, encode=bundle.encode, encoder=encoder)
-    return LivePool.open(
-        settings.state / _journal(base.name),
-        base=base,
-        encode=bundle.encode,
-        encoder=encoder,
-        max_added=settings.max_added_samples,
-        verify=settings.verify,
-    )
-
-
-def _journal(pool: str) -> str:
-    """Return where a pool's journal lies in the state directory."""
-    return f"pools/{file_name(pool)}"
-
-
-def _try(bundle: Bundle, pool: Pool) -> None:
-    """Encode and search once, so that what cannot run is refused here and not in a call."""
-    features = bundle.encode(np.zeros((1, *bundle.input_shape), np.float32))
-    pool.search(features, 1)
-
-
 def _snapshot_sources(
     settings: ServeSettings, campaigns: CampaignStore, generation: Generation
 ) -> SnapshotSources:
@@ -292,7 +175,7 @@ def _snapshot_sources(
         index_digest=generation.index_digest,
         pool=pool.name,
         index_version=pool.index_version,
-        copies={LEDGER: campaigns.backup, _journal(pool.name): generation.live.copy_to},
+        copies={LEDGER: campaigns.backup, journal_folder(pool.name): generation.live.copy_to},
     )
 
 

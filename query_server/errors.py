@@ -18,6 +18,7 @@ __all__ = [
     "campaign_not_found",
     "cancelled",
     "checksum_mismatch",
+    "classifier_failed",
     "classifier_mismatch",
     "classifier_not_found",
     "classifier_rejected",
@@ -90,6 +91,7 @@ class Reason(StrEnum):
     LABEL_NOT_FOUND = "LABEL_NOT_FOUND"
     UNAUTHENTICATED = "UNAUTHENTICATED"
     PERMISSION_DENIED = "PERMISSION_DENIED"
+    CLASSIFIER_FAILED = "CLASSIFIER_FAILED"
 
 
 class DowserError(Exception):
@@ -117,17 +119,6 @@ class DowserError(Exception):
             key: _cut(value, MAX_METADATA_BYTES) for key, value in (metadata or {}).items()
         }
         self.retry_after_seconds = retry_after_seconds
-
-    def __reduce__(self) -> tuple[object, ...]:
-        # Errors cross process borders (the model sandbox); the default pickling knows positional arguments
-        # only.
-        return _rebuild, (self.reason, self.message, self.metadata, self.retry_after_seconds)
-
-
-def _rebuild(
-    reason: Reason, message: str, metadata: dict[str, str], retry_after_seconds: float | None
-) -> DowserError:
-    return DowserError(reason, message, metadata=metadata, retry_after_seconds=retry_after_seconds)
 
 
 def invalid_argument(field: str, value: object, limit: str) -> DowserError:
@@ -226,6 +217,17 @@ def classifier_mismatch(classifier_input: Sequence[int], pool_sample: Sequence[i
         f"the classifier takes samples of shape {got}, the pool's are {expected}; "
         "export the classifier with an example of that shape",
         metadata={"classifier_input": got, "pool_sample": expected},
+    )
+
+
+def classifier_failed(
+    classifier_id: str, what: str, message: str, *, limit: str = "", metadata: Mapping[str, str] | None = None
+) -> DowserError:
+    """Report a classifier that broke while it ran; `what` is "memory", "cpu", "deadline", "crash", "run" or "shape"."""
+    return DowserError(
+        Reason.CLASSIFIER_FAILED,
+        f"the classifier {classifier_id} failed: {message}",
+        metadata={"classifier_id": classifier_id, "what": what, "limit": limit, **(metadata or {})},
     )
 
 

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from query_server.errors import DowserError, reload_refused
-from query_server.models import Bundle, ClassifierStore
+from query_server.models import Bundle
+from query_server.models.sandbox import Sandbox, SandboxedClassifiers
 from query_server.pool import LivePool, Pool
 from query_server.selection.remote_scoring import RemoteScoring
 from query_server.selection.service import SelectionService
@@ -32,6 +33,7 @@ class Generation:
         bundle: Generator and encoder.
         live: The real samples, and what was added and removed.
         classifiers: The uploaded ones.
+        sandbox: The worker processes they run in.
         selection: The rounds over them.
         remote_scoring: The rounds whose candidates the caller scores.
         index_dir: The index's folder, links resolved.
@@ -41,7 +43,8 @@ class Generation:
 
     bundle: Bundle
     live: LivePool
-    classifiers: ClassifierStore
+    classifiers: SandboxedClassifiers
+    sandbox: Sandbox
     selection: SelectionService
     remote_scoring: RemoteScoring
     index_dir: Path

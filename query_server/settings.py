@@ -110,6 +110,7 @@ class ServeSettings(BaseSettings):
         ge=0,
         allow_inf_nan=False,
         description="age at which a client is told to connect anew; 0 for no such age",
+    )
     metrics_host: str = Field(
         default="127.0.0.1",
         description="address of /metrics, /livez and /readyz, which are open to whoever reaches it",
@@ -123,8 +124,31 @@ class ServeSettings(BaseSettings):
         pattern=r"^(https?://[^/@\s]+/?)?$",
         description="OTLP collector over gRPC that gets traces, such as http://127.0.0.1:4317; empty sends none",
     )
+    workers: int = Field(
+        default=0,
+        ge=0,
+        le=256,
+        description="worker processes that run uploaded classifiers at the same time, beside one in reserve; "
+        "0 takes the smaller of concurrency and cores, at least 2",
+    )
+    worker_memory_bytes: int = Field(
+        default=2 * 2**30,
+        ge=2**26,
+        description="memory a worker may take on top of what it has after its start",
+    )
+    worker_job_seconds: float = Field(
+        default=300,
+        gt=0,
+        le=86_400,
+        description="longest single score or ascent of a classifier; requests may be shorter",
+    )
     verify: bool = Field(default=False, description="check the index files' sha256 at start")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="log level")
+
+    @property
+    def sandbox_workers(self) -> int:
+        """Worker processes: two at least unless told otherwise, so that one bad classifier never has them all."""
+        return self.workers or max(2, min(self.concurrency, os.cpu_count() or 1))
 
     @classmethod
     def settings_customise_sources(

@@ -1,7 +1,8 @@
 """Models the server runs: the bundle it serves and the classifiers clients upload, as ONNX Runtime sessions."""
 
 from query_server.models.bundle import Bundle
-from query_server.models.classifiers import ClassifierInfo, ClassifierStore
+from query_server.models.checking import ClassifierInfo
+from query_server.models.classifiers import ClassifierStore
 from query_server.models.compiled import CompiledClassifier
 from query_server.models.runtime import Runtime
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import onnx
@@ -15,13 +16,31 @@ from query_server.ascending import Ascended, AscentOptions
 from query_server.errors import not_finite
 from query_server.models import cross_entropy, gradient_ascent
 from query_server.models.ascent_graph import with_adam
-from query_server.models.bundle import Bundle
 from query_server.models.derived_pullback import derived_pullback
 from query_server.models.runtime import Runtime, Session
 from query_server.scored import Scored
 
 # Floats of a head's intermediate that one sample may take before fewer are run at a time.
 _HEAD_VALUES = 2**14
+
+
+class GeneratorBundle(Protocol):
+    """What a compiled classifier needs of the bundle; a worker process has no more of it."""
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of x without the batch."""
+
+    @property
+    def latent_dim(self) -> int:
+        """Z."""
+
+    @property
+    def generator(self) -> onnx.ModelProto:
+        """The generator's graph, z [B, Z], dx [B, ...] -> x [B, ...], dz [B, Z]."""
+
+    def encode(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return features [n, D] of model inputs [n, ...]."""
 
 
 class CompiledClassifier:
@@ -52,7 +71,7 @@ class CompiledClassifier:
         head: onnx.ModelProto,
         passes: int,
         head_values_per_sample: int = 0,
-        bundle: Bundle,
+        bundle: GeneratorBundle,
         runtime: Runtime,
     ) -> None:
         self.classifier_id = classifier_id

@@ -9,6 +9,8 @@ let a quick request wait behind a long ascent.
 from __future__ import annotations
 
 import logging
+import re
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -21,18 +23,22 @@ from query_server.timing import credit, engine, measured
 
 _LOG = logging.getLogger(__name__)
 _RUN_ROWS = 256  # rows run at a time: bounds a session's memory
-_MAX_THREADS = 256  # of all requests together; they are made when first needed
+_MAX_THREADS = 256
 _Result = TypeVar("_Result")
+_OUT_OF_MEMORY = re.compile(r"bad_?alloc|failed to allocate|allocate memory|out of memory", re.IGNORECASE)
 
 
 class Session:
     """One loaded graph. Safe to run from several threads at once."""
 
-    def __init__(self, inner: Any) -> None:
+    def __init__(self, inner: Any, before_run: Callable[[], None] | None = None) -> None:
         self._inner = inner
+        self._before_run = before_run
 
     def run(self, outputs: Sequence[str], inputs: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
         """Run the graph on the caller's thread and return the named outputs in order."""
+        if self._before_run is not None:
+            self._before_run()
         with engine():
             results: list[NDArray[Any]] = self._inner.run(outputs, inputs)
         return results
@@ -45,9 +51,18 @@ class Runtime:
         device: ``"auto"`` (CUDA where the installed ONNX Runtime has it), ``"cpu"`` or ``"cuda"``. ``"cuda"`` falls
             back to the CPU, with a warning, where there is none.
         threads: Parts of one batch that run at the same time on the CPU.
+        max_threads: Threads of all callers together; they are made when first needed.
+        before_run: Called before every run of every graph; what it raises ends the work.
     """
 
-    def __init__(self, *, device: str = "auto", threads: int = 1) -> None:
+    def __init__(
+        self,
+        *,
+        device: str = "auto",
+        threads: int = 1,
+        max_threads: int = _MAX_THREADS,
+        before_run: Callable[[], None] | None = None,
+    ) -> None:
         import onnxruntime
 
         available = onnxruntime.get_available_providers()
@@ -63,7 +78,9 @@ class Runtime:
             )
         # A GPU wants the whole batch at once.
         self.threads = threads if self.device == "cpu" else 1
-        self._executor = ThreadPoolExecutor(_MAX_THREADS, thread_name_prefix="dowser-model")
+        self._executor = ThreadPoolExecutor(max_threads, thread_name_prefix="dowser-model")
+        self._max_threads = max_threads
+        self._before_run = before_run
         self._providers = (["CUDAExecutionProvider"] if self.device == "cuda" else []) + [
             "CPUExecutionProvider"
         ]
@@ -83,7 +100,7 @@ class Runtime:
         data = model.SerializeToString()
         with engine():
             inner = onnxruntime.InferenceSession(data, options, providers=self._providers)
-        return Session(inner)
+        return Session(inner, self._before_run)
 
     def spread(self, work: Callable[[NDArray[Any]], _Result], values: NDArray[Any]) -> list[_Result]:
         """Do work on a batch in parts, one thread each; return the parts' results in order.
@@ -132,9 +149,19 @@ class Runtime:
             np.concatenate(each, axis=axis) for each, axis in zip(zip(*runs, strict=True), axes, strict=True)
         ]
 
+    def start_threads(self) -> None:
+        """Make all threads now, for a process that may make none later."""
+        together = threading.Barrier(self._max_threads)
+        list(self._executor.map(lambda _: together.wait(), range(self._max_threads)))
+
     def close(self) -> None:
         """End the threads."""
         self._executor.shutdown()
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether ONNX Runtime, whose errors have no common class, failed for want of memory."""
+    return isinstance(error, MemoryError) or _OUT_OF_MEMORY.search(str(error)) is not None
 
 
 def _cut(values: NDArray[Any], count: int) -> list[NDArray[Any]]:

@@ -20,7 +20,7 @@ from dowser.v1 import (
 )
 from query_server.campaigns.values import CampaignInfo, Label, Request
 from query_server.errors import invalid_argument, not_finite, shape_mismatch
-from query_server.models.classifiers import ClassifierInfo
+from query_server.models import ClassifierInfo
 from query_server.selection.values import (
     MAX_CLASS_PRIOR_WEIGHT,
     BatchChoice,

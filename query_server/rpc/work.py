@@ -18,6 +18,7 @@ from grpc import aio
 from query_server import timing
 from query_server.errors import cancelled, deadline_exceeded, overloaded
 from query_server.observe import QueueStats
+from query_server.patience import waiting_caller
 
 _Result = TypeVar("_Result")
 
@@ -103,6 +104,7 @@ def _unless_gone(waiting: Waiting, work: Callable[[Waiting], _Result]) -> Callab
     def run() -> _Result:
         timing.report("queue", submitted, time.perf_counter())
         waiting.checkpoint("queue")
-        return work(waiting)
+        with waiting_caller(waiting.checkpoint):
+            return work(waiting)
 
     return run

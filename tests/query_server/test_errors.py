@@ -1,10 +1,8 @@
-import pickle
-
 import pytest
 
 from dowser.v1 import errors_pb2
 from query_server import errors
-from query_server.errors import DowserError, Reason
+from query_server.errors import Reason
 
 
 def test_reasons_are_the_names_of_the_proto_enum() -> None:
@@ -27,17 +25,6 @@ def test_shapes_are_written_as_the_proto_documents_them() -> None:
         "expected": "[n, 1, 28]",
         "got": "[28, 28]",
     }
-
-
-def test_errors_survive_a_process_border() -> None:
-    error = pickle.loads(pickle.dumps(errors.overloaded("selection", 8, 1.5)))
-    assert isinstance(error, DowserError)
-    assert (error.reason, error.metadata, error.retry_after_seconds) == (
-        Reason.OVERLOADED,
-        {"limit": "8"},
-        1.5,
-    )
-    assert "limit of 8" in str(error)
 
 
 @pytest.mark.parametrize("name", [name for name in errors.__all__ if name not in ("DowserError", "Reason")])

@@ -103,14 +103,14 @@ def test_a_compiled_classifier_is_reused(store, classifier_bytes):
     )
 
 
-def test_a_graph_with_a_loop_is_refused_before_it_runs(store, classifier_bytes):
+def test_a_graph_with_a_loop_is_refused_before_it_runs(store, classifier_bytes, tmp_path):
     model = onnx.load_from_string(classifier_bytes)
     body = onnx.parser.parse_graph("body (int64 i, bool go) => (bool again) { again = Identity (go) }")
     model.graph.node.append(onnx.helper.make_node("Loop", ["", ""], [], body=body))
     with pytest.raises(DowserError) as refused:
         store.add(model.SerializeToString())
     assert refused.value.reason is Reason.CLASSIFIER_REJECTED
-    assert not list(store._folder.glob("*.onnx"))
+    assert not list((tmp_path / "classifiers").glob("*.onnx"))
 
 
 def test_an_upload_above_the_limit_is_refused(bundle, runtime, classifier_bytes, tmp_path):
