@@ -1,4 +1,4 @@
-"""The ``dowser-server`` command: ``index build`` and ``serve``."""
+"""The ``dowser-server`` command: ``index build``, ``serve`` and ``probe``."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments = _parser().parse_args(argv)
         if arguments.command == "serve":
             return _serve(arguments)
+        if arguments.command == "probe":
+            return _probe(arguments)
         return _index_build(arguments)
     except (DowserError, SampleError) as error:
         print(f"dowser-server: {error}", file=sys.stderr)
@@ -86,6 +88,22 @@ def _index_build(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _probe(arguments: argparse.Namespace) -> int:
+    from query_server.probe import probe
+
+    probe(
+        arguments.address,
+        service=arguments.service,
+        timeout_seconds=arguments.timeout,
+        tls_ca=arguments.tls_ca,
+        tls_name=arguments.tls_name,
+        tls_certificate=arguments.tls_certificate,
+        tls_key=arguments.tls_key,
+    )
+    print("SERVING")
+    return 0
+
+
 def _parser() -> argparse.ArgumentParser:
     from query_server.settings import ServeSettings
 
@@ -102,6 +120,19 @@ def _parser() -> argparse.ArgumentParser:
             serve.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=text)
         else:
             serve.add_argument(flag, default=None, help=text)
+
+    health = commands.add_parser(
+        "probe", help="ask a server's health once: exit status 0 if it serves, else 1"
+    )
+    health.add_argument("--address", default="127.0.0.1:50051", help="host:port (127.0.0.1:50051)")
+    health.add_argument("--service", default="", help='"" (default), liveness, readiness or a gRPC service')
+    health.add_argument("--timeout", type=float, default=5, help="seconds to wait (5)")
+    health.add_argument(
+        "--tls-ca", type=Path, help="PEM file to trust; without it the probe speaks plain text"
+    )
+    health.add_argument("--tls-name", help="the name in the server's certificate, if not the address's")
+    health.add_argument("--tls-certificate", type=Path, help="PEM file to show where clients must have one")
+    health.add_argument("--tls-key", type=Path, help="PEM file with its key")
 
     index = commands.add_parser("index", help="build the index a server serves")
     index_commands = index.add_subparsers(dest="index_command", required=True)

@@ -9,6 +9,7 @@ let a quick request wait behind a long ascent.
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -48,6 +49,9 @@ class Runtime:
     """
 
     def __init__(self, *, device: str = "auto", threads: int = 1) -> None:
+        # ONNX Runtime's Linux builds report use to their maker and keep a device id in HOME unless told not to before
+        # they are loaded (its Privacy.md); an administrator who wants that sets 0.
+        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
         import onnxruntime
 
         available = onnxruntime.get_available_providers()
