@@ -34,6 +34,7 @@ class Image:
         root: The folder in place of ``/``.
         environment: What ENV set, paths below `root`.
         commands: The exec forms of HEALTHCHECK, ENTRYPOINT and CMD.
+        arguments: What ARG set in this stage, for RUN alone.
         user: What USER set.
         stop_signal: What STOPSIGNAL set.
     """
@@ -41,6 +42,7 @@ class Image:
     root: Path
     environment: dict[str, str] = field(default_factory=dict)
     commands: dict[str, list[str]] = field(default_factory=dict)
+    arguments: dict[str, str] = field(default_factory=dict)
     user: str = "0"
     stop_signal: str = ""
     workdir: Path = Path("/")
@@ -80,6 +82,9 @@ def make(file: Path, *, context: Path, folder: Path) -> Image:
             for word in shlex.split(value):
                 key, _, text = word.partition("=")
                 image.environment[key] = image.rooted(text).replace("$PATH", image.environment["PATH"])
+        elif instruction == "ARG" and name:  # those before the first FROM say which base images
+            key, _, text = value.partition("=")
+            image.arguments[key] = text
         elif instruction == "WORKDIR":
             image.workdir = Path(value)
             image.inside(".").mkdir(parents=True, exist_ok=True)
@@ -105,7 +110,7 @@ def run(image: Image, script: str) -> str:
     done = subprocess.run(
         ["/bin/sh", "-ec", script],
         cwd=image.inside("."),
-        env=environment(image),
+        env={**image.arguments, **environment(image)},
         capture_output=True,
         text=True,
         timeout=300,
@@ -123,10 +128,9 @@ def environment(image: Image) -> dict[str, str]:
 
 def _copy(image: Image, words: list[str], context: Path, stages: dict[str, Path]) -> None:
     """Copy as COPY does: a folder's content, files into a folder when the target ends with a slash."""
-    source = context
-    if words[0].startswith("--from="):
-        source = stages[words.pop(0).removeprefix("--from=")]
-    *names, target = words
+    options = dict(word[2:].split("=") for word in words if word.startswith("--"))
+    source = stages[options["from"]] if "from" in options else context
+    *names, target = (word for word in words if not word.startswith("--"))
     for name in names:
         origin = source / name.lstrip("/")
         place = image.inside(target)
@@ -136,6 +140,9 @@ def _copy(image: Image, words: list[str], context: Path, stages: dict[str, Path]
             place = place / origin.name if target.endswith("/") else place
             place.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(origin, place)
+        if "chown" in options and os.geteuid() == 0:
+            for path in (place, *place.rglob("*")):
+                os.chown(path, *map(int, options["chown"].split(":")), follow_symlinks=False)
 
 
 def index_answers() -> bool:

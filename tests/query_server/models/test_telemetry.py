@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 
+from processes import REPOSITORY
+
 RUN = """
 import numpy as np
 from onnx import TensorProto, helper
@@ -26,7 +28,7 @@ def test_running_a_graph_leaves_no_device_id_and_no_events_in_home(tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", RUN],
         env={**kept, "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")},
-        cwd=os.getcwd(),
+        cwd=REPOSITORY,
         capture_output=True,
         text=True,
         timeout=120,
