@@ -24,11 +24,12 @@ $(STAMP): pyproject.toml constraints.txt
 proto: $(STAMP) ## Generate the stubs from proto/
 	$(BIN)/python proto/generate.py
 
-lint: $(STAMP) types ## Check style, types, arrows and stubs
+lint: $(STAMP) types ## Check style, types, arrows, stubs and what deploy/ holds
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python proto/generate.py --check
+	$(BIN)/python deploy/validate.py
 
 types: $(STAMP) ## Check types (mypy strict)
 	$(BIN)/mypy

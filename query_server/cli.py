@@ -1,4 +1,4 @@
-"""The ``dowser-server`` command: ``index build``, ``serve``, ``token new``, and the upkeep in ``cli_maintenance``."""
+"""The ``dowser-server`` command: ``index build``, ``serve``, ``token new``, ``probe``, and the upkeep of the state."""
 
 from __future__ import annotations
 
@@ -102,6 +102,22 @@ def _token_new(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _probe(arguments: argparse.Namespace) -> int:
+    from query_server.probe import probe
+
+    probe(
+        arguments.address,
+        service=arguments.service,
+        timeout_seconds=arguments.timeout,
+        tls_ca=arguments.tls_ca,
+        tls_name=arguments.tls_name,
+        tls_certificate=arguments.tls_certificate,
+        tls_key=arguments.tls_key,
+    )
+    print("SERVING")
+    return 0
+
+
 def _parser() -> argparse.ArgumentParser:
     from query_server.settings import ServeSettings
 
@@ -134,6 +150,20 @@ def _parser() -> argparse.ArgumentParser:
     )
     token_new.add_argument("--file", type=Path, help="add the line to this file and print the token alone")
     token_new.set_defaults(run=_token_new)
+
+    health = commands.add_parser(
+        "probe", help="ask a server's health once: exit status 0 if it serves, else 1"
+    )
+    health.add_argument("--address", default="127.0.0.1:50051", help="host:port (127.0.0.1:50051)")
+    health.add_argument("--service", default="", help='"" (default), liveness, readiness or a gRPC service')
+    health.add_argument("--timeout", type=float, default=5, help="seconds to wait (5)")
+    health.add_argument(
+        "--tls-ca", type=Path, help="PEM file to trust; without it the probe speaks plain text"
+    )
+    health.add_argument("--tls-name", help="the name in the server's certificate, if not the address's")
+    health.add_argument("--tls-certificate", type=Path, help="PEM file to show where clients must have one")
+    health.add_argument("--tls-key", type=Path, help="PEM file with its key")
+    health.set_defaults(run=_probe)
 
     index = commands.add_parser("index", help="build the index a server serves")
     index_commands = index.add_subparsers(dest="index_command", required=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import MISSING, fields
@@ -19,6 +20,7 @@ _DEFAULTS = {field.name: field.default for field in fields(TrainConfig) if field
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status: 0, 1 for a user's error, 130 when interrupted."""
     arguments = _parser().parse_args(argv)
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # as the server's Runtime
     logging.basicConfig(format="%(message)s", stream=sys.stderr)
     logging.getLogger("trainer").setLevel(logging.INFO)  # not the libraries' own
     try:

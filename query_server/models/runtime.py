@@ -9,6 +9,7 @@ let a quick request wait behind a long ascent.
 from __future__ import annotations
 
 import logging
+import os
 import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -63,6 +64,9 @@ class Runtime:
         max_threads: int = _MAX_THREADS,
         before_run: Callable[[], None] | None = None,
     ) -> None:
+        # ONNX Runtime's Linux builds report use to their maker and keep a device id in HOME unless told not to before
+        # they are loaded (its Privacy.md); an administrator who wants that sets 0.
+        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
         import onnxruntime
 
         available = onnxruntime.get_available_providers()
