@@ -44,6 +44,11 @@ RECIPES = {
         "benchmarks/results/latency",
         "one selection, timed, beside plain PyTorch",
     ),
+    "throughput": (
+        "benchmarks.throughput",
+        "benchmarks/results/throughput",
+        "rounds a second as callers grow in number, and whether each gets its share",
+    ),
     "growth": (
         "benchmarks.growth",
         "benchmarks/results/growth",
