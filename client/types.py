@@ -313,9 +313,11 @@ class Dowser:
     steps: int | None = None  # Adam steps; None: the server's default, 100
     step_size: float | None = None  # Adam step size; None: the server's default, 0.05
     warm_start: float | None = (
-        None  # share of latents that start at the last round's ends; None: the server's, 0
+        None  # share of latents that start at the last round's best ends; None: the server's, 0.5 (plain ASAL: 0)
     )
-    early_stop: float | None = None  # least relative gain over ten steps; None: the server's, 0: every step
+    early_stop: float | None = (
+        None  # least relative gain over ten steps, 0: every step; None: the server's, 0.04 (plain ASAL: 0)
+    )
     latent_prior: float | None = None  # weight of -|z|^2 / 2, in units of the score; None: the server's, 0
     repulsion: float | None = None  # weight of a penalty on latents close together; None: the server's, 0
 

@@ -61,7 +61,12 @@ TOP = {"acquisition": Acquisition.MAXIMUM_ENTROPY, "batch": Batch(rule=BatchRule
 def strategies(parameters: dict[str, Any]) -> dict[str, tuple[str, Strategy]]:
     """Return each strategy by name, with the features of the server that it runs on."""
     scored = parameters["max_scored"]
-    synthesis = {"latents": parameters["latents"], "steps": parameters["synthesis_steps"]}
+    synthesis = {
+        "latents": parameters["latents"],
+        "steps": parameters["synthesis_steps"],
+        "warm_start": 0.0,
+        "early_stop": 0.0,
+    }
     named: dict[str, tuple[str, Strategy]] = {
         # These three never look at features; any server will do.
         "random": (FEATURES[0], Random()),

@@ -22,6 +22,8 @@ from query_server.campaigns.values import CampaignInfo, Label, Request
 from query_server.errors import invalid_argument, not_finite, shape_mismatch
 from query_server.models import ClassifierInfo
 from query_server.selection.values import (
+    DEFAULT_EARLY_STOP,
+    DEFAULT_WARM_START,
     MAX_CLASS_PRIOR_WEIGHT,
     BatchChoice,
     BatchRuleName,
@@ -149,8 +151,15 @@ def acquisition(number: int, *, default: str) -> str:
     return _ACQUISITIONS[number]
 
 
-def synthesis_options(message: selection_pb2.SynthesisOptions) -> SynthesisOptions:
+def synthesis_options(
+    message: selection_pb2.SynthesisOptions, *, warm_start: float = 0.0, early_stop: float = 0.0
+) -> SynthesisOptions:
     """Read SynthesisOptions; zero latents, steps and step size mean the defaults, other zeros turn a part off.
+
+    Args:
+        message: The options.
+        warm_start: What it means to say nothing of it.
+        early_stop: Likewise.
 
     Raises:
         DowserError: INVALID_ARGUMENT.
@@ -159,8 +168,8 @@ def synthesis_options(message: selection_pb2.SynthesisOptions) -> SynthesisOptio
         latents=message.latents,
         steps=message.steps or SynthesisOptions.steps,
         step_size=message.step_size or SynthesisOptions.step_size,
-        warm_start=message.warm_start,
-        early_stop=message.early_stop,
+        warm_start=message.warm_start if message.HasField("warm_start") else warm_start,
+        early_stop=message.early_stop if message.HasField("early_stop") else early_stop,
         latent_prior=message.latent_prior,
         repulsion=message.repulsion,
     )
@@ -187,8 +196,13 @@ def dowser_strategy(message: selection_pb2.DowserStrategy) -> DowserStrategy:
         DowserError: INVALID_ARGUMENT.
     """
     floor = message.random_floor if message.HasField("random_floor") else DowserStrategy.random_floor
+    plain = message.max_scored == 0
     return DowserStrategy(
-        synthesis=synthesis_options(message.synthesis),
+        synthesis=synthesis_options(
+            message.synthesis,
+            warm_start=0.0 if plain else DEFAULT_WARM_START,
+            early_stop=0.0 if plain else DEFAULT_EARLY_STOP,
+        ),
         max_scored=message.max_scored,
         shares=_shares(message.shares),
         random_floor=floor,

@@ -34,7 +34,8 @@ def synthesize(
         rng: Draws the starts.
         clock: Times the stages "synthesize" and "encode".
         checkpoint: Called before every step.
-        start_from: Where an earlier ascent ended float32 [S', Z]; used as far as ``options.warm_start`` says.
+        start_from: Where an earlier ascent ended float32 [S', Z], the best first; used as far as
+            ``options.warm_start`` says.
 
     Raises:
         DowserError: NOT_FINITE, CANCELLED or DEADLINE_EXCEEDED.
@@ -42,7 +43,8 @@ def synthesize(
     starts = rng.standard_normal((latents, classifier.latent_dim), dtype=np.float32)
     if start_from is not None and start_from.shape[1:] == starts.shape[1:]:
         warm = min(round(options.warm_start * latents), len(start_from))
-        starts[:warm] = start_from[:warm]
+        # Evenly among the others: each part of the batch stops by itself, and none should have all the cold ones.
+        starts[np.arange(warm) * latents // max(warm, 1)] = start_from[:warm]
     with clock.stage("prepare"):
         classifier.prepare_ascent()
     with clock.stage("synthesize"):

@@ -27,7 +27,7 @@ class Memory:
     """A campaign's memory.
 
     Attributes:
-        latents: Where the last ascent ended float32 [S, Z]; [0, 0] without one.
+        latents: Where the last ascent ended float32 [S, Z], the highest score first; [0, 0] without one.
         carried_ids: The best candidates that were not picked uint64 [K], best first.
         pending_ids: Picks whose labels have not been looked at uint64 [P].
         pending_sources: What proposed them int64 [P].

@@ -143,5 +143,7 @@ def remember(round_: Round, entries: Entries, picked: Entries, pool_ids: UInt64)
     memory = remember_picks(round_.memory, picked, pool_ids)
     best = entries.rows[entries.by_score()]
     best = best[~np.isin(best, picked.rows)][:MAX_CARRIED]
-    latents = memory.latents if round_.synthetic is None else round_.synthetic.latents
+    latents, made = memory.latents, round_.synthetic
+    if made is not None:
+        latents = made.latents[np.argsort(-made.scores, kind="stable")]
     return replace(memory, latents=latents, carried_ids=round_.pool.ids_of(best))

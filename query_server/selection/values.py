@@ -73,13 +73,19 @@ class BatchChoice:
             )
 
 
+# Where matches are scored and a request says nothing: level with 100 steps from random starts or above it, at less than
+# half of the steps.
+DEFAULT_WARM_START = 0.5
+DEFAULT_EARLY_STOP = 0.04
+
+
 @dataclass(frozen=True, kw_only=True)
 class SynthesisOptions(AscentOptions):
-    """How synthetic samples are made.
+    """How synthetic samples are made; by themselves as ASAL has it, every step from random starts.
 
     Attributes:
         latents: Latents optimized together, S; 0 means what the strategy needs.
-        warm_start: Share of the latents that start where the campaign's last ones ended, 0 to 1.
+        warm_start: Share of the latents that start where the best of the campaign's last ones ended, 0 to 1.
     """
 
     latents: int = 0
@@ -104,7 +110,11 @@ class DowserStrategy:
         random_floor: Least share drawn uniformly while the policy learns, 0 to 1.
     """
 
-    synthesis: SynthesisOptions = field(default_factory=SynthesisOptions)
+    synthesis: SynthesisOptions = field(
+        default_factory=lambda: SynthesisOptions(
+            warm_start=DEFAULT_WARM_START, early_stop=DEFAULT_EARLY_STOP
+        )
+    )
     max_scored: int = 1000
     shares: Mapping[Source, float] | None = None
     random_floor: float = 0.5

@@ -95,6 +95,17 @@ def test_what_a_client_leaves_open_is_the_servers_default():
     assert (unset.strategy, unset.batch) == (request.strategy, request.batch)
 
 
+def test_synthesis_starts_warm_and_stops_early_unless_told_otherwise():
+    silent, told = (
+        received(strategy=strategy).strategy.synthesis
+        for strategy in (Dowser(), Dowser(warm_start=0.0, early_stop=0.0))
+    )
+    assert (silent.warm_start, silent.early_stop) == (0.5, 0.04)
+    assert (told.warm_start, told.early_stop) == (0.0, 0.0)
+    plain = received(strategy=Dowser(max_scored=0)).strategy.synthesis
+    assert (plain.warm_start, plain.early_stop) == (0.0, 0.0)
+
+
 def test_a_dowser_strategy_that_names_no_bound_is_plain_asal():
     message = selection_pb2.SelectSamplesRequest(dowser=selection_pb2.DowserStrategy())
     assert convert.selection_request(message).strategy.max_scored == 0
