@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from query_server import errors
+from query_server.cores import share
 from query_server.pool.factory import first_line, inverted_lists
 from query_server.timing import engine
 
@@ -110,8 +111,9 @@ class FeatureIndex:
             if self._on_gpu is not None and k <= _GPU_LIMIT and probes <= _GPU_LIMIT:
                 squared, rows = self._on_gpu.search(queries, k, probes)
             else:
-                faiss.omp_set_num_threads(self._threads)
-                squared, rows = _search(self._index, queries, k, probes)
+                with share(self._threads) as threads:
+                    faiss.omp_set_num_threads(threads)
+                    squared, rows = _search(self._index, queries, k, probes)
         # FAISS pads with the largest float and can return tiny negative squares.
         distances = np.sqrt(np.maximum(squared, 0), dtype=np.float32)
         return np.where(rows < 0, np.float32(np.inf), distances), rows

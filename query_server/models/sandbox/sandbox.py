@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from query_server.cores import share
 from query_server.errors import DowserError, Reason, classifier_failed
 from query_server.models.compiled import GeneratorBundle
 from query_server.models.sandbox.frames import Arrays, Expected, FrameError
@@ -218,7 +219,10 @@ class Sandbox:
         patience = _Patience(worker, job)
         started = time.perf_counter()
         try:
-            answer, results = worker.call(header, arrays, expected=job.expected, tick=patience.tick)
+            with share(self.config.threads) as threads:
+                answer, results = worker.call(
+                    {**header, "at_once": threads}, arrays, expected=job.expected, tick=patience.tick
+                )
         except FrameError as broken:
             end, how = worker.cause_of_death()
             _LOG.warning(

@@ -2,6 +2,7 @@
 
 One process more than may work is kept, so that whoever comes after a death need not wait for a start. A job goes to a
 process that has its classifier compiled, if one is idle or soon will be; else to any other, and to an unused one last.
+Requests under way therefore come before new ones, until one of those has waited for a quarter of a second.
 A classifier that has not yet done a job to its end never has all of them.
 """
 
@@ -19,7 +20,8 @@ from query_server.models.compiled import GeneratorBundle
 from query_server.models.sandbox.process import SandboxConfig, WorkerProcess, WorkerStartError
 
 _LOG = logging.getLogger(__name__)
-_AFFINITY_SECONDS = 0.05
+# How long a job waits for the worker that has its classifier; longer than it takes to compile another time.
+_AFFINITY_SECONDS = 0.25
 _LOOK_SECONDS = 0.05
 _START_SECONDS = 120.0
 _RETRY_SECONDS = 0.5
@@ -163,12 +165,12 @@ class Staff:
         self._changed.notify_all()
 
     def _match(self) -> None:
-        """Give idle workers to those who wait, the longest first."""
+        """Give idle workers to those who wait, by their turn."""
         for dead in [worker for worker in self._idle if not worker.is_alive()]:
             self._idle.remove(dead)
             self._busy[dead] = ""
             self.dismiss(dead, "crash")
-        for ticket in list(self._tickets):
+        for ticket in sorted(self._tickets, key=self._turn):
             worker = self._choose(ticket)
             if worker is not None:
                 self._idle.remove(worker)
@@ -176,6 +178,12 @@ class Staff:
                 self._tickets.remove(ticket)
                 ticket.worker = worker
                 self._changed.notify_all()
+
+    def _turn(self, ticket: _Ticket) -> int:
+        """Return 0 for those whose turn comes first: who waited long, and for a while who need not compile again."""
+        if time.monotonic() - ticket.since > _AFFINITY_SECONDS:
+            return 0
+        return 0 if any(worker.holds(ticket.key) for worker in self._idle) else 1
 
     def _choose(self, ticket: _Ticket) -> WorkerProcess | None:
         limit = self._config.workers

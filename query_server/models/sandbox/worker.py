@@ -68,6 +68,7 @@ def main(argument: str) -> None:
     while True:
         header, arrays = channel.receive(tick=_patiently)
         confine.allow_cpu(header["cpu_seconds"])
+        runtime.at_once = header["at_once"]
         answer, results = _answer(bench.run, header, arrays)
         channel.send({**answer, "log": log.taken()}, results, tick=_patiently)
 
