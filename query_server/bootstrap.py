@@ -31,6 +31,7 @@ from query_server.serving import Generation, Reloaded, Serving
 from query_server.settings import ServeSettings
 
 _LOG = logging.getLogger(__name__)
+_QUICK = 4  # threads of the calls that take milliseconds: the ledger's, samples, searches
 
 
 def serve(settings: ServeSettings) -> None:
@@ -67,6 +68,7 @@ def _serve(
     build_kind = f"GPU build, {faiss.gpus} GPU(s)" if faiss.gpu_build else "CPU build"
     _LOG.info("%s; faiss %s (%s) on %s", runtime.describe(), faiss.version, build_kind, serving.pool().device)
     workers = Workers(concurrency=settings.concurrency, queue=settings.queue)
+    quick = Workers(concurrency=_QUICK, queue=settings.queue)
     administration = Workers(concurrency=2, queue=2)
 
     def reload() -> Reloaded:
@@ -81,13 +83,17 @@ def _serve(
 
     services = Services(
         pools=PoolServicer(
-            serving=serving, campaigns=campaigns, workers=workers, max_add_bytes=settings.max_add_bytes
+            serving=serving,
+            campaigns=campaigns,
+            workers=workers,
+            quick=quick,
+            max_add_bytes=settings.max_add_bytes,
         ),
-        campaigns=CampaignServicer(campaigns=campaigns, pool_name=serving.pool_name, workers=workers),
+        campaigns=CampaignServicer(campaigns=campaigns, pool_name=serving.pool_name, workers=quick),
         classifiers=ClassifierServicer(
             serving=serving, max_bytes=settings.max_classifier_bytes, workers=workers
         ),
-        selection=SelectionServicer(serving=serving, campaigns=campaigns, workers=workers),
+        selection=SelectionServicer(serving=serving, campaigns=campaigns, workers=workers, quick=quick),
         admin=AdminServicer(reload=reload, snapshot=snapshot, workers=administration),
     )
 
@@ -163,6 +169,7 @@ def _serve(
     finally:
         observer.vitals.watch(None)
         workers.close()
+        quick.close()
         administration.close()
         serving.close()
         runtime.close()

@@ -38,11 +38,13 @@ class PoolServicer(pools_pb2_grpc.PoolServiceServicer):
         serving: Serving,
         campaigns: CampaignStore,
         workers: Workers,
+        quick: Workers,
         max_add_bytes: int,
     ) -> None:
         self._serving = serving
         self._campaigns = campaigns
         self._workers = workers
+        self._quick = quick
         self._room = Room(max_add_bytes)
 
     async def ListPools(
@@ -63,14 +65,14 @@ class PoolServicer(pools_pb2_grpc.PoolServiceServicer):
     ) -> pools_pb2.GetSamplesResponse:
         """Return raw samples."""
         self._require(request.pool)
-        return await self._workers.run(context, lambda _: self._samples(request))
+        return await self._quick.run(context, lambda _: self._samples(request))
 
     async def SearchNeighbors(
         self, request: pools_pb2.SearchNeighborsRequest, context: _Context
     ) -> pools_pb2.SearchNeighborsResponse:
         """Search the index."""
         self._require(request.pool)
-        return await self._workers.run(context, lambda _: self._search(request))
+        return await self._quick.run(context, lambda _: self._search(request))
 
     async def AddSamples(
         self, request: AsyncIterator[pools_pb2.AddSamplesRequest], context: _Context

@@ -25,10 +25,13 @@ _Context = aio.ServicerContext[Any, Any]
 class SelectionServicer(selection_pb2_grpc.SelectionServiceServicer):
     """Selects samples and takes what the oracle said of them."""
 
-    def __init__(self, *, serving: Serving, campaigns: CampaignStore, workers: Workers) -> None:
+    def __init__(
+        self, *, serving: Serving, campaigns: CampaignStore, workers: Workers, quick: Workers
+    ) -> None:
         self._serving = serving
         self._campaigns = campaigns
         self._workers = workers
+        self._quick = quick
 
     async def SelectSamples(
         self, request: selection_pb2.SelectSamplesRequest, context: _Context
@@ -63,7 +66,7 @@ class SelectionServicer(selection_pb2_grpc.SelectionServiceServicer):
                 "labels", f"{len(request.labels)} entries", f"at most {MAX_LABELS} entries"
             )
         write = convert.write_request(request, "RecordLabels")
-        outcome = await self._workers.run(
+        outcome = await self._quick.run(
             context,
             lambda _: self._campaigns.record_labels(
                 request.campaign_id, convert.labels(request.labels), write
@@ -81,7 +84,7 @@ class SelectionServicer(selection_pb2_grpc.SelectionServiceServicer):
             )
         write = convert.write_request(request, "ReleaseSamples")
         ids = np.fromiter(request.pool_ids, np.uint64, len(request.pool_ids))
-        released = await self._workers.run(
+        released = await self._quick.run(
             context, lambda _: self._campaigns.release(request.campaign_id, ids, write)
         )
         return selection_pb2.ReleaseSamplesResponse(released=released)

@@ -24,7 +24,7 @@ def test_a_draining_server_is_alive_and_not_ready_until_its_last_answer(
             classifier = client.upload_classifier(classifier_bytes).classifier_id
             client.create_campaign("slow")
             prepared.set()
-            strategy = Dowser(max_scored=200, steps=3000, shares={"synthesis": 1.0})
+            strategy = Dowser(max_scored=200, steps=3000, early_stop=0, shares={"synthesis": 1.0})
             answers.append(client.select_samples("slow", classifier=classifier, budget=10, strategy=strategy))
 
     caller = threading.Thread(target=select)

@@ -18,7 +18,7 @@ CLIENTS = 6
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 # Minutes of work, were it not stopped.
-SLOW = Dowser(max_scored=500, latents=500, steps=10_000, shares={"synthesis": 1.0})
+SLOW = Dowser(max_scored=500, latents=500, steps=10_000, early_stop=0, shares={"synthesis": 1.0})
 
 
 @pytest.mark.parametrize("name", ["", "liveness", "readiness", "dowser.v1.AdminService"])

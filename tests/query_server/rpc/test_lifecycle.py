@@ -49,7 +49,7 @@ def test_health_and_reflection_answer(server):
 
 
 # Minutes of work, were it not stopped.
-SLOW = Dowser(max_scored=500, latents=500, steps=10_000, shares={"synthesis": 1.0})
+SLOW = Dowser(max_scored=500, latents=500, steps=10_000, early_stop=0, shares={"synthesis": 1.0})
 
 
 def prove_the_only_worker_is_free_and_nothing_was_leased(server, classifier):
@@ -83,6 +83,7 @@ def test_a_cancelled_call_stops_the_work_and_leases_nothing(own_server, classifi
         request.dowser.max_scored = 500
         request.dowser.synthesis.latents = 500
         request.dowser.synthesis.steps = 10_000
+        request.dowser.synthesis.early_stop = 0
         request.dowser.shares.add(source="CANDIDATE_SOURCE_SYNTHESIS", share=1)
         call = selection_pb2_grpc.SelectionServiceStub(channel).SelectSamples.future(request)
         time.sleep(0.5)
@@ -102,6 +103,7 @@ def test_calls_beyond_the_queue_are_refused_with_when_to_retry(own_server, class
             )
             request.dowser.max_scored = 500
             request.dowser.synthesis.steps = 10_000
+            request.dowser.synthesis.early_stop = 0
             request.dowser.shares.add(source="CANDIDATE_SOURCE_SYNTHESIS", share=1)
             occupying = selection_pb2_grpc.SelectionServiceStub(channel).SelectSamples.future(request)
             time.sleep(0.5)
@@ -126,7 +128,7 @@ def test_sigterm_lets_a_call_under_way_end(own_server, classifier_bytes):
                     campaign,
                     classifier=uploaded,
                     budget=10,
-                    strategy=Dowser(max_scored=200, steps=1500, shares={"synthesis": 1.0}),
+                    strategy=Dowser(max_scored=200, steps=1500, early_stop=0, shares={"synthesis": 1.0}),
                 )
             )
 

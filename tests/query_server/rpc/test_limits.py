@@ -119,6 +119,7 @@ def occupying(uploaded, name):
     request.dowser.max_scored = 500
     request.dowser.synthesis.latents = 500
     request.dowser.synthesis.steps = 10_000
+    request.dowser.synthesis.early_stop = 0
     request.dowser.shares.add(source="CANDIDATE_SOURCE_SYNTHESIS", share=1)
     return request
 
@@ -291,3 +292,23 @@ def test_a_message_above_what_all_requests_may_hold_is_too_large(own_server):
             call(b"\x9a\x06" + b"\xc0\x84\x3d" + bytes(1_000_000), timeout=30)  # field 99, unknown: 1 MB
         assert details(refused.value) == ("TOO_LARGE", 0)
         assert call(b"", timeout=30)
+
+
+def test_short_calls_are_answered_while_every_place_for_rounds_is_taken(own_server, classifier_bytes):
+    server = own_server("--concurrency", 1, "--queue", 2)
+    with Client.connect(server.target) as client, grpc.insecure_channel(server.target) as channel:
+        uploaded = client.upload_classifier(classifier_bytes).classifier_id
+        client.create_campaign("busy")
+        stub = selection_pb2_grpc.SelectionServiceStub(channel)
+        refused = threading.Event()
+        calls = []
+        for number in range(4):
+            calls.append(stub.SelectSamples.future(occupying(uploaded, f"call-{number}")))
+            calls[-1].add_done_callback(lambda _: refused.set())
+        assert refused.wait(20)  # three are under way or wait
+        assert client.record_labels("busy", {3: 1}).recorded == 1
+        assert client.get_campaign("busy").labeled == 1
+        assert client.search_neighbors(pool_ids=[3], k=2)
+        assert sum(call.done() for call in calls) == 1
+        for call in calls:
+            call.cancel()

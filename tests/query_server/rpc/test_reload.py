@@ -90,7 +90,7 @@ def test_a_call_under_way_ends_on_the_old_and_the_next_sees_the_new(linked, fewe
         answers = []
 
         def select() -> None:
-            slow = Dowser(max_scored=200, latents=50, steps=1500, shares={"synthesis": 1.0})
+            slow = Dowser(max_scored=200, latents=50, steps=1500, early_stop=0, shares={"synthesis": 1.0})
             answers.append(client.select_samples("moving", classifier=uploaded, budget=10, strategy=slow))
 
         thread = threading.Thread(target=select)
