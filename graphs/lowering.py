@@ -26,7 +26,10 @@ from onnx import helper, numpy_helper, shape_inference
 
 from graphs.gathered import axis_groups, gathered_convolution, used_share
 from graphs.nodes import NodeBuilder
-from graphs.surgery import Dim, dims_of
+from graphs.surgery import Dim, dims_of, metadata_of
+
+KEY_LOWERED = "dowser.lowered"
+"""Metadata key of graphs that went through here."""
 
 MIN_CHANNELS = 16
 """Fewest channels that pay: blocked convolutions work on 8 or 16 channels at once."""
@@ -113,9 +116,12 @@ def lower_for_cpu(model: onnx.ModelProto) -> onnx.ModelProto:
         model: A graph whose weights are constants; not changed.
 
     Returns:
-        A graph with the same inputs, outputs and, up to rounding, the same values.
+        A graph with the same inputs, outputs and, up to rounding, the same values; one that was lowered before is
+        returned as it is.
     """
-    if not any(node.op_type == "ConvTranspose" for node in model.graph.node):
+    if KEY_LOWERED in metadata_of(model) or not any(
+        node.op_type == "ConvTranspose" for node in model.graph.node
+    ):
         return model
     lowered = onnx.ModelProto()
     lowered.CopyFrom(model)
@@ -151,6 +157,7 @@ def lower_for_cpu(model: onnx.ModelProto) -> onnx.ModelProto:
     del graph.node[:], graph.initializer[:]
     graph.node.extend(kept)
     graph.initializer.extend(tensors)
+    lowered.metadata_props.add(key=KEY_LOWERED, value="cpu")
     return lowered
 
 

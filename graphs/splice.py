@@ -64,7 +64,9 @@ def splice(
             )
     _match_samples(made, classified)
     _match_logits(classified, scored)
-    step = _join(
+    if for_cpu:  # before they are joined: a generator that is lowered already costs nothing here
+        generator, classifier = lower_for_cpu(generator), lower_for_cpu(classifier)
+    return _join(
         {"generator": generator, "classifier": classifier, "head": head},
         {
             "generator": {"z": "z", "x": "x", "dx": "dx", "dz": "dz"},
@@ -79,7 +81,6 @@ def splice(
             batched("logits", classified.output_shape, classified.passes),
         ],
     )
-    return lower_for_cpu(step) if for_cpu else step
 
 
 def forward(

@@ -23,6 +23,7 @@ from benchmarks.common.errors import BenchmarkError
 from benchmarks.common.mnist_bundles import FEATURES, prepare
 from benchmarks.common.processes import serving
 from benchmarks.common.results import last_line, write_json
+from benchmarks.latency.steady import measure_steady
 from benchmarks.latency.torch_reference import TorchSelector, load_networks
 from client import (
     Acquisition,
@@ -91,6 +92,7 @@ def run(options: argparse.Namespace) -> int:
         bench = _Bench(client, task, networks)
         measured = {str(latents): bench.measure(latents, requests) for latents in LATENTS}
         fresh = bench.measure_fresh_classifiers(max(3, requests // 4))
+        steady = measure_steady(client, task, work, seeds=1 if options.quick else 3, quick=options.quick)
     result = {
         "name": "latency",
         **describe_environment(),
@@ -107,6 +109,7 @@ def run(options: argparse.Namespace) -> int:
         "bundle": served.provenance(),
         "latents": measured,
         "fresh_classifier": fresh,
+        "steady": steady,
     }
     write_json(out / "latency.json", result)
     plots.save(_figure(measured), out / "latency.png")
@@ -122,6 +125,9 @@ def run(options: argparse.Namespace) -> int:
         "torch_ratio": largest["torch"]["ratio"],
         "outside_share": largest["outside_share"],
         "p50_ms": largest["client_ms"]["p50"],
+        "steady_speedup": steady["speedup"],
+        "capture_now": steady["now"]["capture"],
+        "capture_before": steady["before"]["capture"],
     }
     print(last_line("latency", values))
     return 0
@@ -267,6 +273,8 @@ class _Bench:
             latents=latents,
             steps=STEPS,
             step_size=STEP_SIZE,
+            warm_start=0.0,
+            early_stop=0.0,
             shares={CandidateSource.SYNTHESIS: 1.0},
         )
         started = time.perf_counter()

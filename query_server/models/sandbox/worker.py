@@ -20,6 +20,7 @@ import numpy as np
 import onnx
 import onnx.parser
 
+from graphs import lower_for_cpu
 from query_server.errors import DowserError
 from query_server.models.runtime import Runtime, is_out_of_memory
 from query_server.models.sandbox import confine
@@ -61,6 +62,8 @@ def main(argument: str) -> None:
     channel.send({"refused": refused, "log": log.taken()}, {}, tick=_patiently)
     header, arrays = channel.receive(tick=_patiently)
     generator = onnx.load_model_from_string(arrays["generator"].tobytes())
+    if device == "cpu":  # once, and not for every classifier
+        generator = lower_for_cpu(generator)
     bundle = GeneratorAlone(
         input_shape=tuple(header["input_shape"]), latent_dim=header["latent_dim"], generator=generator
     )
