@@ -26,6 +26,7 @@ from onnx import helper, numpy_helper, shape_inference
 
 from graphs.gathered import axis_groups, gathered_convolution, used_share
 from graphs.nodes import NodeBuilder
+from graphs.pooled import fast_max_pools
 from graphs.surgery import Dim, dims_of, metadata_of
 
 KEY_LOWERED = "dowser.lowered"
@@ -152,6 +153,8 @@ def lower_for_cpu(model: onnx.ModelProto) -> onnx.ModelProto:
         kept.extend(replaced.get(node.output[0], []))
         if node.output[0] not in gone:
             kept.append(node)
+    kept, added = fast_max_pools(kept, shapes, outputs)
+    graph.initializer.extend(added)
     read = {name for node in kept for name in node.input} | outputs
     tensors = [tensor for tensor in graph.initializer if tensor.name in read]
     del graph.node[:], graph.initializer[:]

@@ -40,6 +40,12 @@ class NodeBuilder:
         self.nodes.append(helper.make_node(operator, list(inputs), [name], **attrs))
         return name
 
+    def split(self, value: str, count: int, *, axis: int) -> list[str]:
+        """Cut a value into equal parts and return their names."""
+        names = [self._name("split") for _ in range(count)]
+        self.nodes.append(helper.make_node("Split", [value], names, axis=axis, num_outputs=count))
+        return names
+
     def _name(self, hint: str) -> str:
         self._count += 1
         return f"{self.prefix}/{hint}{self._count}"

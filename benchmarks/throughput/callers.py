@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -24,6 +25,7 @@ STRATEGY = Dowser(
 )
 QUESTION_PAUSE_SECONDS = 0.1
 _JITTER = 1e-3
+_LOOK_SECONDS = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +34,23 @@ class Call:
 
     began: float
     ended: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Driven:
+    """What one number of callers came to.
+
+    Attributes:
+        rounds: Those that ended while it was counted.
+        questions: Likewise.
+        seconds: How long was counted.
+        cpu_seconds: What the server and its workers computed in that time.
+    """
+
+    rounds: list[Call]
+    questions: list[Call]
+    seconds: float
+    cpu_seconds: float
 
 
 class FreshClassifiers:
@@ -66,18 +85,19 @@ def drive(
     classifiers: FreshClassifiers,
     *,
     budget: int,
-    warm_up_seconds: float,
     seconds: float,
-) -> tuple[list[Call], list[Call]]:
-    """Have a caller for each campaign go through rounds; return the rounds and the short questions that ended in time.
+) -> Driven:
+    """Have a caller for each campaign go through rounds, and another ask short questions.
+
+    What is counted begins when every caller has ended a round, and ends after so many seconds, or with as many rounds as
+    there are callers where that is later.
 
     Args:
         client: Shared by all.
         campaigns: Their names.
         classifiers: What they upload.
         budget: Samples a round.
-        warm_up_seconds: What ends earlier is not counted.
-        seconds: How long is counted.
+        seconds: How long is counted at least.
 
     Raises:
         Exception: Whatever a call fails with.
@@ -95,6 +115,7 @@ def drive(
             picked = client.select_samples(campaign, classifier=uploaded, budget=budget, strategy=STRATEGY)
             client.release_samples(campaign, picked.pool_ids)
             rounds.append(Call(began=began, ended=time.perf_counter()))
+            seen.add(campaign)
 
     def ask(campaign: str) -> None:
         while not stop.wait(QUESTION_PAUSE_SECONDS):
@@ -109,16 +130,38 @@ def drive(
             failures.append(error)
             stop.set()
 
+    seen: set[str] = set()
     threads = [threading.Thread(target=guarded, args=(work, campaign)) for campaign in campaigns]
     threads.append(threading.Thread(target=guarded, args=(ask, campaigns[0])))
-    start = time.perf_counter() + warm_up_seconds
     for thread in threads:
         thread.start()
-    stop.wait(warm_up_seconds + seconds)
+    while len(seen) < len(campaigns) and not stop.wait(_LOOK_SECONDS):
+        pass
+    start, before, cpu = time.perf_counter(), len(rounds), children_cpu_seconds()
+    while not stop.wait(_LOOK_SECONDS):
+        if time.perf_counter() - start >= seconds and len(rounds) - before >= len(campaigns):
+            break
+    end, cpu = time.perf_counter(), children_cpu_seconds() - cpu
     stop.set()
     for thread in threads:
         thread.join()
     if failures:
         raise failures[0]
-    inside = [[call for call in calls if start <= call.ended < start + seconds] for calls in (rounds, questions)]
-    return inside[0], inside[1]
+    return Driven(
+        rounds=[call for call in rounds if start <= call.ended < end],
+        questions=[call for call in questions if start <= call.ended < end],
+        seconds=end - start,
+        cpu_seconds=cpu,
+    )
+
+
+def children_cpu_seconds() -> float:
+    """Return the processor time that this process's children and theirs have taken; those that ended are left out."""
+    import psutil
+
+    taken = 0.0
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            times = child.cpu_times()
+            taken += times.user + times.system
+    return taken

@@ -19,24 +19,24 @@ from benchmarks.common.pool_bundles import prepare_pool
 from benchmarks.common.pools import find_pool
 from benchmarks.common.processes import serving
 from benchmarks.common.results import last_line, write_json
-from benchmarks.throughput.callers import Call, FreshClassifiers, drive
+from benchmarks.throughput.callers import Driven, FreshClassifiers, drive
 from client import ClassifierExporter, Client
 
 NAME = "throughput"
 CLIENTS = "1,2,8,32"
 LABELS = 300
 SECONDS, QUICK_SECONDS = 60.0, 4.0
-# Of the time that is counted; until then every caller has had a turn.
-WARM_UP = 0.4
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the recipe's own options."""
     parser.add_argument("--clients", default=CLIENTS, help=f"numbers of callers ({CLIENTS})")
     parser.add_argument("--pool", help="which pool (mnist; with --quick digits)")
-    parser.add_argument("--seconds", type=float, help=f"counted for each number, in all ({SECONDS:g})")
+    parser.add_argument("--seconds", type=float, help=f"counted for each number at least ({SECONDS:g})")
     parser.add_argument("--threads", type=int, default=available_cores(), help="of the server (the cores)")
-    parser.add_argument("--bundles", type=Path, help="folder with bundle_POOL folders; what it has not is trained")
+    parser.add_argument(
+        "--bundles", type=Path, help="folder with bundle_POOL folders; what it has not is trained"
+    )
     parser.add_argument("--work", type=Path, help="folder of what is large or can be made again (OUT/work)")
     parser.add_argument("--serve", default="", help="more flags of the server, as one string")
 
@@ -52,8 +52,7 @@ def run(options: argparse.Namespace) -> int:
     served = prepare_pool(pool, task, work / pool.name, bundles=options.bundles)
     state = work / pool.name / "state-throughput"
     shutil.rmtree(state, ignore_errors=True)
-    rounds: dict[int, list[Call]] = {count: [] for count in counts}
-    questions: dict[int, list[Call]] = {count: [] for count in counts}
+    driven: dict[int, list[Driven]] = {count: [] for count in counts}
     with (
         serving(
             bundle=served.bundle,
@@ -75,17 +74,10 @@ def run(options: argparse.Namespace) -> int:
             client.record_labels(campaign, zip(ids.tolist(), labels.tolist(), strict=True))
         for count in (*counts, *reversed(counts)):
             print(f"{count} callers, {seconds / 2:g} s", flush=True)
-            made, asked = drive(
-                client,
-                campaigns[:count],
-                classifiers,
-                budget=pool.budget,
-                warm_up_seconds=WARM_UP * seconds / 2,
-                seconds=seconds / 2,
+            driven[count].append(
+                drive(client, campaigns[:count], classifiers, budget=pool.budget, seconds=seconds / 2)
             )
-            rounds[count] += made
-            questions[count] += asked
-    measured = {str(count): summary(count, rounds[count], questions[count], seconds) for count in counts}
+    measured = {str(count): summary(count, driven[count]) for count in counts}
     fewest, most = measured[str(min(counts))], measured[str(max(counts))]
     ratio = most["rounds_per_second"] / fewest["rounds_per_second"]
     result = {
@@ -110,22 +102,27 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def summary(count: int, rounds: Sequence[Call], questions: Sequence[Call], seconds: float) -> dict[str, Any]:
+def summary(count: int, driven: Sequence[Driven]) -> dict[str, Any]:
     """Return what came of one number of callers.
 
     The fair share is the time a round would take if all callers were served in turn: callers / (rounds a second).
 
     Raises:
-        BenchmarkError: No round came to its end in time.
+        BenchmarkError: Nothing came to its end in time.
     """
-    if not rounds or not questions:
-        raise BenchmarkError(f"with {count} callers nothing came to its end in {seconds:g} s; give more --seconds")
-    times = np.array([call.ended - call.began for call in rounds])
-    waits = np.array([call.ended - call.began for call in questions])
-    rate = len(rounds) / seconds
+    times = np.array([call.ended - call.began for each in driven for call in each.rounds])
+    waits = np.array([call.ended - call.began for each in driven for call in each.questions])
+    seconds = sum(each.seconds for each in driven)
+    if not len(times) or not len(waits):
+        raise BenchmarkError(
+            f"with {count} callers nothing came to its end in {seconds:.0f} s; give more --seconds"
+        )
+    rate = len(times) / seconds
     return {
-        "rounds": len(rounds),
+        "rounds": len(times),
+        "seconds": seconds,
         "rounds_per_second": rate,
+        "cpu_seconds_per_round": sum(each.cpu_seconds for each in driven) / len(times),
         "fair_share_seconds": count / rate,
         "p50_seconds": float(np.percentile(times, 50)),
         "p99_seconds": float(np.percentile(times, 99)),
@@ -149,7 +146,12 @@ def _counts(given: str) -> list[int]:
 def _figure(measured: Mapping[str, Mapping[str, Any]]) -> Any:
     made, (left, right) = plots.figure(2, width=5.6, height=3.6)
     names = list(measured)
-    left.bar(names, [each["rounds_per_second"] for each in measured.values()], color=plots.COLORS["dowser"], width=0.6)
+    left.bar(
+        names,
+        [each["rounds_per_second"] for each in measured.values()],
+        color=plots.COLORS["dowser"],
+        width=0.6,
+    )
     plots.label_axes(left, x="callers", y="rounds a second, all callers")
     for name, each in measured.items():
         share = np.array(each["round_seconds"]) / each["fair_share_seconds"]

@@ -24,7 +24,7 @@ from query_server.cores import share
 from query_server.timing import credit, engine, measured
 
 _LOG = logging.getLogger(__name__)
-_RUN_ROWS = 256  # rows run at a time: bounds a session's memory
+_RUN_ROWS = 128  # rows run at a time: bounds a session's memory, and stays in the caches
 _LEAST_ROWS = 4  # of a part: a step of one latent costs three times its part of a step of eight
 _MAX_THREADS = 256
 _Result = TypeVar("_Result")

@@ -111,9 +111,7 @@ class DowserStrategy:
     """
 
     synthesis: SynthesisOptions = field(
-        default_factory=lambda: SynthesisOptions(
-            warm_start=DEFAULT_WARM_START, early_stop=DEFAULT_EARLY_STOP
-        )
+        default_factory=lambda: SynthesisOptions(warm_start=DEFAULT_WARM_START, early_stop=DEFAULT_EARLY_STOP)
     )
     max_scored: int = 1000
     shares: Mapping[Source, float] | None = None

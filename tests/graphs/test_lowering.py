@@ -105,3 +105,9 @@ def test_a_lowered_step_gives_the_same_scores_and_gradients(
 def test_a_lowered_generator_is_still_one(generator_graph) -> None:
     info = check(generator_forward(generator_graph), GraphKind.GENERATOR)
     assert not info.has_pullback and info.output_shape == (1, 28, 28)
+
+
+def test_what_was_lowered_before_is_returned_as_it_is(generator_graph) -> None:
+    once = lower_for_cpu(generator_graph)
+    assert once is not generator_graph
+    assert lower_for_cpu(once) is once
