@@ -1,6 +1,6 @@
-"""Max pooling over 2 x 2 windows and its derivative, as elementwise operators that ONNX Runtime's CPU provider runs fast.
+"""Max pooling over 2 x 2 windows and its derivative, as elementwise operators that are fast on the CPU.
 
-MaxPool with its second output, the places, runs one window at a time, and the derivative scatters by them: together a
+ONNX Runtime's MaxPool with its second output, the places, runs one window at a time, and the derivative scatters by them: together a
 quarter of an optimizer step of a small network. SpaceToDepth brings the four elements of every window side by side, in
 the order in which MaxPool looks at them; the first of equal ones is picked there and here:
 

@@ -67,6 +67,10 @@ def _serve(
     faiss = detect_flavour()
     build_kind = f"GPU build, {faiss.gpus} GPU(s)" if faiss.gpu_build else "CPU build"
     _LOG.info("%s; faiss %s (%s) on %s", runtime.describe(), faiss.version, build_kind, serving.pool().device)
+    _LOG.info(
+        "%d thread(s) for models and searches together, %d worker process(es)",
+        *(settings.threads, settings.sandbox_workers),
+    )
     workers = Workers(concurrency=settings.concurrency, queue=settings.queue)
     quick = Workers(concurrency=_QUICK, queue=settings.queue)
     administration = Workers(concurrency=2, queue=2)

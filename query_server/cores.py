@@ -1,8 +1,8 @@
 """One thread budget for all that computes: FAISS's searches, the encoder, and the jobs of the worker processes; a leaf.
 
-Whoever computes gets an equal part of the threads among those who are at it when it begins, one at least. Nobody waits, so
-a quick search never stands behind a long ascent; what begins alone and is joined later leaves the rest to the operating
-system's scheduling. What is computed must not depend on the number of threads.
+Whoever computes gets an equal part of the threads among those who are at it when it begins, one at least. Nobody waits,
+so a quick search never stands behind a long ascent; what begins alone and is joined later leaves the rest to the
+operating system's scheduling. What is computed must not depend on the number of threads.
 """
 
 from __future__ import annotations

@@ -89,8 +89,8 @@ def drive(
 ) -> Driven:
     """Have a caller for each campaign go through rounds, and another ask short questions.
 
-    What is counted begins when every caller has ended a round, and ends after so many seconds, or with as many rounds as
-    there are callers where that is later.
+    What is counted begins when every caller has ended a round, and ends after so many seconds, or with as many rounds
+    as there are callers where that is later.
 
     Args:
         client: Shared by all.
@@ -156,12 +156,12 @@ def drive(
 
 
 def children_cpu_seconds() -> float:
-    """Return the processor time that this process's children and theirs have taken; those that ended are left out."""
+    """Return the processor time that this process's children and theirs have taken, those that ended included."""
     import psutil
 
     taken = 0.0
     for child in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.Error):
             times = child.cpu_times()
-            taken += times.user + times.system
+            taken += times.user + times.system + times.children_user + times.children_system
     return taken

@@ -28,9 +28,7 @@ def _network(size: int, **pooling) -> onnx.ModelProto:
         helper.make_node("Gemm", ["f", "v"], ["logits"]),
     ]
     tensors = [numpy_helper.from_array(array, name) for name, array in stored.items()]
-    graph = helper.make_graph(
-        nodes, "g", [batched("x", [2, size, size])], [batched("logits", [4])], tensors
-    )
+    graph = helper.make_graph(nodes, "g", [batched("x", [2, size, size])], [batched("logits", [4])], tensors)
     return derive_pullback(make_model(graph))
 
 
