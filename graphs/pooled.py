@@ -1,8 +1,8 @@
 """Max pooling over 2 x 2 windows and its derivative, as elementwise operators that are fast on the CPU.
 
-ONNX Runtime's MaxPool with its second output, the places, runs one window at a time, and the derivative scatters by them: together a
-quarter of an optimizer step of a small network. SpaceToDepth brings the four elements of every window side by side, in
-the order in which MaxPool looks at them; the first of equal ones is picked there and here:
+ONNX Runtime's MaxPool with its second output, the places, runs one window at a time, and the derivative scatters by
+them: together a quarter of an optimizer step of a small network. SpaceToDepth brings the four elements of every window
+side by side, in the order in which MaxPool looks at them; the first of equal ones is picked there and here:
 
     left = max(a, b), right = max(c, d), y = max(left, right)
     da = dy · [left ≥ right] · [a ≥ b], and so on, where [...] is 1 - [less]

@@ -33,7 +33,7 @@ WAYS = {
 def measure_steady(
     client: Client, task: LabelingTask, work: Path, *, seeds: int, quick: bool
 ) -> dict[str, Any]:
-    """Return times and captures of both ways, and how many times faster a round is now (of medians, first rounds apart).
+    """Return times and captures of both ways, and how many times faster a round is now: medians, but for first rounds.
 
     Args:
         client: Of the server.

@@ -8,6 +8,7 @@ import pytest
 from query_server.selection import strategies
 from query_server.selection.board import NUMBER_OF
 from query_server.selection.memory import Memory
+from query_server.selection.outcome import remember
 from query_server.selection.policy import fixed
 from query_server.selection.sources import PROPOSAL_SOURCES
 from query_server.selection.sources.class_anchors import spread_out
@@ -180,6 +181,16 @@ def test_synthesis_starts_where_the_last_round_ended_where_asked(round_of):
         everything(round_, Source.SYNTHESIS, 5)
     assert (warm.synthetic.latents > 30).all()
     assert (cold.synthetic.latents < 30).all()
+
+
+def test_the_best_latents_are_remembered_first(round_of):
+    round_ = round_of()
+    everything(round_, Source.SYNTHESIS, 5)
+    made, entries = round_.synthetic, round_.board.entries()
+    picked = entries.take(np.arange(2))
+    kept = remember(round_, entries, picked, round_.pool.ids_of(picked.rows)).latents
+    assert len(np.unique(made.scores)) > 1
+    np.testing.assert_array_equal(kept, made.latents[np.argsort(-made.scores, kind="stable")])
 
 
 def test_a_climb_reaches_the_top_that_random_draws_miss(make_round, exact_pool, peak):
