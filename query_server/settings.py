@@ -30,9 +30,16 @@ class ServeSettings(BaseSettings):
     port: int = Field(default=50051, ge=0, le=65535, description="port to listen on; 0 picks a free one")
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="where models and index run")
     threads: int = Field(
-        default_factory=lambda: os.cpu_count() or 1, ge=1, description="threads of one model run or search"
+        default_factory=lambda: os.cpu_count() or 1,
+        ge=1,
+        description="threads that model runs, searches and worker processes share",
     )
-    concurrency: int = Field(default=4, ge=1, le=1024, description="calls worked on at the same time")
+    concurrency: int = Field(
+        default=4,
+        ge=1,
+        le=1024,
+        description="rounds, uploads and additions worked on at the same time; short calls have threads of their own",
+    )
     queue: int = Field(default=64, ge=0, description="calls that may wait; one more is refused")
     max_message_bytes: int = Field(default=64 * 2**20, ge=2**16, description="largest gRPC message")
     max_classifier_bytes: int = Field(default=64 * 2**20, ge=1024, description="largest uploaded classifier")
