@@ -1,5 +1,6 @@
 """Rows of the .npy files of an index directory: memory-mapped, checked, read in file order."""
 
+import mmap
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,6 +20,31 @@ class RowsArray(Protocol):
 
     def __getitem__(self, rows: Rows, /) -> Any:
         """Return rows [n, …] of ascending positions int64 [n]."""
+
+
+class Streamed:
+    """Rows of a mapped array as copies; what was read does not stay in this process's memory.
+
+    For passes over files larger than memory may be: pages of a map count as resident once they were touched.
+    """
+
+    def __init__(self, array: npt.NDArray[Any]) -> None:
+        self._array = array
+        base: Any = array
+        while base is not None and not isinstance(base, mmap.mmap):
+            base = getattr(base, "base", None)
+        self._map: mmap.mmap | None = base
+        self.shape, self.dtype = array.shape, array.dtype
+
+    def __len__(self) -> int:
+        return len(self._array)
+
+    def __getitem__(self, rows: Rows | slice, /) -> npt.NDArray[Any]:
+        """Return a copy of rows [n, …]."""
+        taken = np.array(self._array[rows])
+        if self._map is not None:
+            self._map.madvise(mmap.MADV_DONTNEED)
+        return taken
 
 
 def map_array(path: Path, shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
