@@ -1,6 +1,5 @@
 """Rows of the .npy files of an index directory: memory-mapped, checked, read in file order."""
 
-import mmap
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -8,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from query_server import errors
+from samples.mapped import forget_pages
 
 Rows = npt.NDArray[np.int64]
 
@@ -30,10 +30,6 @@ class Streamed:
 
     def __init__(self, array: npt.NDArray[Any]) -> None:
         self._array = array
-        base: Any = array
-        while base is not None and not isinstance(base, mmap.mmap):
-            base = getattr(base, "base", None)
-        self._map: mmap.mmap | None = base
         self.shape, self.dtype = array.shape, array.dtype
 
     def __len__(self) -> int:
@@ -42,8 +38,7 @@ class Streamed:
     def __getitem__(self, rows: Rows | slice, /) -> npt.NDArray[Any]:
         """Return a copy of rows [n, …]."""
         taken = np.array(self._array[rows])
-        if self._map is not None:
-            self._map.madvise(mmap.MADV_DONTNEED)
+        forget_pages(self._array)
         return taken
 
 

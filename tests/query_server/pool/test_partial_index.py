@@ -205,7 +205,7 @@ def test_streamed_rows_are_copies_of_the_maps(tmp_path: Path) -> None:
     assert (len(rows), rows.shape) == (6, (6, 2))
     some = rows[np.array([4, 1])]
     assert some.tolist() == [[8, 9], [2, 3]]
-    some[:] = 0
+    some[:] = 0  # the map is read-only, a copy is not
     assert rows[slice(4, 5)].tolist() == [[8, 9]]
 
 

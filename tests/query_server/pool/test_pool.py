@@ -179,7 +179,7 @@ def test_an_older_index_that_does_not_say_how_its_ids_lie_is_served(
     copied: Path, digest: str, pool: Pool
 ) -> None:
     text = (copied / "manifest.json").read_text()
-    assert '"id_order": "ID_ORDER_ANY",' in text
+    assert '"id_order": "ID_ORDER_ANY"' in text
     manifest = json.loads(text)
     del manifest["id_order"]
     manifest["files"] = [one for one in manifest["files"] if one["name"] != "pool_id_order.npy"]
