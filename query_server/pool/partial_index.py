@@ -122,7 +122,7 @@ class PartialIndex:
         except RuntimeError as error:
             limit = f"an index that {size} vectors can train ({first_line(error)})"
             raise errors.invalid_argument("factory", self._factory, limit) from error
-        if graph is not None:
+        if ivf is not None and graph is not None:
             ivf.clustering_index = None
         self._write(index, path)
         return index
