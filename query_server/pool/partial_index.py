@@ -123,7 +123,7 @@ class PartialIndex:
             limit = f"an index that {size} vectors can train ({first_line(error)})"
             raise errors.invalid_argument("factory", self._factory, limit) from error
         if ivf is not None and graph is not None:
-            ivf.clustering_index = None
+            ivf.clustering_index = None  # type: ignore[assignment]  # the stubs leave out that it may be unset
         self._write(index, path)
         return index
 
