@@ -112,6 +112,7 @@ def build_index(
         "pool %s: %s for %d vectors of %d: %s; %d thread(s), which the encoder and FAISS have in turns",
         *(pool, choice.factory, len(source), feature_dim, choice.why, threads),
     )
+    queries = None if synthesize is None else _queries(synthesize, feature_dim)
     with partial_directory(out) as directory:
         partial = PartialPool(
             directory,
@@ -136,7 +137,6 @@ def build_index(
         )
         index_file = unfinished.finish()
         started = time.perf_counter()
-        queries = None if synthesize is None else _queries(synthesize, feature_dim)
         tuning = tune(
             FeatureIndex.open(
                 index_file, nprobe=min(nlist, 1), threads=threads, features=features, device="cpu"
