@@ -12,7 +12,6 @@ from typing import Any
 from processes import RunningServer
 from prometheus_client.parser import text_string_to_metric_families
 
-
 # urlopen's own reads the proxies of the environment when it is first used, whoever set them then.
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
