@@ -14,7 +14,7 @@ from query_server.campaigns import CampaignStore
 from query_server.exposure import guard
 from query_server.generations import LEDGER, journal_folder, open_generation
 from query_server.maintenance import SnapshotManifest, Snapshots, SnapshotSources
-from query_server.models import Bundle, Runtime
+from query_server.models import Bundle, Runtime, synthetic_features
 from query_server.observe import CampaignStats, IndexStats, Observer, WorkerStats, dowser_version, observing
 from query_server.pool import build_index, detect_flavour
 from query_server.rpc.admin import AdminServicer
@@ -211,8 +211,9 @@ def build(
     device: str,
     overwrite: bool,
     store_samples: bool = True,
+    memory_budget_bytes: int | None = None,
 ) -> None:
-    """Build an index over a pool with a bundle's encoder.
+    """Build an index over a pool with a bundle's encoder, tuned with what its generator makes.
 
     Raises:
         DowserError: CORRUPT_FILE, INVALID_ARGUMENT or SHAPE_MISMATCH.
@@ -236,9 +237,12 @@ def build(
         threads=threads,
         overwrite=overwrite,
         store_samples=store_samples,
+        memory_budget_bytes=memory_budget_bytes,
+        synthesize=lambda count: synthetic_features(opened, count),
     )
+    refined = f", refine {manifest.refine_factor}" if manifest.refine_factor else ""
     print(
         f"indexed {manifest.size} samples of pool {manifest.pool} as {manifest.factory} "
-        f"(nprobe {manifest.nprobe}, recall@10 {manifest.recall_at_10:.4f}) in {out}"
+        f"(nprobe {manifest.nprobe}{refined}, recall@10 {manifest.recall_at_10:.4f}) in {out}"
         + (", without the samples themselves" if manifest.without_samples else "")
     )

@@ -72,6 +72,10 @@ def _serve(arguments: argparse.Namespace) -> int:
 def _index_build(arguments: argparse.Namespace) -> int:
     from query_server.bootstrap import build
 
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
+    )
+    logging.getLogger("faiss").setLevel(logging.WARNING)
     build(
         bundle=arguments.bundle,
         pool=arguments.pool,
@@ -85,6 +89,7 @@ def _index_build(arguments: argparse.Namespace) -> int:
         device=arguments.device,
         overwrite=arguments.overwrite,
         store_samples=arguments.samples,
+        memory_budget_bytes=arguments.memory_budget,
     )
     return 0
 
@@ -116,6 +121,13 @@ def _probe(arguments: argparse.Namespace) -> int:
     )
     print("SERVING")
     return 0
+
+
+def size(text: str) -> int:
+    """Return the bytes a size names, such as 8GiB or 500MB; ValueError where it names none."""
+    from pydantic import ByteSize, PositiveInt, TypeAdapter
+
+    return TypeAdapter(PositiveInt).validate_python(TypeAdapter(ByteSize).validate_python(text))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -175,7 +187,12 @@ def _parser() -> argparse.ArgumentParser:
     build.add_argument("--name", help="the pool's name (default: the file's)")
     build.add_argument("--key", help="the array inside an .npz file")
     build.add_argument("--factory", help="a FAISS factory string (default: chosen for the pool's size)")
-    build.add_argument("--recall-target", type=float, default=0.95, help="recall@10 to tune nprobe to (0.95)")
+    build.add_argument("--recall-target", type=float, default=0.95, help="recall@10 to tune to (0.95)")
+    build.add_argument(
+        "--memory-budget",
+        type=size,
+        help="what the index file may take, in bytes or as 8GiB; a smaller one holds codes (default: any size)",
+    )
     build.add_argument("--chunk", type=int, default=4096, help="samples encoded at a time (4096)")
     build.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="threads to use")
     build.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to encode")

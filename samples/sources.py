@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from samples.errors import SampleError
+from samples.mapped import forget_pages
 
 MIN_IMAGE_SIZE = 8  # px
 MAX_IMAGE_SIZE = 64  # px
@@ -110,7 +111,9 @@ class ArraySource(SampleSource):
         return np.asarray(self._array[rows]).astype(self.dtype, copy=False)
 
     def _span(self, start: int, stop: int) -> Samples:
-        return np.array(self._array[start:stop], dtype=self.dtype)
+        samples = np.array(self._array[start:stop], dtype=self.dtype)
+        forget_pages(self._array)
+        return samples
 
 
 class ImageFolderSource(SampleSource):

@@ -5,5 +5,13 @@ from query_server.models.checking import ClassifierInfo
 from query_server.models.classifiers import ClassifierStore
 from query_server.models.compiled import CompiledClassifier
 from query_server.models.runtime import Runtime
+from query_server.models.synthetic import synthetic_features
 
-__all__ = ["Bundle", "ClassifierInfo", "ClassifierStore", "CompiledClassifier", "Runtime"]
+__all__ = [
+    "Bundle",
+    "ClassifierInfo",
+    "ClassifierStore",
+    "CompiledClassifier",
+    "Runtime",
+    "synthetic_features",
+]

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from query_server import errors
+from samples.mapped import forget_pages
 
 Rows = npt.NDArray[np.int64]
 
@@ -19,6 +20,26 @@ class RowsArray(Protocol):
 
     def __getitem__(self, rows: Rows, /) -> Any:
         """Return rows [n, …] of ascending positions int64 [n]."""
+
+
+class Streamed:
+    """Rows of a mapped array as copies; what was read does not stay in this process's memory.
+
+    For passes over files larger than memory may be: pages of a map count as resident once they were touched.
+    """
+
+    def __init__(self, array: npt.NDArray[Any]) -> None:
+        self._array = array
+        self.shape, self.dtype = array.shape, array.dtype
+
+    def __len__(self) -> int:
+        return len(self._array)
+
+    def __getitem__(self, rows: Rows | slice, /) -> npt.NDArray[Any]:
+        """Return a copy of rows [n, …]."""
+        taken = np.array(self._array[rows])
+        forget_pages(self._array)
+        return taken
 
 
 def map_array(path: Path, shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:

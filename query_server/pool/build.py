@@ -1,8 +1,8 @@
 """Builds an index directory: encode the pool, train and fill the FAISS index, measure it, publish it.
 
 The directory appears under its name only when it is complete and on disk. Until then everything is in OUT.partial,
-where a later call with the same arguments goes on. Memory is bounded by the chunk and by the FAISS index
-itself, which is built in memory (4·D bytes a vector for the factories chosen here).
+where a later call with the same arguments goes on: after the last chunk encoded, the training, the last block added.
+Memory is bounded by the chunk, the training sample and one block; a flat index is held whole (4·D bytes a vector).
 """
 
 import importlib.metadata
@@ -19,22 +19,32 @@ import numpy.typing as npt
 from dowser.v1 import index_pb2
 from query_server import errors
 from query_server.files import sync
-from query_server.pool.factory import choose_factory, first_line, inverted_lists, make_index
-from query_server.pool.manifest import FORMAT, INDEX, MANIFEST, file_entry, files_of, write_manifest
+from query_server.pool.arrays import Streamed
+from query_server.pool.factory import Choice, choose_index, inverted_lists, make_index
+from query_server.pool.ids import IdOrder, order_of, rows_by_id
+from query_server.pool.index import FeatureIndex
+from query_server.pool.manifest import (
+    FORMAT,
+    ID_ORDERS,
+    MANIFEST,
+    POOL_ID_ORDER,
+    file_entry,
+    files_of,
+    write_manifest,
+)
 from query_server.pool.partial import PartialPool, partial_directory, remove_build_files
-from query_server.pool.tuning import Tuning, tune
+from query_server.pool.partial_index import PartialIndex, remove_index_files
+from query_server.pool.tuning import QUERIES, Tuning, tune
 from samples.preprocess import Preprocessing
 from samples.sources import SampleSource
 
 Float32Array = npt.NDArray[np.float32]
 Encode = Callable[[Float32Array], Float32Array]
 
-_TRAINING_ROWS_PER_LIST = 48  # FAISS warns below 39
-# 10 rounds over 48 rows a list: recall@10 0.958 where 25 over 64 had 0.960 (1M vectors, 12 of 4096 lists).
-_KMEANS_ROUNDS = 10
-_MIN_TRAINING_ROWS = 4096
-_ADD_ROWS = 65_536
-_SEED = 0  # of the training rows and the held-out queries: one pool gives one index
+#: Returns features float32 [n, D] of n synthetic samples, the same at every call.
+Synthesize = Callable[[int], Float32Array]
+
+_SEED = 0  # of the held-out queries
 _log = logging.getLogger(__name__)
 
 
@@ -52,6 +62,8 @@ def build_index(
     chunk: int = 4096,
     factory: str | None = None,
     recall_target: float = 0.95,
+    memory_budget_bytes: int | None = None,
+    synthesize: Synthesize | None = None,
     progress: bool = True,
     resume: bool = True,
     overwrite: bool = False,
@@ -70,8 +82,10 @@ def build_index(
         pool: The pool's name.
         threads: OpenMP threads of FAISS.
         chunk: Samples encoded at a time.
-        factory: A FAISS factory string; None chooses by N.
+        factory: A FAISS factory string; None chooses by N, the recall and the budget.
         recall_target: recall@10 that the number of probed lists is tuned to.
+        memory_budget_bytes: What the index file may take, all of it in memory; None means any size.
+        synthesize: Makes the queries to tune with; without it, held-out ones are used.
         progress: Show progress bars.
         resume: Go on where an interrupted build of the same pool and bundle stopped.
         overwrite: Replace an existing `out`.
@@ -86,12 +100,19 @@ def build_index(
         SampleError: a sample cannot be read.
     """
     _check(source, preprocessing, out, pool, chunk, recall_target, overwrite)
-    factory = factory or choose_factory(len(source))
-    index = make_index(factory, feature_dim)  # before the long part: a bad factory string fails now
-    if inverted_lists(index) > len(source):
+    choice = _choice(factory, len(source), feature_dim, recall_target, memory_budget_bytes)
+    nlist = inverted_lists(
+        make_index(choice.factory, feature_dim)
+    )  # before the long part: a bad one fails now
+    if nlist > len(source):
         raise errors.invalid_argument(
-            "factory", factory, f"an index of at most {len(source)} lists, one a sample"
+            "factory", choice.factory, f"an index of at most {len(source)} lists, one a sample"
         )
+    _log.info(
+        "pool %s: %s for %d vectors of %d: %s; %d thread(s), which the encoder and FAISS have in turns",
+        *(pool, choice.factory, len(source), feature_dim, choice.why, threads),
+    )
+    queries = None if synthesize is None else _queries(synthesize, feature_dim)
     with partial_directory(out) as directory:
         partial = PartialPool(
             directory,
@@ -110,28 +131,28 @@ def build_index(
             store_samples=store_samples,
         )
         _encode_pool(partial, source, encode, preprocessing, feature_dim, chunk=chunk, progress=progress)
-        features = partial.features()
-        faiss.omp_set_num_threads(threads)
-        rng = np.random.default_rng(_SEED)
-        seconds = {"encode": partial.seconds}
-        seconds["train"] = _timed(lambda: _train(index, factory, features, rng))
-        seconds["add"] = _timed(lambda: _add(index, features, progress=progress))
-        tunings: list[Tuning] = []
-        seconds["measure"] = _timed(
-            lambda: tunings.append(
-                tune(index, features, recall_target=recall_target, threads=threads, rng=rng)
-            )
+        features = Streamed(partial.features())
+        unfinished = PartialIndex(
+            directory, factory=choice.factory, features=features, threads=threads, progress=progress
         )
-        tuning = tunings[0]
-        if tuning.recall_at_10 < recall_target:
-            _log.warning(
-                "%s: recall@10 is %.3f, below the target of %.3f, at the most lists that can be probed",
-                factory,
-                tuning.recall_at_10,
-                recall_target,
-            )
-        faiss.write_index(index, str(directory / INDEX))
-        names = files_of(samples=store_samples)
+        index_file = unfinished.finish()
+        started = time.perf_counter()
+        tuning = tune(
+            FeatureIndex.open(
+                index_file, nprobe=min(nlist, 1), threads=threads, features=features, device="cpu"
+            ),
+            features,
+            recall_target=recall_target,
+            threads=threads,
+            rng=np.random.default_rng(_SEED),
+            queries=queries,
+        )
+        measuring = time.perf_counter() - started
+        _tell(choice, tuning, recall_target, synthetic=queries is not None)
+        id_order = order_of(partial.ids())
+        if id_order is IdOrder.ANY:
+            np.save(directory / POOL_ID_ORDER, rows_by_id(partial.ids()))
+        names = files_of(samples=store_samples, id_order=id_order)
         for name in names:
             sync(directory / name)
         manifest = index_pb2.IndexManifest(
@@ -143,22 +164,71 @@ def build_index(
             bundle_digest=bundle_digest,
             encoder_sha256=encoder_sha256,
             preprocessing=preprocessing.to_proto(),
-            factory=factory,
-            nlist=inverted_lists(index),
+            factory=choice.factory,
+            nlist=nlist,
             nprobe=tuning.nprobe,
+            refine_factor=tuning.refine_factor,
             recall_at_10=tuning.recall_at_10,
             recall_queries=tuning.queries,
+            recall_query_kind=index_pb2.QUERY_KIND_HELD_OUT
+            if queries is None
+            else index_pb2.QUERY_KIND_SYNTHETIC,
+            held_out_recall_at_10=tuning.held_out_recall_at_10,
+            recall_target=recall_target,
+            memory_budget_bytes=memory_budget_bytes or 0,
+            choice=choice.why,
+            id_order=ID_ORDERS[id_order],
             index_version=1,
             files=[file_entry(directory / name) for name in names],
             without_samples=not store_samples,
             versions=_versions(),
-            build_seconds={stage: round(spent, 3) for stage, spent in seconds.items()},
+            build_seconds={
+                stage: round(spent, 3)
+                for stage, spent in {
+                    "encode": partial.seconds,
+                    **unfinished.seconds,
+                    "measure": measuring,
+                }.items()
+            },
         )
         write_manifest(directory, manifest)
         sync(directory / MANIFEST)
         _publish(directory, out)
         remove_build_files(out)
+        remove_index_files(out)
     return manifest
+
+
+def _choice(
+    factory: str | None, size: int, feature_dim: int, recall_target: float, memory_budget_bytes: int | None
+) -> Choice:
+    if factory is not None:
+        return Choice(factory=factory, why="asked for")
+    return choose_index(
+        size, feature_dim, recall_target=recall_target, memory_budget_bytes=memory_budget_bytes
+    )
+
+
+def _queries(synthesize: Synthesize, feature_dim: int) -> Float32Array:
+    """Return features float32 [Q, D] of synthetic samples."""
+    queries = np.ascontiguousarray(synthesize(QUERIES), np.float32)
+    if queries.ndim != 2 or queries.shape[1] != feature_dim:
+        raise errors.shape_mismatch(("n", feature_dim), queries.shape, what="the synthetic queries")
+    _refuse_non_finite(queries, 0, what="synthetic samples")
+    return queries
+
+
+def _tell(choice: Choice, tuning: Tuning, recall_target: float, *, synthetic: bool) -> None:
+    said = f"{choice.factory}: recall@10 {tuning.recall_at_10:.3f} on {tuning.queries} "
+    said += "synthetic queries" if synthetic else "held-out queries"
+    said += f" ({tuning.held_out_recall_at_10:.3f} on held-out ones)" if synthetic else ""
+    _log.info("%s, %d lists probed, %d candidates a neighbor", said, tuning.nprobe, tuning.refine_factor)
+    if tuning.recall_at_10 < recall_target:
+        _log.warning(
+            "%s, below the target of %.3f; build with a larger --memory-budget or another --factory",
+            said,
+            recall_target,
+        )
 
 
 def _check(
@@ -218,41 +288,16 @@ def _encode_pool(
             bar.update(len(raw))
 
 
-def _refuse_non_finite(features: Float32Array, first: int) -> None:
+def _refuse_non_finite(features: Float32Array, first: int, *, what: str = "samples") -> None:
     bad = first + np.flatnonzero(~np.isfinite(features).all(axis=1))
     if len(bad):
         named = ", ".join(str(row) for row in bad[:5].tolist()) + (", …" if len(bad) > 5 else "")
         raise errors.DowserError(
             errors.Reason.NOT_FINITE,
-            f"the features of {len(bad)} samples hold NaN or infinity (rows {named}); remove these samples from "
+            f"the features of {len(bad)} {what} hold NaN or infinity (rows {named}); remove these samples from "
             "the pool or train the encoder again",
             metadata={"where": "features", "index": str(bad[0])},
         )
-
-
-def _train(index: faiss.Index, factory: str, features: Float32Array, rng: np.random.Generator) -> None:
-    if index.is_trained:
-        return
-    ivf = faiss.try_extract_index_ivf(index)
-    if ivf is not None:
-        ivf.cp.niter = _KMEANS_ROUNDS
-    count = min(len(features), max(_TRAINING_ROWS_PER_LIST * inverted_lists(index), _MIN_TRAINING_ROWS))
-    rows = np.sort(rng.choice(len(features), count, replace=False))
-    try:
-        index.train(np.ascontiguousarray(features[rows]))
-    except RuntimeError as error:
-        limit = f"an index that {len(features)} vectors can train ({first_line(error)})"
-        raise errors.invalid_argument("factory", factory, limit) from error
-
-
-def _add(index: faiss.Index, features: Float32Array, *, progress: bool) -> None:
-    from tqdm import tqdm
-
-    with tqdm(total=len(features), desc="index", unit="vectors", disable=not progress) as bar:
-        for start in range(0, len(features), _ADD_ROWS):
-            block = np.ascontiguousarray(features[start : start + _ADD_ROWS])
-            index.add(block)
-            bar.update(len(block))
 
 
 def _publish(directory: Path, out: Path) -> None:
@@ -267,12 +312,6 @@ def _publish(directory: Path, out: Path) -> None:
     sync(out.parent)
     if old.exists():
         shutil.rmtree(old)
-
-
-def _timed(work: Callable[[], None]) -> float:
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started
 
 
 def _versions() -> dict[str, str]:

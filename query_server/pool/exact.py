@@ -49,6 +49,10 @@ def exact_neighbors(
 
 
 def _blocks(size: int, available: npt.NDArray[np.bool_] | None) -> Iterator[npt.NDArray[np.int64]]:
-    rows = np.arange(size) if available is None else np.flatnonzero(available)
+    if available is None:
+        for start in range(0, size, _BLOCK_ROWS):
+            yield np.arange(start, min(start + _BLOCK_ROWS, size))
+        return
+    rows = np.flatnonzero(available)
     for start in range(0, len(rows), _BLOCK_ROWS):
         yield rows[start : start + _BLOCK_ROWS].astype(np.int64)

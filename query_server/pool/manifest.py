@@ -9,16 +9,29 @@ from google.protobuf import json_format
 
 from dowser.v1 import bundle_pb2, index_pb2
 from query_server import errors, files
+from query_server.pool.ids import IdOrder
 
 FORMAT = 1
 MANIFEST = "manifest.json"
 INDEX, SAMPLES, FEATURES, POOL_IDS = "index.faiss", "samples.npy", "features.npy", "pool_ids.npy"
+POOL_ID_ORDER = "pool_id_order.npy"
+ID_ORDERS = {
+    IdOrder.ROWS: index_pb2.ID_ORDER_ROWS,
+    IdOrder.ASCENDING: index_pb2.ID_ORDER_ASCENDING,
+    IdOrder.ANY: index_pb2.ID_ORDER_ANY,
+}
 _REMEDY = "build the index with dowser-server index build"
 
 
-def files_of(*, samples: bool) -> tuple[str, ...]:
-    """Name the files of an index, with or without the raw samples."""
-    return (INDEX, SAMPLES, FEATURES, POOL_IDS) if samples else (INDEX, FEATURES, POOL_IDS)
+def files_of(*, samples: bool, id_order: IdOrder | None) -> tuple[str, ...]:
+    """Name the files of an index, with or without the raw samples, whose ids lie in this order."""
+    ordered = (POOL_ID_ORDER,) if id_order is IdOrder.ANY else ()
+    return (INDEX, *((SAMPLES,) if samples else ()), FEATURES, POOL_IDS, *ordered)
+
+
+def id_order_of(manifest: index_pb2.IndexManifest) -> IdOrder | None:
+    """Return how the pool ids lie over the rows; None where an older index does not say."""
+    return next((order for order, number in ID_ORDERS.items() if number == manifest.id_order), None)
 
 
 def read_manifest(index_dir: Path) -> index_pb2.IndexManifest:
@@ -54,7 +67,7 @@ def check_files(index_dir: Path, manifest: index_pb2.IndexManifest, *, verify: b
     files.check_entries(
         index_dir / MANIFEST,
         manifest.files,
-        required=files_of(samples=not manifest.without_samples),
+        required=files_of(samples=not manifest.without_samples, id_order=id_order_of(manifest)),
         verify=verify,
         remedy=_REMEDY,
     )

@@ -16,16 +16,18 @@ from query_server import errors
 from query_server.pool.arrays import map_array, take_rows
 from query_server.pool.exact import exact_neighbors
 from query_server.pool.filtered import AvailableNeighbors, search_available
-from query_server.pool.ids import PoolIds
+from query_server.pool.ids import IdOrder, PoolIds
 from query_server.pool.index import Device, FeatureIndex, check_features
 from query_server.pool.manifest import (
     FEATURES,
     INDEX,
     MANIFEST,
+    POOL_ID_ORDER,
     POOL_IDS,
     SAMPLES,
     check_bundle,
     check_files,
+    id_order_of,
     read_manifest,
 )
 from query_server.pool.segments import Added, Stacked, nearest_of_both
@@ -139,8 +141,14 @@ class Pool:
                 index_dir / SAMPLES, (size, *preprocessing.raw_shape), np.dtype(preprocessing.raw_dtype)
             )
             store = SampleStore(samples, preprocessing)
+        features = map_array(index_dir / FEATURES, (size, feature_dim), np.float32)
         index = FeatureIndex.open(
-            index_dir / INDEX, nprobe=int(manifest.nprobe), threads=threads, device=device
+            index_dir / INDEX,
+            nprobe=int(manifest.nprobe),
+            threads=threads,
+            refine_factor=int(manifest.refine_factor),
+            features=features,
+            device=device,
         )
         if (index.size, index.feature_dim) != (size, feature_dim):
             raise errors.corrupt_file(
@@ -152,9 +160,9 @@ class Pool:
             manifest=manifest,
             preprocessing=preprocessing,
             index=index,
-            features=map_array(index_dir / FEATURES, (size, feature_dim), np.float32),
+            features=features,
             store=store,
-            ids=PoolIds(map_array(index_dir / POOL_IDS, (size,), np.uint64)),
+            ids=_open_ids(index_dir, manifest),
             threads=threads,
         )
 
@@ -309,3 +317,10 @@ class Pool:
         if self._read_store is None:
             raise errors.samples_not_stored(self.name)
         return self._read_store
+
+
+def _open_ids(index_dir: Path, manifest: index_pb2.IndexManifest) -> PoolIds:
+    size, order = int(manifest.size), id_order_of(manifest)
+    ids = map_array(index_dir / POOL_IDS, (size,), np.uint64)
+    by_id = map_array(index_dir / POOL_ID_ORDER, (size,), np.int64) if order is IdOrder.ANY else None
+    return PoolIds(ids, order, by_id)

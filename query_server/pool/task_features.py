@@ -19,7 +19,7 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
-from query_server.pool.factory import choose_factory, make_index
+from query_server.pool.factory import choose_index, make_index
 from query_server.pool.filtered import AvailableNeighbors, search_available
 from query_server.pool.index import FeatureIndex
 from query_server.pool.pool import Pool
@@ -51,16 +51,18 @@ class Neighborhood:
 
     def __init__(self, features: Float32Array, *, threads: int) -> None:
         faiss.omp_set_num_threads(threads)
-        index = make_index(choose_factory(len(features)), features.shape[1])
+        index = make_index(choose_index(*features.shape).factory, features.shape[1])
         index.train(features)
         index.add(features)
         rng = np.random.default_rng(0)
-        nprobe = 0
-        if faiss.try_extract_index_ivf(index) is not None:
-            nprobe = tune(index, features, recall_target=_RECALL_TARGET, threads=threads, rng=rng).nprobe
+        searcher = FeatureIndex(index, nprobe=0, threads=threads)
+        if searcher.nlist:
+            searcher.nprobe = tune(
+                searcher, features, recall_target=_RECALL_TARGET, threads=threads, rng=rng
+            ).nprobe
         self.rows = len(features)
         self._features = features
-        self._index = FeatureIndex(index, nprobe=nprobe, threads=threads)
+        self._index = searcher
         self._threads = threads
 
     def features(self, rows: Int64Array) -> Float32Array:

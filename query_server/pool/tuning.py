@@ -1,87 +1,132 @@
-"""How good the index is, and how many lists it must probe.
+"""How good an index is, how many lists it must probe, and how many candidates it must rank.
 
-Real queries (encoded synthetic samples) are near the pool but not in it, so the held-out queries are features
-of random pool rows moved by noise of the length of a typical nearest-neighbor distance, shaped like the
-pool's own spread. Recall counts a returned neighbor as found if it is no farther than the exact k-th one, so
-that ties do not punish (as in ann-benchmarks).
+What a round searches with are encoded synthetic samples, so those are what an index is tuned with. Where there is no
+generator, held-out queries stand in: features of random pool rows moved by noise of the length of a typical
+nearest-neighbor distance, shaped like the pool's own spread. They are nearer to the pool than a generator comes. Recall
+counts a returned neighbor as found if it is no farther than the exact k-th one, so that ties do not punish (as in
+ann-benchmarks).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
-import faiss
 import numpy as np
 import numpy.typing as npt
 
-from query_server.pool.exact import exact_neighbors
+from query_server.pool.arrays import Streamed
+from query_server.pool.exact_many import exact_neighbors_of_many
 from query_server.pool.index import FeatureIndex
 
 Float32Array = npt.NDArray[np.float32]
+Features = Float32Array | Streamed
 
 K = 10
-_QUERIES = 512
+QUERIES = 512
+_HELD_OUT_BESIDE = 256  # held-out queries where the index is tuned with others
 _SPACING_ROWS = 64  # rows whose nearest neighbor is measured
 _SPREAD_ROWS = 4096  # rows the pool's spread is measured on
+_FACTORS = (1, 2, 4, 8, 16, 32, 64)
+_NEAR_BEST = 0.005  # where nothing meets the target, so much below the best will do
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tuning:
-    """The smallest nprobe that meets the recall target (0 for a flat index), and the recall it has."""
+    """What an index shall do for a query, and the recall@10 it then has.
+
+    Attributes:
+        nprobe: Lists to probe; 0 for a flat index.
+        refine_factor: Candidates to rank for each neighbor; 0 where the index holds the vectors themselves.
+        recall_at_10: On the queries it was tuned with.
+        queries: How many those are.
+        held_out_recall_at_10: On held-out queries.
+    """
 
     nprobe: int
+    refine_factor: int
     recall_at_10: float
     queries: int
+    held_out_recall_at_10: float
 
 
 def tune(
-    index: faiss.Index,
-    features: Float32Array,
+    index: FeatureIndex,
+    features: Features,
     *,
     recall_target: float,
     threads: int,
     rng: np.random.Generator,
+    queries: Float32Array | None = None,
 ) -> Tuning:
-    """Measure recall@10 on held-out queries and find the smallest nprobe that meets the target.
+    """Find the fewest lists and candidates that meet a recall target. O(Q · N · D), for the exact neighbors.
+
+    Lists are tuned first, with candidates in plenty and a target raised by a quarter of what it leaves, which is what
+    ranking fewer of them may then lose.
 
     Args:
-        index: Trained and filled with the features.
+        index: Filled with the features; where it is compressed, it has them to rank by.
         features: float32 [N, D], may be mapped.
-        recall_target: 0 to 1. If no nprobe meets it, the best is taken.
+        recall_target: 0 to 1. If nothing meets it, the least that comes near the best is taken.
         threads: OpenMP threads.
-        rng: Draws the queries.
+        rng: Draws the held-out queries.
+        queries: float32 [Q, D] like the real ones; None means to tune with held-out ones.
     """
-    queries = held_out_queries(features, min(_QUERIES, len(features)), threads=threads, rng=rng)
+    count = min(QUERIES if queries is None else _HELD_OUT_BESIDE, len(features))
+    held_out = held_out_queries(features, count, threads=threads, rng=rng)
+    given = held_out if queries is None else queries
     k = min(K, len(features))
-    _, exact_rows = exact_neighbors(queries, features, k, threads=threads)
-    searcher = FeatureIndex(index, nprobe=1, threads=threads)
+    together = held_out if queries is None else np.concatenate([queries, held_out])
+    _, exact_rows = exact_neighbors_of_many(together, features, k, threads=threads)
 
-    def recall_of(nprobe: int) -> float:
-        _, rows = searcher.search(queries, k, nprobe=nprobe)
-        return recall(queries, features, rows, exact_rows)
+    def recall_of(of: Float32Array, exact: npt.NDArray[np.int64], nprobe: int, factor: int) -> float:
+        _, rows = index.search(of, k, nprobe=nprobe, refine_factor=factor)
+        return recall(of, features, rows, exact)
 
-    if not searcher.nlist:
-        return Tuning(nprobe=0, recall_at_10=recall_of(0), queries=len(queries))
+    def measured(nprobe: int, factor: int) -> float:
+        return recall_of(given, exact_rows[: len(given)], nprobe, factor)
+
+    factor = _FACTORS[-1] if index.compressed else 0
+    nprobe = 0
+    if index.nlist:
+        raised = recall_target + (1 - recall_target) / 4 if index.compressed else recall_target
+        nprobe = _fewest(lambda probes: measured(probes, factor), index.nlist, raised)
+    if index.compressed:
+        best = measured(nprobe, factor)
+        goal = recall_target if best >= recall_target else best - _NEAR_BEST
+        factor = next(one for one in _FACTORS if one == factor or measured(nprobe, one) >= goal)
+    return Tuning(
+        nprobe=nprobe,
+        refine_factor=factor,
+        recall_at_10=measured(nprobe, factor),
+        queries=len(given),
+        held_out_recall_at_10=recall_of(held_out, exact_rows[-len(held_out) :], nprobe, factor),
+    )
+
+
+def _fewest(recall_with: Callable[[int], float], most: int, target: float) -> int:
+    """Return the smallest number up to `most` whose recall meets the target, or comes near the best there is."""
     low, high = 0, 1  # recall at `low` misses the target, recall at `high` may meet it
-    measured = recall_of(high)
-    while measured < recall_target and high < searcher.nlist:
-        low, high = high, min(2 * high, searcher.nlist)
-        measured = recall_of(high)
-    while measured >= recall_target and high - low > 1:
+    found = recall_with(high)
+    while found < target and high < most:
+        low, high = high, min(2 * high, most)
+        found = recall_with(high)
+    if found < target:
+        low, target = 0, found - _NEAR_BEST
+    while high - low > 1:
         middle = (low + high) // 2
-        found = recall_of(middle)
-        if found >= recall_target:
-            high, measured = middle, found
+        if recall_with(middle) >= target:
+            high = middle
         else:
             low = middle
-    return Tuning(nprobe=high, recall_at_10=measured, queries=len(queries))
+    return high
 
 
 def held_out_queries(
-    features: Float32Array, count: int, *, threads: int, rng: np.random.Generator
+    features: Features, count: int, *, threads: int, rng: np.random.Generator
 ) -> Float32Array:
     """Return float32 [count, D], random features moved by about a nearest-neighbor distance."""
     size = len(features)
     near = features[np.sort(rng.choice(size, min(_SPACING_ROWS, size), replace=False))]
-    distances, _ = exact_neighbors(near, features, min(2, size), threads=threads)
+    distances, _ = exact_neighbors_of_many(near, features, min(2, size), threads=threads)
     spacing = float(np.mean(distances[:, -1]))  # the first is the row itself
     spread = features[np.sort(rng.choice(size, min(_SPREAD_ROWS, size), replace=False))].std(axis=0)  # [D]
     noise = rng.standard_normal((count, features.shape[1]), dtype=np.float32) * spread
@@ -93,7 +138,7 @@ def held_out_queries(
 
 def recall(
     queries: Float32Array,
-    features: Float32Array,
+    features: Features,
     found_rows: npt.NDArray[np.int64],
     exact_rows: npt.NDArray[np.int64],
 ) -> float:
@@ -112,7 +157,7 @@ def recall(
 
 
 def _distances(
-    queries: Float32Array, features: Float32Array, rows: npt.NDArray[np.int64]
+    queries: Float32Array, features: Features, rows: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.float64]:
     neighbors = features[np.maximum(rows, 0)].astype(np.float64)  # [Q, k, D]
     distances: npt.NDArray[np.float64] = np.linalg.norm(neighbors - queries[:, None, :], axis=2)

@@ -36,9 +36,36 @@ def test_an_interrupted_build_says_so_and_goes_on_where_it_was(digits, digits_bu
     again = run_command("dowser-server", *arguments)
     assert again.returncode == 0, again.stderr
     assert "indexed 259400 samples" in again.stdout
-    first_bar = again.stderr.replace("\r", "\n").strip().splitlines()[0]
-    assert first_bar.startswith("encode:")
+    assert "IVF2048,Flat for 259400 vectors" in again.stderr  # which index, and why
+    bars = again.stderr.replace("\r", "\n").splitlines()
+    first_bar = next(line for line in bars if line.startswith("encode:"))
     assert "| 0/259400" not in first_bar
+
+
+def test_an_index_is_made_to_fit_a_budget_and_tuned_with_what_the_generator_makes(
+    digits, digits_bundle, tmp_path
+):
+    pool, out = tmp_path / "pool.npy", tmp_path / "index"
+    np.save(pool, np.tile(digits.pool, (3, 1, 1)))
+    arguments = ("index", "build", "--bundle", digits_bundle, "--pool", pool, "--out", out)
+    refused = run_command("dowser-server", *arguments, "--memory-budget", "1KiB")
+    assert refused.returncode == 1
+    assert "memory_budget" in refused.stderr
+    assert run_command("dowser-server", *arguments, "--memory-budget", "plenty").returncode == 2
+    rows = 3 * len(digits.pool)
+    dim = json.loads((digits_bundle / "manifest.json").read_text())["feature_dim"]
+    budget = rows * 3 * dim  # bytes: too few for four a component, enough for one
+    done = run_command("dowser-server", *arguments, "--memory-budget", budget)
+    assert done.returncode == 0, done.stderr
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert manifest["factory"].startswith("IVF")
+    assert manifest["refine_factor"] >= 1
+    assert manifest["recall_query_kind"] == "QUERY_KIND_SYNTHETIC"
+    assert manifest["recall_at_10"] >= manifest["recall_target"] == 0.95
+    assert 0 < manifest["held_out_recall_at_10"] <= 1
+    assert (out / "index.faiss").stat().st_size <= budget
+    assert f"refine {manifest['refine_factor']}" in done.stdout
+    assert "would not fit" in manifest["choice"]
 
 
 def test_a_pool_the_bundle_was_not_made_for_is_refused(digits_bundle, tmp_path):

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from dowser.v1 import bundle_pb2 as dowser_dot_v1_dot_bundle__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x64owser/v1/index.proto\x12\tdowser.v1\x1a\x16\x64owser/v1/bundle.proto\"\xe4\x04\n\rIndexManifest\x12\x0e\n\x06\x66ormat\x18\x01 \x01(\r\x12\x1c\n\x14\x63reated_unix_seconds\x18\x02 \x01(\x03\x12\x0c\n\x04pool\x18\x03 \x01(\t\x12\x0c\n\x04size\x18\x04 \x01(\x04\x12\x13\n\x0b\x66\x65\x61ture_dim\x18\x05 \x01(\r\x12\x15\n\rbundle_digest\x18\x06 \x01(\t\x12/\n\rpreprocessing\x18\x07 \x01(\x0b\x32\x18.dowser.v1.Preprocessing\x12\x0f\n\x07\x66\x61\x63tory\x18\x08 \x01(\t\x12\r\n\x05nlist\x18\t \x01(\r\x12\x0e\n\x06nprobe\x18\n \x01(\r\x12\x14\n\x0crecall_at_10\x18\x0b \x01(\x01\x12\x16\n\x0erecall_queries\x18\x0c \x01(\r\x12\x15\n\rindex_version\x18\r \x01(\x04\x12#\n\x05\x66iles\x18\x0e \x03(\x0b\x32\x14.dowser.v1.FileEntry\x12\x38\n\x08versions\x18\x0f \x03(\x0b\x32&.dowser.v1.IndexManifest.VersionsEntry\x12\x41\n\rbuild_seconds\x18\x10 \x03(\x0b\x32*.dowser.v1.IndexManifest.BuildSecondsEntry\x12\x16\n\x0e\x65ncoder_sha256\x18\x11 \x01(\t\x12\x17\n\x0fwithout_samples\x18\x12 \x01(\x08\x1a/\n\rVersionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x33\n\x11\x42uildSecondsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x64owser/v1/index.proto\x12\tdowser.v1\x1a\x16\x64owser/v1/bundle.proto\"\xb5\x06\n\rIndexManifest\x12\x0e\n\x06\x66ormat\x18\x01 \x01(\r\x12\x1c\n\x14\x63reated_unix_seconds\x18\x02 \x01(\x03\x12\x0c\n\x04pool\x18\x03 \x01(\t\x12\x0c\n\x04size\x18\x04 \x01(\x04\x12\x13\n\x0b\x66\x65\x61ture_dim\x18\x05 \x01(\r\x12\x15\n\rbundle_digest\x18\x06 \x01(\t\x12/\n\rpreprocessing\x18\x07 \x01(\x0b\x32\x18.dowser.v1.Preprocessing\x12\x0f\n\x07\x66\x61\x63tory\x18\x08 \x01(\t\x12\r\n\x05nlist\x18\t \x01(\r\x12\x0e\n\x06nprobe\x18\n \x01(\r\x12\x14\n\x0crecall_at_10\x18\x0b \x01(\x01\x12\x16\n\x0erecall_queries\x18\x0c \x01(\r\x12\x15\n\rindex_version\x18\r \x01(\x04\x12#\n\x05\x66iles\x18\x0e \x03(\x0b\x32\x14.dowser.v1.FileEntry\x12\x38\n\x08versions\x18\x0f \x03(\x0b\x32&.dowser.v1.IndexManifest.VersionsEntry\x12\x41\n\rbuild_seconds\x18\x10 \x03(\x0b\x32*.dowser.v1.IndexManifest.BuildSecondsEntry\x12\x16\n\x0e\x65ncoder_sha256\x18\x11 \x01(\t\x12\x17\n\x0fwithout_samples\x18\x12 \x01(\x08\x12\x15\n\rrefine_factor\x18\x13 \x01(\r\x12/\n\x11recall_query_kind\x18\x14 \x01(\x0e\x32\x14.dowser.v1.QueryKind\x12\x1d\n\x15held_out_recall_at_10\x18\x15 \x01(\x01\x12\x15\n\rrecall_target\x18\x16 \x01(\x01\x12\x1b\n\x13memory_budget_bytes\x18\x17 \x01(\x04\x12\x0e\n\x06\x63hoice\x18\x18 \x01(\t\x12$\n\x08id_order\x18\x19 \x01(\x0e\x32\x12.dowser.v1.IdOrder\x1a/\n\rVersionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x33\n\x11\x42uildSecondsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01*Z\n\tQueryKind\x12\x1a\n\x16QUERY_KIND_UNSPECIFIED\x10\x00\x12\x17\n\x13QUERY_KIND_HELD_OUT\x10\x01\x12\x18\n\x14QUERY_KIND_SYNTHETIC\x10\x02*`\n\x07IdOrder\x12\x18\n\x14ID_ORDER_UNSPECIFIED\x10\x00\x12\x11\n\rID_ORDER_ROWS\x10\x01\x12\x16\n\x12ID_ORDER_ASCENDING\x10\x02\x12\x10\n\x0cID_ORDER_ANY\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,10 +36,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_INDEXMANIFEST_VERSIONSENTRY']._serialized_options = b'8\001'
   _globals['_INDEXMANIFEST_BUILDSECONDSENTRY']._loaded_options = None
   _globals['_INDEXMANIFEST_BUILDSECONDSENTRY']._serialized_options = b'8\001'
+  _globals['_QUERYKIND']._serialized_start=884
+  _globals['_QUERYKIND']._serialized_end=974
+  _globals['_IDORDER']._serialized_start=976
+  _globals['_IDORDER']._serialized_end=1072
   _globals['_INDEXMANIFEST']._serialized_start=61
-  _globals['_INDEXMANIFEST']._serialized_end=673
-  _globals['_INDEXMANIFEST_VERSIONSENTRY']._serialized_start=573
-  _globals['_INDEXMANIFEST_VERSIONSENTRY']._serialized_end=620
-  _globals['_INDEXMANIFEST_BUILDSECONDSENTRY']._serialized_start=622
-  _globals['_INDEXMANIFEST_BUILDSECONDSENTRY']._serialized_end=673
+  _globals['_INDEXMANIFEST']._serialized_end=882
+  _globals['_INDEXMANIFEST_VERSIONSENTRY']._serialized_start=782
+  _globals['_INDEXMANIFEST_VERSIONSENTRY']._serialized_end=829
+  _globals['_INDEXMANIFEST_BUILDSECONDSENTRY']._serialized_start=831
+  _globals['_INDEXMANIFEST_BUILDSECONDSENTRY']._serialized_end=882
 # @@protoc_insertion_point(module_scope)

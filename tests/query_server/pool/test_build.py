@@ -242,3 +242,59 @@ def test_inverted_lists_are_tuned_to_the_recall_target(
     assert pool.rows_of(np.array([5, 20_000], dtype=np.uint64)).tolist() == [5, -1]  # ids are rows here
     _, rows = pool.search(many_features[:100], 1)
     assert np.array_equal(rows[:, 0], np.arange(100))
+
+
+def test_synthetic_queries_are_what_an_index_is_tuned_with_and_both_recalls_are_told(
+    images: Any, tmp_path: Path, many_features: Features, digest: str
+) -> None:
+    from dowser.v1 import index_pb2
+    from samples import open_samples
+
+    np.save(tmp_path / "vectors.npy", many_features)
+    asked = []
+
+    def synthesize(count: int) -> Features:
+        asked.append(count)
+        return np.random.default_rng(0).uniform(-9, 9, (count, 16)).astype(np.float32)  # far from the pool
+
+    def built(name: str, **changed: object) -> Any:
+        return images.build(
+            tmp_path / name,
+            source=open_samples(tmp_path / "vectors.npy"),
+            preprocessing=Preprocessing.infer((16,), "float32"),
+            encode=lambda x: x,
+            feature_dim=16,
+            chunk=8192,
+            **changed,
+        )
+
+    plain = built("plain", factory="IVF256,Flat")
+    tuned = built("tuned", factory="IVF256,Flat", synthesize=synthesize)
+    small = built("small", memory_budget_bytes=600_000, synthesize=synthesize)
+    assert asked == [512, 512]
+    assert plain.recall_query_kind == index_pb2.QUERY_KIND_HELD_OUT
+    assert plain.recall_at_10 == plain.held_out_recall_at_10
+    assert tuned.recall_query_kind == small.recall_query_kind == index_pb2.QUERY_KIND_SYNTHETIC
+    assert tuned.nprobe > plain.nprobe
+    assert min(tuned.recall_at_10, small.recall_at_10) >= 0.95
+    assert tuned.held_out_recall_at_10 > plain.recall_at_10
+    assert (tuned.refine_factor, small.factory, small.memory_budget_bytes) == (0, "IVF512,SQ8", 600_000)
+    assert small.refine_factor >= 1
+    assert (tmp_path / "small" / "index.faiss").stat().st_size <= 600_000
+    pool = Pool.open(tmp_path / "small", expected_bundle_digest=digest)
+    distances, rows = pool.search(many_features[:100], 1)
+    assert np.array_equal(rows[:, 0], np.arange(100))
+    assert distances.max() == 0  # exact, not of codes
+
+
+@pytest.mark.parametrize("fault", ["shape", "nan"])
+def test_synthetic_queries_that_cannot_be_searched_with_are_refused(
+    images: Any, tmp_path: Path, fault: str
+) -> None:
+    def synthesize(count: int) -> Features:
+        return (
+            np.zeros((count, 5), np.float32) if fault == "shape" else np.full((count, 6), np.nan, np.float32)
+        )
+
+    with _refused(Reason.SHAPE_MISMATCH if fault == "shape" else Reason.NOT_FINITE):
+        images.build(tmp_path / "out", synthesize=synthesize)

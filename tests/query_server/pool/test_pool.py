@@ -1,3 +1,4 @@
+import json
 import shutil
 import subprocess
 import sys
@@ -110,7 +111,8 @@ def copied(index_dir: Path, tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    "name", ["index.faiss", "samples.npy", "features.npy", "pool_ids.npy", "manifest.json"]
+    "name",
+    ["index.faiss", "samples.npy", "features.npy", "pool_ids.npy", "pool_id_order.npy", "manifest.json"],
 )
 @pytest.mark.parametrize("damage", ["missing", "truncated"])
 def test_a_damaged_index_is_refused_with_the_files_name(
@@ -171,3 +173,18 @@ def test_importing_the_pool_imports_no_torch() -> None:
         cwd=Path(__file__).parents[3],
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_an_older_index_that_does_not_say_how_its_ids_lie_is_served(
+    copied: Path, digest: str, pool: Pool
+) -> None:
+    text = (copied / "manifest.json").read_text()
+    assert '"id_order": "ID_ORDER_ANY"' in text
+    manifest = json.loads(text)
+    del manifest["id_order"]
+    manifest["files"] = [one for one in manifest["files"] if one["name"] != "pool_id_order.npy"]
+    (copied / "manifest.json").write_text(json.dumps(manifest))
+    (copied / "pool_id_order.npy").unlink()
+    older = Pool.open(copied, expected_bundle_digest=digest)
+    rows = np.array([900, 3, 0])
+    assert np.array_equal(older.rows_of(pool.ids_of(rows)), rows)

@@ -5,12 +5,14 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from query_server.errors import DowserError
 from query_server.pool import detect_flavour
 from query_server.pool.exact import exact_neighbors
-from query_server.pool.factory import choose_factory
+from query_server.pool.exact_many import exact_neighbors_of_many
+from query_server.pool.factory import choose_index, make_index
 from query_server.pool.filtered import search_available
 from query_server.pool.index import FeatureIndex
-from query_server.pool.tuning import held_out_queries, recall, tune
+from query_server.pool.tuning import Tuning, held_out_queries, recall, tune
 
 Features = npt.NDArray[np.float32]
 
@@ -124,8 +126,10 @@ def test_tuning_takes_the_smallest_nprobe_that_meets_the_target(many_features: F
     made.train(many_features)
     made.add(many_features)
 
+    index = FeatureIndex(made, nprobe=1, threads=1)
+
     def tuned(target: float) -> tuple[int, float]:
-        found = tune(made, many_features, recall_target=target, threads=1, rng=np.random.default_rng(0))
+        found = tune(index, many_features, recall_target=target, threads=1, rng=np.random.default_rng(0))
         return found.nprobe, found.recall_at_10
 
     low, middle, full = tuned(0.5), tuned(0.95), tuned(1.0)
@@ -150,18 +154,131 @@ def test_held_out_queries_are_not_pool_points(many_features: Features, queries: 
     assert (distances > 0.01).all()
 
 
+_GIB = 2**30
+
+
 @pytest.mark.parametrize(
-    ("size", "factory"),
+    ("size", "budget", "recall_target", "factory"),
     [
-        (1, "Flat"),
-        (100_000, "Flat"),
-        (100_001, "IVF1024,Flat"),
-        (1_000_000, "IVF4096,Flat"),
-        (4_000_000, "IVF8192_HNSW32,Flat"),
+        (1, None, 0.95, "Flat"),
+        (100_000, None, 0.95, "Flat"),
+        (100_001, None, 0.95, "IVF1024,Flat"),
+        (100_001, None, 1.0, "Flat"),
+        (1_000_000, None, 0.95, "IVF4096,Flat"),
+        (4_000_000, None, 0.95, "IVF8192_HNSW32,Flat"),
+        (100_000_000, None, 0.95, "IVF32768_HNSW32,Flat"),
+        (100_000_000, 11 * _GIB, 0.95, "IVF32768_HNSW32,SQfp16"),
+        (100_000_000, 8 * _GIB, 0.95, "IVF32768_HNSW32,SQ8"),
+        (100_000_000, 4 * _GIB, 0.95, "IVF32768_HNSW32,PQ25"),
+        (100_000_000, 5 * _GIB // 2, 0.95, "IVF32768_HNSW32,RaBitQ"),
     ],
 )
-def test_the_factory_follows_the_pools_size(size: int, factory: str) -> None:
-    assert choose_factory(size) == factory
+def test_the_index_follows_size_recall_and_budget(
+    size: int, budget: int | None, recall_target: float, factory: str
+) -> None:
+    choice = choose_index(size, 50, recall_target=recall_target, memory_budget_bytes=budget)
+    assert choice.factory == factory
+    assert "GiB" in choice.why
+
+
+@pytest.mark.parametrize("dim", [1, 7, 50, 64, 97])
+def test_every_index_that_can_be_chosen_can_be_made_and_has_the_codes_that_were_counted(dim: int) -> None:
+    chosen = set()
+    budget = 200_000 * (4 * dim + 8) + 2048 * (4 * dim + 8)
+    with pytest.raises(DowserError, match="memory_budget"):
+        while True:
+            choice = choose_index(200_000, dim, memory_budget_bytes=budget)
+            made = faiss.extract_index_ivf(make_index(choice.factory, dim))
+            assert 200_000 * (made.code_size + 8) <= budget
+            chosen.add(choice.factory)
+            budget = int(budget * 0.97)
+    assert len(chosen) >= 3
+
+
+def test_a_budget_that_nothing_fits_is_refused_with_the_least_that_would() -> None:
+    with pytest.raises(DowserError, match=r"at least \d+ bytes for 1000000 vectors"):
+        choose_index(1_000_000, 50, memory_budget_bytes=1_000_000)
+    with pytest.raises(DowserError, match="at least 200000000 bytes"):
+        choose_index(1_000_000, 50, recall_target=1, memory_budget_bytes=100_000_000)
+
+
+@pytest.mark.parametrize("code", ["SQfp16", "SQ8", "PQ8x4", "RaBitQ"])
+def test_codes_are_ranked_by_exact_distances_in_the_features(
+    many_features: Features, queries: Features, code: str
+) -> None:
+    made = make_index(f"IVF64,{code}", 16)
+    made.train(many_features)
+    made.add(many_features)
+    index = FeatureIndex(made, nprobe=64, threads=1, refine_factor=64, features=many_features)
+    assert index.compressed
+    distances, rows = index.search(queries, 10)
+    exact_distances, exact_rows = exact_neighbors(queries, many_features, 10, threads=1)
+    assert recall(queries, many_features, rows, exact_rows) > 0.99
+    assert (np.diff(distances, axis=1) >= 0).all()
+    found = rows == exact_rows
+    assert np.allclose(distances[found], exact_distances[found], rtol=1e-3)
+    of_codes, _ = index.search(queries, 10, refine_factor=0)
+    assert np.abs(distances - of_codes).max() > 0
+
+
+def test_ranking_in_blocks_changes_nothing(
+    many_features: Features, queries: Features, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = make_index("IVF64,SQ8", 16)
+    made.train(many_features)
+    made.add(many_features)
+    index = FeatureIndex(made, nprobe=2, threads=1, refine_factor=4, features=many_features)
+    whole = index.search(queries, 2_000)  # more than some lists hold
+    assert (whole[1] == -1).any()
+    monkeypatch.setattr("query_server.pool.index._RANKED_ROWS", 999)
+    monkeypatch.setattr("query_server.pool.index._MAX_CANDIDATES", 20_000)
+    parts = index.search(queries, 2_000)
+    assert np.array_equal(whole[1], parts[1])
+    assert np.array_equal(whole[0], parts[0])
+
+
+def test_tuning_a_compressed_index_finds_lists_and_candidates(many_features: Features) -> None:
+    made = make_index("IVF128,SQ4", 16)
+    made.train(many_features)
+    made.add(many_features)
+    index = FeatureIndex(made, nprobe=1, threads=1, features=many_features)
+
+    def tuned(target: float) -> Tuning:
+        return tune(index, many_features, recall_target=target, threads=1, rng=np.random.default_rng(0))
+
+    low, high = tuned(0.5), tuned(0.98)
+    assert low.recall_at_10 >= 0.5
+    assert high.recall_at_10 >= 0.98
+    assert 1 <= low.refine_factor < high.refine_factor
+    assert low.nprobe < high.nprobe < 128
+
+
+def test_tuning_asks_the_queries_it_is_given_and_measures_held_out_ones_beside(
+    many_features: Features,
+) -> None:
+    made = make_index("IVF128,Flat", 16)
+    made.train(many_features)
+    made.add(many_features)
+    index = FeatureIndex(made, nprobe=1, threads=1)
+    far = np.random.default_rng(1).uniform(-9, 9, (300, 16)).astype(np.float32)  # between the clusters
+    arguments = {"recall_target": 0.95, "threads": 1}
+    near = tune(index, many_features, **arguments, rng=np.random.default_rng(0))
+    given = tune(index, many_features, **arguments, rng=np.random.default_rng(0), queries=far)
+    assert given.queries == 300
+    assert given.nprobe > near.nprobe
+    assert given.recall_at_10 >= 0.95
+    assert given.held_out_recall_at_10 > near.held_out_recall_at_10 == near.recall_at_10
+
+
+def test_exact_neighbors_of_many_equal_brute_force_across_blocks(
+    many_features: Features, queries: Features, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("query_server.pool.exact_many._BLOCK_ROWS", 700)
+    distances, rows = exact_neighbors_of_many(queries, many_features, 10, threads=1)
+    assert np.allclose(distances, _brute_force(queries, many_features, 10), rtol=1e-3)
+    between = np.linalg.norm(many_features[rows] - queries[:, None], axis=2)
+    assert np.allclose(distances, between, rtol=1e-3)
+    assert all(len(set(one)) == 10 for one in rows.tolist())
 
 
 def test_the_flavour_names_what_is_installed() -> None:
