@@ -56,6 +56,7 @@ class SandboxConfig:
         device: "cpu" or "cuda".
         max_bytes: Largest upload.
         max_compiled: Compiled classifiers a worker keeps.
+        niceness: Added to the processes' niceness; the higher, the longer they wait for a core that others want.
     """
 
     workers: int = 2
@@ -66,6 +67,7 @@ class SandboxConfig:
     device: str = "cpu"
     max_bytes: int = 64 * 2**20
     max_compiled: int = 8
+    niceness: int = 0
 
 
 class WorkerStartError(Exception):
@@ -96,6 +98,7 @@ class WorkerProcess:
             "device": config.device,
             "threads": config.threads,
             "memory_bytes": config.memory_bytes,
+            "niceness": config.niceness,
         }
         try:
             for end in (ours, theirs):

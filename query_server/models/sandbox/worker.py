@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import mmap
+import os
 import socket
 import sys
 import traceback
@@ -39,6 +40,7 @@ def main(argument: str) -> None:
     """Serve jobs until the server closes the connection."""
     config = json.loads(argument)
     device = config["device"]
+    os.nice(config["niceness"])
     refused = confine.leave_the_world(server_pid=config["server_pid"], device=device)
     channel = Channel(socket.socket(fileno=config["connection_fd"]))
     stop = mmap.mmap(config["stop_fd"], 1)
