@@ -18,7 +18,7 @@ from query_server.exposure import guard
 from query_server.generations import LEDGER, journal_folder, open_generation
 from query_server.maintenance import SnapshotManifest, Snapshots, SnapshotSources
 from query_server.models import Bundle, Runtime
-from query_server.observe import CampaignStats, IndexStats, Observer, dowser_version, observing
+from query_server.observe import CampaignStats, IndexStats, Observer, WorkerStats, dowser_version, observing
 from query_server.pool import build_index, detect_flavour
 from query_server.rpc.admin import AdminServicer
 from query_server.rpc.caller import caller_of
@@ -122,6 +122,12 @@ def _serve(
             rounds=sum(info.rounds for info in infos),
         )
 
+    def worker_stats() -> WorkerStats:
+        sandbox = serving.sandbox
+        return WorkerStats(
+            workers=sandbox.alive, busy=sandbox.busy, waiting=sandbox.queue_depth, restarts=sandbox.restarts
+        )
+
     observer.metrics.running(
         {
             "version": dowser_version(),
@@ -133,6 +139,7 @@ def _serve(
     observer.metrics.register_queue(workers.stats)
     observer.metrics.register_index(index_stats)
     observer.metrics.register_campaigns(campaign_stats)
+    observer.metrics.register_workers(worker_stats)
 
     async def run() -> None:
         # Made inside the loop: grpc.aio binds its objects to the loop that is running.

@@ -11,6 +11,7 @@ from grpc import aio
 from query_server.errors import invalid_argument
 from query_server.rpc.access import AccessInterceptor
 from query_server.rpc.limits import Limits, Usage
+from query_server.rpc.observing import note_message
 from query_server.rpc.receive import ReceiveInterceptor
 from query_server.rpc.tls import ServerTls
 from query_server.rpc.tokens import TokenFile
@@ -46,7 +47,7 @@ def guard(
         idle_seconds=settings.stream_idle_seconds,
         stream_seconds=settings.stream_seconds,
     )
-    receive = ReceiveInterceptor(Usage(limits))
+    receive = ReceiveInterceptor(Usage(limits), noticed=note_message)
     if settings.tokens is None:
         return credentials, (receive,)
     return credentials, (AccessInterceptor(TokenFile(settings.tokens)), receive)

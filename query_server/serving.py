@@ -105,6 +105,11 @@ class Serving:
         """Return the pool's newest state; a call that asks more than once takes a generation instead."""
         return self._held.generation.live.current()
 
+    @property
+    def sandbox(self) -> Sandbox:
+        """The worker processes of the current generation."""
+        return self._held.generation.sandbox
+
     @contextmanager
     def use(self) -> Iterator[Generation]:
         """Keep the current generation open until the block ends."""

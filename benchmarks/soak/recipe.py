@@ -92,7 +92,7 @@ def run(options: argparse.Namespace) -> int:
         "methods": _by_method(records),
         "thirds": _thirds(samples),
         "samples": {key: [round(each[key], 3) for each in samples] for key in samples[0]},
-        "windows": _windows(records, seconds),
+        "windows": _windows(records),
     }
     write_json(options.out / f"{NAME}.json", result)
     plots.save(_figure(result), options.out / f"{NAME}.png")
@@ -138,8 +138,9 @@ def _thirds(samples: Sequence[Mapping[str, float]]) -> dict[str, Any]:
     return told
 
 
-def _windows(records: Sequence[CallRecord], seconds: float) -> dict[str, list[float]]:
-    edges = np.linspace(0, seconds, WINDOWS + 1)
+def _windows(records: Sequence[CallRecord]) -> dict[str, list[float]]:
+    """Cut the run into windows of equal length; the records are in the order in which they began."""
+    edges = np.linspace(0, np.nextafter(records[-1].began, np.inf), WINDOWS + 1)
     windows: dict[str, list[float]] = {"time": [], "calls": [], "p50_ms": [], "p99_ms": [], "errors": []}
     for begin, end in itertools.pairwise(edges):
         inside = [record for record in records if begin <= record.began < end]

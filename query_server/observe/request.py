@@ -39,6 +39,7 @@ class RequestRecord:
         runs: Its stages, one entry each time a stage ran, the first ``_MAX_STAGE_RUNS``.
         runs_left_out: Entries beyond those.
         span: Its trace span, where traces are made.
+        message: The request message, once it has arrived; None for a stream of them.
     """
 
     method: str
@@ -55,6 +56,7 @@ class RequestRecord:
     runs: list[StageRun] = field(default_factory=list)
     runs_left_out: int = 0
     span: Span | None = None
+    message: object = None
     _stages: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     @property

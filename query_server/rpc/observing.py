@@ -20,7 +20,7 @@ from grpc import aio
 
 from query_server.observe import Observer, RequestRecord
 from query_server.observe.metrics import UNKNOWN_METHOD
-from query_server.observe.request import Fact, new_request_id, plain
+from query_server.observe.request import CURRENT, Fact, new_request_id, plain
 
 _HEALTH = "/grpc.health."
 _HEADERS = ("traceparent", "tracestate", "x-request-id")
@@ -89,7 +89,7 @@ class ObserveInterceptor(aio.ServerInterceptor):
 
     def _following_call(self, method: str, inner: Any) -> Any:
         async def call(request: Any, context: _Context) -> Any:
-            record = self._begin(method, request, context)
+            record = self._begin(method, context)
             answer = None
             try:
                 answer = await inner(request, context)
@@ -99,13 +99,13 @@ class ObserveInterceptor(aio.ServerInterceptor):
                 _read_error(context, record, error)
                 raise
             finally:
-                self._end_soon(record, request, answer)
+                self._end_soon(record, answer)
 
         return call
 
     def _following_stream(self, method: str, inner: Any) -> Any:
         async def stream(request: Any, context: _Context) -> AsyncIterator[Any]:
-            record = self._begin(method, request, context)
+            record = self._begin(method, context)
             try:
                 async for part in inner(request, context):
                     yield part
@@ -114,33 +114,33 @@ class ObserveInterceptor(aio.ServerInterceptor):
                 _read_error(context, record, error)
                 raise
             finally:
-                self._end_soon(record, request, None)
+                self._end_soon(record, None)
 
         return stream
 
-    def _begin(self, method: str, request: Any, context: _Context) -> RequestRecord:
+    def _begin(self, method: str, context: _Context) -> RequestRecord:
         headers = {
             str(key): value
             for key, value in context.invocation_metadata() or ()
             if key in _HEADERS and isinstance(value, str)
         }
-        given = getattr(request, "request_id", "") or headers.get("x-request-id", "")
+        given = headers.get("x-request-id", "")
         record = RequestRecord(
             method=method.removeprefix("/"),
             peer=context.peer() or "",
-            request_id=plain(given) if isinstance(given, str) and given else new_request_id(),
+            request_id=plain(given) if given else new_request_id(),
             caller=plain(self._caller_of(context)),
         )
         self._observer.begin(record, headers)
         return record
 
-    def _end_soon(self, record: RequestRecord, request: Any, answer: Any) -> None:
+    def _end_soon(self, record: RequestRecord, answer: Any) -> None:
         """Tell of the request once its answer is on its way: the caller need not wait for that."""
-        asyncio.get_running_loop().call_soon(self._end, record, request, answer)
+        asyncio.get_running_loop().call_soon(self._end, record, answer)
 
-    def _end(self, record: RequestRecord, request: Any, answer: Any) -> None:
+    def _end(self, record: RequestRecord, answer: Any) -> None:
         if self._observer.traces:
-            for message in (request, answer):
+            for message in (record.message, answer):
                 if isinstance(message, Message):
                     record.facts |= _facts(message)
         if isinstance(answer, Message) and "diagnosis" in answer.DESCRIPTOR.fields_by_name:
@@ -159,6 +159,16 @@ class ObserveInterceptor(aio.ServerInterceptor):
             capture=answer.diagnosis.capture.value if answer.diagnosis.HasField("capture") else None,
             warned=bool(answer.diagnosis.warnings),
         )
+
+
+def note_message(message: Message) -> None:
+    """Note the message of the request under way, which says its id and what it is about."""
+    record = CURRENT.get()
+    if record is None:
+        return
+    record.message = message
+    if given := getattr(message, "request_id", ""):
+        record.request_id = plain(given)
 
 
 def _exists(method: str) -> bool:

@@ -31,10 +31,16 @@ _Context = aio.ServicerContext[Any, Any]
 
 
 class ReceiveInterceptor(aio.ServerInterceptor):
-    """Puts the limits around every handler; it must be the innermost interceptor."""
+    """Puts the limits around every handler; it must be the innermost interceptor.
 
-    def __init__(self, usage: Usage) -> None:
+    Args:
+        usage: Counts against the limits.
+        noticed: Told of the message of every call that has one.
+    """
+
+    def __init__(self, usage: Usage, *, noticed: Callable[[Any], None] = lambda _: None) -> None:
         self._usage = usage
+        self._noticed = noticed
 
     async def intercept_service(
         self,
@@ -47,12 +53,12 @@ class ReceiveInterceptor(aio.ServerInterceptor):
             return None
         limited = handler_call_details.method not in _UNLIMITED
         if handler.response_streaming:
-            stream = _streaming(self._usage, handler, limited=limited)
+            stream = _streaming(self._usage, handler, self._noticed, limited=limited)
             return grpc.stream_stream_rpc_method_handler(
                 stream,
                 response_serializer=handler.response_serializer,
             )
-        answer = _answering(self._usage, handler, limited=limited)
+        answer = _answering(self._usage, handler, self._noticed, limited=limited)
         return grpc.stream_unary_rpc_method_handler(
             answer,
             response_serializer=handler.response_serializer,
@@ -136,7 +142,11 @@ class _Call:
 
 
 def _answering(
-    usage: Usage, handler: grpc.RpcMethodHandler[Any, Any], *, limited: bool
+    usage: Usage,
+    handler: grpc.RpcMethodHandler[Any, Any],
+    noticed: Callable[[Any], None],
+    *,
+    limited: bool,
 ) -> Callable[[Any, _Context], Awaitable[Any]]:
     inner: Any = handler.stream_unary if handler.request_streaming else handler.unary_unary
 
@@ -145,7 +155,10 @@ def _answering(
         with usage.call(caller) if limited else contextlib.nullcontext():
             call = _Call(usage, handler, context, caller)
             try:
-                return await inner(await call.request(), context)
+                request = await call.request()
+                if not handler.request_streaming:
+                    noticed(request)
+                return await inner(request, context)
             finally:
                 call.close()
 
@@ -153,7 +166,11 @@ def _answering(
 
 
 def _streaming(
-    usage: Usage, handler: grpc.RpcMethodHandler[Any, Any], *, limited: bool
+    usage: Usage,
+    handler: grpc.RpcMethodHandler[Any, Any],
+    noticed: Callable[[Any], None],
+    *,
+    limited: bool,
 ) -> Callable[[Any, _Context], AsyncIterator[Any]]:
     inner: Any = handler.stream_stream if handler.request_streaming else handler.unary_stream
 
@@ -162,7 +179,10 @@ def _streaming(
         with usage.call(caller) if limited else contextlib.nullcontext():
             call = _Call(usage, handler, context, caller)
             try:
-                made = inner(await call.request(), context)
+                request = await call.request()
+                if not handler.request_streaming:
+                    noticed(request)
+                made = inner(request, context)
                 if inspect.isawaitable(made):  # it writes through its context
                     await made
                 else:

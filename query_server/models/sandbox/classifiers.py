@@ -6,6 +6,7 @@ This process hashes, stores and sends their bytes and never parses them; encoder
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -252,7 +253,7 @@ class SandboxedClassifier:
         _, ended = self._run(
             "ascend",
             stage="synthesize",
-            header={"options": vars(options)},
+            header={"options": {each.name: getattr(options, each.name) for each in fields(AscentOptions)}},
             arrays={"z": np.asarray(z, np.float32)},
             expected={
                 "x": ("float32", (count, *self._bundle.input_shape)),

@@ -139,6 +139,16 @@ class Sandbox:
         return dict(self._staff.restarts)
 
     @property
+    def alive(self) -> int:
+        """Worker processes, those in reserve included."""
+        return self._staff.alive
+
+    @property
+    def busy(self) -> int:
+        """Worker processes with a job."""
+        return self._staff.busy
+
+    @property
     def queue_depth(self) -> int:
         """Jobs that wait for a worker."""
         return self._staff.waiting

@@ -67,6 +67,18 @@ class Staff:
         with self._changed:
             return len(self._tickets)
 
+    @property
+    def alive(self) -> int:
+        """Workers that are up."""
+        with self._changed:
+            return len(self._idle) + len(self._busy)
+
+    @property
+    def busy(self) -> int:
+        """Workers with a job."""
+        with self._changed:
+            return len(self._busy)
+
     def acquire(
         self, classifier_id: str, key: str, *, unused: bool, proven: bool, tick: Callable[[], None]
     ) -> WorkerProcess:

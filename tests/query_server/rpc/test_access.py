@@ -18,7 +18,7 @@ from processes import run_command, stop_server
 import dowser.v1
 from client import Client, PermissionDeniedError, UnauthenticatedError
 from query_server.errors import DowserError
-from query_server.rpc.access import is_listed, is_open
+from query_server.rpc.access import ROLES, is_listed, is_open
 from query_server.rpc.tokens import Role, TokenFile, append_line, new_token
 
 
@@ -36,6 +36,7 @@ def test_every_method_of_the_api_has_a_role_that_was_decided():
     assert "/dowser.v1.SelectionService/SelectSamples" in found
     assert {method for method in found if not is_listed(method)} == set()
     assert not any(is_open(method) for method in found)
+    assert set(ROLES) <= found
 
 
 def token(path, name, *roles):
