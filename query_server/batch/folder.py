@@ -132,6 +132,24 @@ class JobFolder:
             shutil.rmtree(making, ignore_errors=True)
         return cls(path)
 
+    @classmethod
+    def begin(cls, path: Path, record: Record, pool_ids: NDArray[np.uint64]) -> Self:
+        """Make a folder that is there, with its classifier in it, a job's; the record comes last.
+
+        Raises:
+            DowserError: STORAGE_FULL.
+        """
+        file = io.BytesIO()
+        np.save(file, np.asarray(pool_ids, np.uint64))
+        write_durably(path / _IDS, file.getvalue())
+        write_durably(path / _RECORD, record.to_bytes())
+        return cls(path)
+
+    @staticmethod
+    def is_one(path: Path) -> bool:
+        """Tell whether a folder is a job's."""
+        return (path / _RECORD).exists()
+
     @property
     def classifier(self) -> Path:
         """The folder of its classifier."""

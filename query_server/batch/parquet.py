@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from query_server.batch.values import ScoreSpec
 from query_server.errors import extra_not_installed
+from query_server.selection.ports import ClassifierFacts
 
 
 def require_parquet() -> None:
@@ -28,19 +29,17 @@ def require_parquet() -> None:
 def to_parquet(
     chunks: Sequence[Mapping[str, NDArray[np.generic]]],
     spec: ScoreSpec,
+    facts: ClassifierFacts,
     *,
-    classes: int,
-    embedding_dim: int,
-    metadata: Mapping[str, str],
+    pool: str,
 ) -> bytes:
     """Return the file of a shard.
 
     Args:
         chunks: Columns as ``scoring.columns_of`` names them, in order; empty ones are left out.
         spec: Which columns there are.
-        classes: C.
-        embedding_dim: E.
-        metadata: Kept in the file's schema.
+        facts: What is known of the classifier.
+        pool: The pool's name, which the file's schema keeps beside the classifier's id.
     """
     import pyarrow
     import pyarrow.parquet
@@ -52,10 +51,11 @@ def to_parquet(
     types |= dict.fromkeys(spec.acquisitions, pyarrow.float32())
     types["predicted_class"] = pyarrow.uint32()
     if spec.probabilities:
-        types["probabilities"] = wide(classes)
+        types["probabilities"] = wide(max(2, facts.classes))
     if spec.embedding:
-        types["embedding"] = wide(embedding_dim)
-    schema = pyarrow.schema(list(types.items()), metadata=dict(metadata))
+        types["embedding"] = wide(facts.embedding_dim)
+    metadata = {"dowser.pool": pool, "dowser.classifier_id": spec.classifier_id}
+    schema = pyarrow.schema(list(types.items()), metadata=metadata)
     parts = [chunk for chunk in chunks if chunk]
     columns = []
     for field in schema:

@@ -53,6 +53,7 @@ class Run:
         open_engine: What scores.
         courtesy: Whom to give way to.
         stop: Set to end the run after the samples in the workers' hands.
+        progress: Called with the samples done and all of them, after each shard.
         began: When it was taken up, ``time.monotonic()``.
         rows: Samples of shards finished since.
     """
@@ -60,6 +61,7 @@ class Run:
     folder: JobFolder
     open_engine: OpenEngine
     courtesy: Courtesy
+    progress: Callable[[int, int], None] = lambda done, size: None
     stop: threading.Event = field(default_factory=threading.Event)
     began: float = field(default_factory=time.monotonic)
     rows: int = 0
@@ -94,24 +96,18 @@ class Run:
         )
         self.folder.save_conditions(conditions)
         facts = engine.classifiers.info(spec.classifier_id)
-        metadata = {"dowser.pool": record.pool, "dowser.classifier_id": spec.classifier_id}
         gathered: list[Columns] = []
 
         def gather(chunk: _Chunk, columns: Columns) -> None:
             gathered.append(columns)
             if not chunk.is_last:
                 return
-            data = to_parquet(
-                gathered,
-                spec,
-                classes=max(2, facts.classes),
-                embedding_dim=facts.embedding_dim,
-                metadata=metadata,
-            )
+            data = to_parquet(gathered, spec, facts, pool=record.pool)
             rows = sum(len(each["pool_id"]) for each in gathered if each)
             size = chunk.stop - chunk.shard * spec.shard_size
             self.folder.write_shard(chunk.shard, data, rows=rows, missing=size - rows)
             self.rows += size
+            self.progress(chunk.stop, record.size)
             gathered.clear()
 
         self._score_all(engine, scorer, gather)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
 
 from query_server.acquisition import HeadCondition, acquisition_function
-from query_server.batch.ports import Classifiers, Float32, Pool, Scorer, UInt64
+from query_server.batch.parquet import to_parquet
+from query_server.batch.ports import Classifiers, Engine, Float32, Pool, Scorer, UInt64
 from query_server.batch.values import MAX_SHARD_SIZE, ScoreSpec
 from query_server.errors import invalid_argument
 from query_server.scored import Scored
@@ -104,6 +106,18 @@ def score_chunk(pool: Pool, scorer: Scorer, spec: ScoreSpec, pool_ids: UInt64) -
     if not len(rows):
         return {}
     return columns_of(scorer.score(pool.inputs(rows), embedding=spec.embedding), spec, pool_ids)
+
+
+def score_shard(engine: Engine, scorer: Scorer, spec: ScoreSpec, pool_ids: UInt64) -> tuple[bytes, int]:
+    """Score a whole shard at once; return its file's bytes and its rows."""
+    pool = engine.pool()
+    rows = chunk_rows(pool.input_shape)
+    parts = [pool_ids[start : start + rows] for start in range(0, len(pool_ids), rows)]
+    with ThreadPoolExecutor(engine.workers + 1) as feeders:
+        chunks = list(feeders.map(lambda ids: score_chunk(pool, scorer, spec, ids), parts))
+    facts = engine.classifiers.info(spec.classifier_id)
+    data = to_parquet(chunks, spec, facts, pool=pool.name)
+    return data, sum(len(chunk["pool_id"]) for chunk in chunks if chunk)
 
 
 def columns_of(said: Scored, spec: ScoreSpec, pool_ids: UInt64) -> Columns:
