@@ -45,6 +45,11 @@ def _score(arguments: argparse.Namespace) -> int:
 
     from query_server.offline_scoring import OfflineSetup, score
 
+    run = None
+    if arguments.engine == "ray":
+        from query_server.ray_scoring import run_on_ray
+
+        run = run_on_ray
     setup = OfflineSetup(
         bundle=arguments.bundle.resolve(),
         index=arguments.index.resolve(),
@@ -66,7 +71,7 @@ def _score(arguments: argparse.Namespace) -> int:
             probabilities=arguments.probabilities,
             embedding=arguments.embedding,
             shard_size=arguments.shard_size,
-            engine=arguments.engine,
+            run=run,
             progress=progress,
         )
     print(f"scored {sum(shard.rows for shard in folder.shards)} samples in {arguments.out}")

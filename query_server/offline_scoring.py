@@ -6,10 +6,10 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +26,8 @@ from query_server.models.files import id_of
 from query_server.models.sandbox import Sandbox, SandboxConfig, SandboxedClassifiers
 from query_server.pool import Pool
 
-EngineName = Literal["local", "ray"]
+#: Told of the samples done and all of them, now and then.
+Progress: TypeAlias = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +97,10 @@ class OfflineSetup:
             runtime.close()
 
 
+#: Writes a job's missing shards, given what to open elsewhere and what is open here.
+RunJob: TypeAlias = Callable[[OfflineSetup, JobFolder, OfflineEngine, Progress], None]
+
+
 def score(
     setup: OfflineSetup,
     *,
@@ -106,8 +111,8 @@ def score(
     probabilities: bool,
     embedding: bool,
     shard_size: int,
-    engine: EngineName,
-    progress: Callable[[int, int], None] = lambda done, size: None,
+    run: RunJob | None = None,
+    progress: Progress = lambda done, size: None,
 ) -> JobFolder:
     """Score an index's samples into Parquet shards; run again, it goes on after the last finished shard.
 
@@ -122,7 +127,7 @@ def score(
         probabilities: Whether class probabilities are written.
         embedding: Whether the classifier's embedding is written.
         shard_size: Samples of a shard.
-        engine: "local", or "ray" for Ray Data on the cluster that is running or that RAY_ADDRESS names.
+        run: Writes the missing shards; None does it in this process.
         progress: Called with the samples done and all of them, now and then.
 
     Raises:
@@ -142,20 +147,18 @@ def score(
     with setup.open(out / CLASSIFIER) as opened:
         check_spec(spec, opened.classifiers.add(data))
         folder = _folder(out, spec, opened.pool(), pool_ids)
-
-        @contextmanager
-        def same(_: Path) -> Iterator[OfflineEngine]:
-            yield opened
-
-        if engine == "local":
-            run = Run(folder=folder, open_engine=same, courtesy=Courtesy(), progress=progress)
-            run()
-        else:
-            from query_server.ray_scoring import run_on_ray
-
-            run_on_ray(setup, folder, opened, progress)
+        (run or _run_here)(setup, folder, opened, progress)
     folder.update(state=JobState.DONE, end_time=time.time())
     return folder
+
+
+def _run_here(_: OfflineSetup, folder: JobFolder, opened: OfflineEngine, progress: Progress) -> None:
+    Run(
+        folder=folder,
+        open_engine=lambda _: nullcontext(opened),
+        courtesy=Courtesy(),
+        progress=progress,
+    )()
 
 
 def _folder(out: Path, spec: ScoreSpec, pool: Pool, pool_ids: NDArray[np.uint64] | None) -> JobFolder:

@@ -16,11 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from query_server.acquisition import HeadCondition
 from query_server.batch.folder import JobFolder
-from query_server.batch.ports import Engine
+from query_server.batch.ports import Engine, Scorer
 from query_server.batch.scoring import compiled, score_shard, target_inputs
-from query_server.batch.values import ScoreSpec
 from query_server.errors import extra_not_installed
 from query_server.offline_scoring import OfflineEngine, OfflineSetup
 
@@ -64,7 +62,7 @@ def run_on_ray(
     if not missing:
         return
     shards = ray.data.from_items([{"shard": shard} for shard in missing], override_num_blocks=len(missing))
-    task = functools.partial(_score, setup=setup, path=folder.path.resolve(), conditions=conditions)
+    task = functools.partial(_score, setup=setup, path=folder.path.resolve(), fingerprint=record.fingerprint)
     for row in shards.map(task, num_cpus=setup.threads).iter_rows():
         number = int(row["shard"])
         planned = min(size, (number + 1) * shard_size) - number * shard_size
@@ -72,13 +70,10 @@ def run_on_ray(
         progress(min(size, (number + 1) * shard_size), size)
 
 
-def _score(
-    row: dict[str, Any], *, setup: OfflineSetup, path: Path, conditions: dict[str, HeadCondition]
-) -> dict[str, Any]:
+def _score(row: dict[str, Any], *, setup: OfflineSetup, path: Path, fingerprint: str) -> dict[str, Any]:
     """Score one shard, on whichever node."""
-    folder = JobFolder(path)
+    folder, engine, scorer = _opened(setup, path, fingerprint)
     spec, shard = folder.record.spec, int(row["shard"])
-    engine, scorer = _opened(setup, path, spec, tuple(conditions.items()))
     ids = folder.pool_ids()[shard * spec.shard_size : (shard + 1) * spec.shard_size]
     data, rows = score_shard(engine, scorer, spec, np.asarray(ids))
     return {"shard": shard, "data": data, "rows": rows}
@@ -89,17 +84,17 @@ atexit.register(_held.close)
 
 
 @functools.lru_cache(maxsize=1)
-def _opened(
-    setup: OfflineSetup, path: Path, spec: ScoreSpec, conditions: tuple[tuple[str, HeadCondition], ...]
-) -> tuple[OfflineEngine, Any]:
-    """Open an engine, once in each of Ray's processes."""
+def _opened(setup: OfflineSetup, path: Path, fingerprint: str) -> tuple[JobFolder, OfflineEngine, Scorer]:
+    """Open a job and an engine, once in each of Ray's processes."""
     _held.close()
-    engine = _held.enter_context(setup.open(path / "classifier"))
+    folder = JobFolder(path)
+    spec = folder.record.spec
+    engine = _held.enter_context(setup.open(folder.classifier))
     scorer = compiled(
         engine.classifiers,
         spec.classifier_id,
         spec.acquisitions,
-        targets=target_inputs(engine.pool(), seed=0),
-        conditions=dict(conditions),
+        targets=target_inputs(engine.pool(), seed=int(fingerprint[:8], 16)),
+        conditions=folder.load_conditions(spec.acquisitions),
     )
-    return engine, scorer
+    return folder, engine, scorer

@@ -18,8 +18,8 @@ from query_server.selection.conditions import condition_of
 from query_server.selection.ports import ClassifierFacts
 
 # A chunk is what waits for interactive requests, and what a worker is sent at once.
-_CHUNK_BYTES = 8 * 2**20
-_MIN_CHUNK, _MAX_CHUNK = 64, 4096
+_CHUNK_BYTES = 2 * 2**20
+_MIN_CHUNK, _MAX_CHUNK = 32, 2048
 
 Columns = dict[str, NDArray[np.generic]]
 
