@@ -7,6 +7,7 @@ reads either, answers one job after the other, and ends with the connection.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import mmap
@@ -15,6 +16,7 @@ import socket
 import sys
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -40,7 +42,7 @@ def main(argument: str) -> None:
     """Serve jobs until the server closes the connection."""
     config = json.loads(argument)
     device = config["device"]
-    os.nice(config["niceness"])
+    _yield_to_others(config["niceness"])
     refused = confine.leave_the_world(server_pid=config["server_pid"], device=device)
     channel = Channel(socket.socket(fileno=config["connection_fd"]))
     stop = mmap.mmap(config["stop_fd"], 1)
@@ -95,6 +97,14 @@ def _answer(
         if is_out_of_memory(error):
             return {"end": "memory"}, {}
         return {"end": "failed", "message": f"{type(error).__name__}: {error}"[:_MAX_TEXT]}, {}
+
+
+def _yield_to_others(niceness: int) -> None:
+    """Lower the priority; where Linux schedules sessions as groups, that of the session, which the worker leads."""
+    if niceness:
+        os.nice(niceness)
+        with contextlib.suppress(OSError):
+            Path("/proc/self/autogroup").write_text(str(niceness))
 
 
 def _warm_up(runtime: Runtime) -> None:
