@@ -1,6 +1,6 @@
 """What score jobs run on: the pool that is served, and worker processes of their own, which yield to all others.
 
-Their processes run at the lowest priority and exist only while there is a job, so that no selection ever waits for one
+Their processes run at a low priority and exist only while there is a job, so that no selection ever waits for one
 that a job has. Threads of the server itself keep theirs: one of low priority that holds the interpreter's lock would
 hold up the rest.
 """
@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from query_server.batch.ports import OpenEngine
+from query_server.batch.scoring import run_rows
 from query_server.models import Runtime
 from query_server.models.sandbox import Sandbox, SandboxConfig, SandboxedClassifiers
 from query_server.pool import Pool
 from query_server.serving import Generation, Serving
 from query_server.settings import ServeSettings
 
-_NICENESS = 19
+_NICENESS = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +64,7 @@ def opener(settings: ServeSettings, runtime: Runtime, serving: Serving) -> OpenE
                     threads=-(-settings.threads // workers),
                     device=runtime.device,
                     max_bytes=settings.max_classifier_bytes,
+                    run_rows=run_rows(generation.bundle.input_shape),
                     niceness=_NICENESS,
                 ),
                 generation.bundle,

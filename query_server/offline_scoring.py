@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from query_server.batch.folder import CLASSIFIER, JobFolder, Record
 from query_server.batch.parquet import require_parquet
 from query_server.batch.runner import Run
-from query_server.batch.scoring import check_spec
+from query_server.batch.scoring import check_spec, run_rows
 from query_server.batch.values import JobState, ScoreSpec
 from query_server.courtesy import Courtesy
 from query_server.errors import invalid_argument, pool_id_not_found, request_id_reused, samples_not_stored
@@ -86,7 +86,12 @@ class OfflineSetup:
             device="cpu",
         )
         workers = min(2, self.threads)
-        config = SandboxConfig(workers=workers, threads=-(-self.threads // workers), device=runtime.device)
+        config = SandboxConfig(
+            workers=workers,
+            threads=-(-self.threads // workers),
+            device=runtime.device,
+            run_rows=run_rows(bundle.input_shape),
+        )
         sandbox = Sandbox(config, bundle)
         try:
             classifiers = SandboxedClassifiers(classifier, bundle=bundle, sandbox=sandbox)

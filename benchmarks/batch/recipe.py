@@ -31,7 +31,7 @@ ACQUISITION = "margin"
 LABELS = 300
 TURNS, QUICK_TURNS = 3, 1
 QUICK_SAMPLES = 10_000
-NICENESS = 19  # as a job's workers have
+NICENESS = 10  # as a job's workers have
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -117,6 +117,7 @@ def _bare(graph: Path, samples: Path, count: int, threads: int) -> dict[str, Any
         capture_output=True,
         text=True,
         check=False,
+        start_new_session=True,
     )
     if done.returncode:
         raise BenchmarkError(f"the reference failed:\n{done.stderr}")

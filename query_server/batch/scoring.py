@@ -20,6 +20,9 @@ from query_server.selection.ports import ClassifierFacts
 # A chunk is what waits for interactive requests, and what a worker is sent at once.
 _CHUNK_BYTES = 2 * 2**20
 _MIN_CHUNK, _MAX_CHUNK = 32, 2048
+# Of MNIST 83 at a time are 5 % cheaper than 256.
+_RUN_BYTES = 2**18
+_MIN_RUN, _MAX_RUN = 16, 256
 
 Columns = dict[str, NDArray[np.generic]]
 
@@ -28,6 +31,11 @@ def chunk_rows(input_shape: Sequence[int]) -> int:
     """Return how many samples are scored at a time; by the shape alone, so that a resumed job cuts as before."""
     sample_bytes = 4 * int(np.prod(input_shape))
     return max(_MIN_CHUNK, min(_MAX_CHUNK, _CHUNK_BYTES // sample_bytes))
+
+
+def run_rows(input_shape: Sequence[int]) -> int:
+    """Return how many samples are run at a time: as many as a core's cache holds, and fewer than other requests run."""
+    return max(_MIN_RUN, min(_MAX_RUN, _RUN_BYTES // (4 * int(np.prod(input_shape)))))
 
 
 def compiled(

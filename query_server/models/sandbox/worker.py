@@ -56,7 +56,13 @@ def main(argument: str) -> None:
 
     try:
         threads = config["threads"]
-        runtime = Runtime(device=device, threads=threads, max_threads=threads, before_run=before_run)
+        runtime = Runtime(
+            device=device,
+            threads=threads,
+            max_threads=threads,
+            before_run=before_run,
+            run_rows=config["run_rows"],
+        )
         _warm_up(runtime)
         refused += confine.close_the_door(memory_bytes=config["memory_bytes"], device=device)
     except Exception:
