@@ -1,13 +1,9 @@
-"""The ledger's file: its tables, its durability settings and its version.
-
-SQLite in WAL mode with synchronous=FULL: a commit returns after its fsync, so what was acknowledged survives
-kill -9 and power loss. The file is locked exclusively: two servers on one ledger would hand out the same ids.
-"""
+"""The ledger's tables and their version."""
 
 import sqlite3
 from pathlib import Path
 
-from query_server import errors
+from query_server.databases import Schema, open_database
 
 VERSION = 3
 APPLICATION_ID = 0x446F7773  # "Dows", so that another program's database is recognized as such
@@ -94,58 +90,19 @@ INSERT INTO label_events (campaign, change, pool_id, label, annotator, time)
 }
 
 
+SCHEMA = Schema(
+    kind="ledger",
+    application_id=APPLICATION_ID,
+    version=VERSION,
+    tables=f"{_TABLES} {_EVENTS}",
+    migrations=_MIGRATIONS,
+)
+
+
 def open_ledger(path: Path) -> sqlite3.Connection:
     """Open the ledger file, creating it where there is none.
 
     Raises:
-        DowserError: CORRUPT_FILE if the file is no ledger, is damaged or is of a newer version; UNAVAILABLE
-            if another process has it open.
+        DowserError: CORRUPT_FILE or UNAVAILABLE, as `open_database` says.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # The store's lock serializes all use, which is what makes sharing the connection between threads right.
-    connection = sqlite3.connect(path, timeout=0.5, isolation_level=None, check_same_thread=False)
-    try:
-        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA foreign_keys = ON")
-        _bring_up(connection, path)
-    except sqlite3.OperationalError as error:
-        connection.close()
-        if error.sqlite_errorcode in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-            raise errors.unavailable(
-                f"{path}: another process has this ledger open; stop it or name another file"
-            ) from error
-        raise
-    except sqlite3.DatabaseError as error:
-        connection.close()
-        raise errors.corrupt_file(
-            path, f"not a readable ledger ({error}); restore it from a backup"
-        ) from error
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def _bring_up(connection: sqlite3.Connection, path: Path) -> None:
-    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
-    application_id = int(connection.execute("PRAGMA application_id").fetchone()[0])
-    tables = int(connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0])
-    if version == 0 and tables == 0:
-        connection.executescript(
-            f"BEGIN IMMEDIATE; {_TABLES} {_EVENTS} PRAGMA application_id = {APPLICATION_ID}; "
-            f"PRAGMA user_version = {VERSION}; COMMIT;"
-        )
-    elif application_id != APPLICATION_ID or version == 0:
-        raise errors.corrupt_file(path, "a database of another program; name another file for the ledger")
-    elif version > VERSION:
-        raise errors.corrupt_file(
-            path, f"ledger version {version}, this server knows up to {VERSION}; upgrade the server"
-        )
-    elif version < VERSION:
-        steps = " ".join(_MIGRATIONS[each] for each in range(version + 1, VERSION + 1))
-        connection.executescript(f"BEGIN IMMEDIATE; {steps} PRAGMA user_version = {VERSION}; COMMIT;")
-    else:
-        # A write transaction takes the exclusive lock now and not at the first call.
-        connection.executescript("BEGIN IMMEDIATE; COMMIT;")
+    return open_database(path, SCHEMA)

@@ -26,7 +26,9 @@ import numpy as np
 import numpy.typing as npt
 
 from query_server import errors
-from query_server.pool.journal_schema import open_database
+from query_server.databases import open_database
+from query_server.files import refusing_failed_writes
+from query_server.pool.journal_schema import SCHEMA
 from query_server.pool.row_file import RowFile
 
 DATABASE, SAMPLES = "journal.sqlite", "samples.bin"
@@ -100,8 +102,8 @@ class Journal:
         Raises:
             DowserError: CORRUPT_FILE (names the file), UNAVAILABLE (another process has it open) or STORAGE_FULL.
         """
-        with _no_room(directory / DATABASE):
-            connection = open_database(directory / DATABASE)
+        with refusing_failed_writes(str(directory / DATABASE)):
+            connection = open_database(directory / DATABASE, SCHEMA)
         try:
             return cls(directory, connection)
         except BaseException:
@@ -289,7 +291,7 @@ class Journal:
             DowserError: STORAGE_FULL.
         """
         directory.mkdir(parents=True)
-        with _no_room(directory):
+        with refusing_failed_writes(str(directory)):
             database = sqlite3.connect(directory / DATABASE)
             try:
                 self._connection.backup(database)
@@ -306,7 +308,7 @@ class Journal:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """All or nothing; on disk when the block has ended without an error."""
-        with _no_room(self.directory / DATABASE):
+        with refusing_failed_writes(str(self.directory / DATABASE)):
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield
@@ -368,17 +370,6 @@ class Journal:
             "INSERT INTO requests (id, method, fingerprint, answer, time) VALUES (?, ?, ?, ?, ?)",
             (write.id, write.method, write.fingerprint, json.dumps(dict(answer)), time.time()),
         )
-
-
-@contextmanager
-def _no_room(path: Path) -> Iterator[None]:
-    """Turn SQLite's way of saying that the disk is full into STORAGE_FULL."""
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE):
-            raise errors.storage_full(path, str(error)) from error
-        raise
 
 
 def _sha256(values: npt.NDArray[Any]) -> str:

@@ -5,7 +5,6 @@ off when the file is opened or when the write fails. Maps reach over rows that c
 valid while the file grows.
 """
 
-import errno
 import os
 from pathlib import Path
 from typing import Any
@@ -14,10 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from query_server import errors
-from query_server.files import sync
-
-#: No room (ENOSPC), over the quota (EDQUOT), over the process's or the file system's largest file (EFBIG).
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+from query_server.files import refusing_failed_writes, sync
 
 
 class RowFile:
@@ -59,21 +55,20 @@ class RowFile:
         """
         content = np.ascontiguousarray(values, self.dtype).reshape(-1).view(np.uint8).data
         created = not self.path.exists()
-        descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        try:
-            offset, written = first_row * self._row_bytes, 0
-            while written < len(content):
-                written += os.pwrite(descriptor, content[written:], offset + written)
-            os.fsync(descriptor)
-            if created:
-                sync(self.path.parent)
-        except OSError as error:
-            os.ftruncate(descriptor, first_row * self._row_bytes)
-            if error.errno in NO_ROOM:
-                raise errors.storage_full(self.path, str(error.strerror)) from error
-            raise
-        finally:
-            os.close(descriptor)
+        with refusing_failed_writes(str(self.path)):
+            descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            try:
+                offset, written = first_row * self._row_bytes, 0
+                while written < len(content):
+                    written += os.pwrite(descriptor, content[written:], offset + written)
+                os.fsync(descriptor)
+                if created:
+                    sync(self.path.parent)
+            except OSError:
+                os.ftruncate(descriptor, first_row * self._row_bytes)
+                raise
+            finally:
+                os.close(descriptor)
 
     def cut(self, rows: int) -> None:
         """Keep the first rows only."""

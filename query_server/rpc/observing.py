@@ -143,6 +143,7 @@ class ObserveInterceptor(aio.ServerInterceptor):
             for message in (record.message, answer):
                 if isinstance(message, Message):
                     record.facts |= _facts(message)
+        record.message = None  # canceled timers keep the context, and the record with it, for a while
         if isinstance(answer, Message) and "diagnosis" in answer.DESCRIPTOR.fields_by_name:
             self._count_selection(answer, record)
         self._observer.end(record)

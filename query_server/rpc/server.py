@@ -133,6 +133,7 @@ class RpcServer:
         self._reload = reload
         self._gate = Gate()
         self._reloads: set[asyncio.Task[None]] = set()
+        self._stop = asyncio.Event()
         self._server = aio.server(
             interceptors=(*observers, self._gate, *interceptors),
             options=(
@@ -180,6 +181,11 @@ class RpcServer:
         except RuntimeError as error:
             raise unavailable(f"cannot listen on {self._address}: {error}; choose another --port") from None
         await self._health.starting()
+        # Before anybody can know that the server is there, and signal it.
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        loop.add_signal_handler(signal.SIGHUP, self._begin_reload)
         await self._server.start()
         await self._health.ready()
 
@@ -188,12 +194,8 @@ class RpcServer:
 
         SIGHUP reloads.
         """
-        stop = asyncio.Event()
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stop.set)
-        loop.add_signal_handler(signal.SIGHUP, self._begin_reload)
-        await stop.wait()
+        await self._stop.wait()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)
             # Not the loop's: it counts until the process is gone, also while threads are awaited after the loop.

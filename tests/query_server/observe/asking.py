@@ -12,6 +12,9 @@ from typing import Any
 from processes import RunningServer
 from prometheus_client.parser import text_string_to_metric_families
 
+# urlopen's own reads the proxies of the environment when it is first used, whoever set them then.
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
 
 def free_port() -> int:
     with socket.socket() as probe:
@@ -22,7 +25,7 @@ def free_port() -> int:
 def fetch(port: int, path: str) -> tuple[int, str]:
     """Return (status, body) of a path."""
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=30) as answer:
+        with _DIRECT.open(f"http://127.0.0.1:{port}{path}", timeout=30) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import grpc
 import pytest
@@ -62,10 +63,22 @@ def test_a_refused_method_that_does_not_exist_makes_no_series():
     assert "up1" not in text
 
 
+@contextlib.contextmanager
+def filtered(caplog: pytest.LogCaptureFixture, look):
+    """Look at every line while it is logged; the handler outlives the test, so the filter must not."""
+    caplog.handler.addFilter(look)
+    try:
+        yield
+    finally:
+        caplog.handler.removeFilter(look)
+
+
 def test_the_access_line_names_the_caller(caplog: pytest.LogCaptureFixture):
     callers = []
-    caplog.handler.addFilter(lambda _: callers.append(CURRENT.get() and CURRENT.get().caller) or True)
-    with caplog.at_level("INFO", "query_server.access"):
+    with (
+        filtered(caplog, lambda _: callers.append(CURRENT.get() and CURRENT.get().caller) or True),
+        caplog.at_level("INFO", "query_server.access"),
+    ):
         asyncio.run(asked(Metrics(), methods=["/dowser.v1.PoolService/ListPools"]))
     assert "ListPools OK" in caplog.text
     assert callers == ["team"]
@@ -73,9 +86,11 @@ def test_the_access_line_names_the_caller(caplog: pytest.LogCaptureFixture):
 
 def test_an_unexpected_failure_leaves_one_incident_in_both_log_lines(caplog: pytest.LogCaptureFixture):
     incidents = []
-    caplog.handler.addFilter(lambda line: incidents.append((line.name, CURRENT.get().incident)) or True)
     metrics = Metrics()
-    with caplog.at_level("INFO", "query_server"):
+    with (
+        filtered(caplog, lambda line: incidents.append((line.name, CURRENT.get().incident)) or True),
+        caplog.at_level("INFO", "query_server"),
+    ):
         codes = asyncio.run(asked(metrics, methods=["/dowser.v1.PoolService/GetPool"]))
     assert codes == [grpc.StatusCode.INTERNAL]
     incident = dict(incidents)["query_server.access"]
