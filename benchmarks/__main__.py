@@ -54,6 +54,11 @@ RECIPES = {
         "benchmarks/results/growth",
         "the time of one selection as the pool grows",
     ),
+    "batch": (
+        "benchmarks.batch",
+        "benchmarks/results/batch",
+        "a whole pool scored as a job, beside bare ONNX Runtime",
+    ),
     "crash": (
         "benchmarks.crash",
         "benchmarks/results/crash",

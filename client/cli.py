@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from client.cli_campaigns import add_campaign_actions, add_commands
 from client.cli_files import InputError, read_array, read_labels, read_shares, read_token, samples_of
 from client.cli_output import items, print_json, print_table, print_value
+from client.cli_scoring import add_commands as add_scoring
 from client.errors import DowserError, MissingExtraError, UnavailableError
 from client.explain import explain
 from client.local_scoring import OnnxScorer
@@ -412,6 +413,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--annotator", default="")
 
     add_commands(add, commands)
+    add_scoring(add, commands)
 
     sub = add(commands, "release", _release, "give leased samples back unlabeled")
     sub.add_argument("campaign", help="id or name")

@@ -147,6 +147,8 @@ def send(channel: grpc.Channel, call: Call[T], settings: Settings) -> T:
         request = call.request if call.parts is None else call.parts()
         try:
             reply = method(request, timeout=attempts.start(), metadata=settings.call_metadata)
+            if call.streams:
+                reply = list(reply)
         except grpc.RpcError as failure:
             error = from_rpc_error(failure)
             delay_seconds = attempts.delay_seconds(error)
@@ -164,7 +166,8 @@ async def send_async(channel: grpc.aio.Channel, call: Call[T], settings: Setting
     while True:
         request = call.request if call.parts is None else call.parts()
         try:
-            reply = await method(request, timeout=attempts.start(), metadata=settings.call_metadata)
+            made = method(request, timeout=attempts.start(), metadata=settings.call_metadata)
+            reply = [each async for each in made] if call.streams else await made
         except grpc.aio.AioRpcError as failure:
             error = from_rpc_error(failure)
             delay_seconds = attempts.delay_seconds(error)
@@ -177,7 +180,9 @@ async def send_async(channel: grpc.aio.Channel, call: Call[T], settings: Setting
 
 def _method(channel: grpc.Channel | grpc.aio.Channel, call: Call[Any]) -> Callable[..., Any]:
     """Return the channel's callable for a call; the two kinds of channel differ only in what it returns."""
-    make: Callable[..., Any] = channel.unary_unary if call.parts is None else channel.stream_unary
+    make: Callable[..., Any] = channel.unary_unary
+    if call.parts is not None:
+        make = channel.stream_stream if call.streams else channel.stream_unary
     method: Callable[..., Any] = make(
         call.path,
         request_serializer=lambda message: message.SerializeToString(),

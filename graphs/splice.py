@@ -84,39 +84,49 @@ def splice(
 
 
 def forward(
-    classifier: onnx.ModelProto, head: onnx.ModelProto, *, embedding: bool = False
+    classifier: onnx.ModelProto,
+    head: onnx.ModelProto,
+    *,
+    also: Sequence[onnx.ModelProto] = (),
+    embedding: bool = False,
 ) -> onnx.ModelProto:
-    """Join classifier and head for scoring real samples, without any backward node.
+    """Join classifier and heads for scoring real samples, without any backward node.
 
     Args:
         classifier: With or without pullback; where it gives probabilities, logits are their logarithms.
         head: Acquisition head.
+        also: Further heads, which read the same logits.
         embedding: Whether to give the classifier's embedding too, if it has one.
 
     Returns:
-        A graph x [B, ...] -> logits, score [B] and maybe embedding [B, E].
+        A graph x [B, ...] -> logits, score [B], one score_1, score_2, ... [B] for each further head, and maybe
+        embedding [B, E].
 
     Raises:
-        GraphError: SHAPE_MISMATCH if the head takes other logits; whatever `check` finds.
+        GraphError: SHAPE_MISMATCH if a head takes other logits; whatever `check` finds.
     """
-    classified, scored = check(classifier, GraphKind.CLASSIFIER), check(head, GraphKind.ACQUISITION)
-    _match_logits(classified, scored)
+    classified = check(classifier, GraphKind.CLASSIFIER)
+    heads = {"head": head} | {f"head_{number}": each for number, each in enumerate(also, start=1)}
+    for each in heads.values():
+        _match_logits(classified, check(each, GraphKind.ACQUISITION))
+    scores = {name: name.replace("head", "score") for name in heads}
     outputs = [
         batched("logits", classified.output_shape, classified.passes),
-        tensor_value("score", ["B"]),
+        *(tensor_value(score, ["B"]) for score in scores.values()),
     ]
-    if embedding and classified.has_embedding:
+    embeds = embedding and classified.has_embedding
+    if embeds:
         described = next(value for value in classifier.graph.output if value.name == "embedding")
         outputs.append(batched("embedding", [described.type.tensor_type.shape.dim[1].dim_value]))
     plain = as_logits(classifier, classified)
     return _join(
         {
-            "classifier": forward_only(plain, ["logits", *(["embedding"] if len(outputs) == 3 else [])]),
-            "head": head,
+            "classifier": forward_only(plain, ["logits", *(["embedding"] if embeds else [])]),
+            **heads,
         },
         {
             "classifier": {"x": "x", "logits": "logits", "embedding": "embedding"},
-            "head": {"logits": "logits", "score": "score"},
+            **{name: {"logits": "logits", "score": score} for name, score in scores.items()},
         },
         inputs=[batched("x", classified.input_shape)],
         outputs=outputs,
@@ -251,7 +261,9 @@ def _join(
 
     A value of the interface that a graph computes and another reads is thereby connected.
     """
-    whole = onnx.GraphProto(name="dowser_step" if len(models) == 3 else "dowser_forward")
+    whole = onnx.GraphProto(
+        name="dowser_step" if {"generator", "head"} <= models.keys() else "dowser_forward"
+    )
     opsets: dict[str, int] = {}
     metadata = {KEY_STEP: " ".join(models)}
     for prefix, original in models.items():

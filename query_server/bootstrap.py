@@ -10,7 +10,10 @@ from pathlib import Path
 import grpc
 from grpc import aio
 
+from query_server.batch import ScoreJobs
+from query_server.batch_engine import opener
 from query_server.campaigns import CampaignStore
+from query_server.courtesy import Courtesy
 from query_server.exposure import guard
 from query_server.generations import LEDGER, journal_folder, open_generation
 from query_server.maintenance import SnapshotManifest, Snapshots, SnapshotSources
@@ -23,6 +26,7 @@ from query_server.rpc.campaigns import CampaignServicer
 from query_server.rpc.classifiers import ClassifierServicer
 from query_server.rpc.observing import ObserveInterceptor
 from query_server.rpc.pools import PoolServicer
+from query_server.rpc.scoring import ScoringServicer
 from query_server.rpc.selection import SelectionServicer
 from query_server.rpc.server import ConnectionLimits, RpcServer, Services
 from query_server.rpc.status import ErrorInterceptor
@@ -32,6 +36,7 @@ from query_server.settings import ServeSettings
 
 _LOG = logging.getLogger(__name__)
 _QUICK = 4  # threads of the calls that take milliseconds: the ledger's, samples, searches
+JOBS = "jobs"
 
 
 def serve(settings: ServeSettings) -> None:
@@ -74,6 +79,13 @@ def _serve(
     workers = Workers(concurrency=settings.concurrency, queue=settings.queue)
     quick = Workers(concurrency=_QUICK, queue=settings.queue)
     administration = Workers(concurrency=2, queue=2)
+    courtesy = Courtesy()
+    jobs = ScoreJobs(
+        settings.state / JOBS,
+        open_engine=opener(settings, runtime, serving),
+        courtesy=courtesy,
+        keep=settings.score_jobs,
+    )
 
     def reload() -> Reloaded:
         return serving.reload(lambda old: open_generation(settings, runtime, campaigns, old))
@@ -97,7 +109,10 @@ def _serve(
         classifiers=ClassifierServicer(
             serving=serving, max_bytes=settings.max_classifier_bytes, workers=workers
         ),
-        selection=SelectionServicer(serving=serving, campaigns=campaigns, workers=workers, quick=quick),
+        selection=SelectionServicer(
+            serving=serving, campaigns=campaigns, workers=workers, quick=quick, courtesy=courtesy
+        ),
+        scoring=ScoringServicer(serving=serving, jobs=jobs, workers=workers, courtesy=courtesy),
         admin=AdminServicer(reload=reload, snapshot=snapshot, workers=administration),
     )
 
@@ -158,6 +173,7 @@ def _serve(
         observer.vitals.watch(asyncio.get_running_loop())
         await server.start()
         observer.vitals.ready()
+        jobs.begin()
         pool = serving.pool()
         if not pool.has_samples:
             _LOG.info("pool %s: its samples are not here; clients score what is proposed", pool.name)
@@ -172,6 +188,7 @@ def _serve(
         asyncio.run(run())
     finally:
         observer.vitals.watch(None)
+        jobs.close()
         workers.close()
         quick.close()
         administration.close()

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from query_server.cli_maintenance import add_commands
+from query_server.cli_scoring import add_commands as add_scoring
 from query_server.errors import DowserError
 from samples.errors import SampleError
 
@@ -204,6 +205,7 @@ def _parser() -> argparse.ArgumentParser:
         help="copy the raw samples into the index (default); without, clients score what the server proposes",
     )
     add_commands(commands)
+    add_scoring(commands)
     return parser
 
 

@@ -24,6 +24,7 @@ __all__ = [
     "classifier_rejected",
     "corrupt_file",
     "deadline_exceeded",
+    "extra_not_installed",
     "gradient_required",
     "index_version_too_old",
     "invalid_argument",
@@ -39,7 +40,9 @@ __all__ = [
     "reload_refused",
     "request_id_reused",
     "samples_not_stored",
+    "score_job_not_found",
     "shape_mismatch",
+    "shard_not_ready",
     "snapshot_refused",
     "storage_full",
     "too_large",
@@ -92,6 +95,9 @@ class Reason(StrEnum):
     UNAUTHENTICATED = "UNAUTHENTICATED"
     PERMISSION_DENIED = "PERMISSION_DENIED"
     CLASSIFIER_FAILED = "CLASSIFIER_FAILED"
+    SCORE_JOB_NOT_FOUND = "SCORE_JOB_NOT_FOUND"
+    SHARD_NOT_READY = "SHARD_NOT_READY"
+    EXTRA_NOT_INSTALLED = "EXTRA_NOT_INSTALLED"
 
 
 class DowserError(Exception):
@@ -418,6 +424,34 @@ def samples_not_stored(pool: str) -> DowserError:
         "(select_by_scoring does both); SelectSamples takes the random strategy without a classifier and plain ASAL "
         "(max_scored = 0) alone",
         metadata={"pool": pool},
+    )
+
+
+def score_job_not_found(job_id: str) -> DowserError:
+    """Refuse a job that was never started or was dropped for newer ones."""
+    return DowserError(
+        Reason.SCORE_JOB_NOT_FOUND,
+        f"there is no score job {job_id!r}, or it was dropped for newer ones; ListScoreJobs names those there are",
+        metadata={"job_id": job_id},
+    )
+
+
+def shard_not_ready(job_id: str, shard: int, finished: int) -> DowserError:
+    """Refuse to read a shard that the job has not written."""
+    return DowserError(
+        Reason.SHARD_NOT_READY,
+        f"the score job {job_id} has finished {finished} shards, and number {shard} (counted from 0) is none of them; "
+        "GetScoreJob lists them",
+        metadata={"job_id": job_id, "shard": str(shard), "finished": str(finished)},
+    )
+
+
+def extra_not_installed(package: str, extra: str) -> DowserError:
+    """Refuse what the server was installed without."""
+    return DowserError(
+        Reason.EXTRA_NOT_INSTALLED,
+        f'the server has no {package}; its administrator installs it with: pip install "dowser-al[{extra}]"',
+        metadata={"package": package, "extra": extra},
     )
 
 

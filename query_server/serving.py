@@ -123,6 +123,10 @@ class Serving:
                 held.users -= 1
                 self._close_unused(held)
 
+    def serves(self, generation: Generation) -> bool:
+        """Tell whether a generation is the current one."""
+        return self._held.generation is generation
+
     def reload(self, open_next: Callable[[Generation], Generation]) -> Reloaded:
         """Open another generation and serve it in place of the current one. One at a time; others wait.
 

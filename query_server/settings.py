@@ -149,6 +149,11 @@ class ServeSettings(BaseSettings):
         le=86_400,
         description="longest single score or ascent of a classifier; requests may be shorter",
     )
+    score_jobs: int = Field(
+        default=16,
+        ge=1,
+        description="score jobs kept with what they wrote; a new one takes the place of the one that ended first",
+    )
     verify: bool = Field(default=False, description="check the index files' sha256 at start")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="log level")
 

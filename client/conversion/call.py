@@ -27,6 +27,7 @@ class Call(Generic[T]):
         decode: Reads the answer.
         request: The request of a unary call.
         parts: Makes the requests of a client-streaming call, anew for each attempt.
+        streams: Whether the answer is a stream too; ``decode`` then gets a list of messages.
     """
 
     path: str
@@ -34,6 +35,7 @@ class Call(Generic[T]):
     decode: Callable[[Any], T]
     request: Message | None = None
     parts: Callable[[], Iterator[Message]] | None = None
+    streams: bool = False
 
 
 def unary(method: str, request: Message, reply_type: type[M], decode: Callable[[M], T]) -> Call[T]:

@@ -32,6 +32,7 @@ from client.types import (
     Random,
     RandomSubset,
     Round,
+    ScoreJob,
     Strategy,
 )
 from dowser.v1 import acquisition_pb2, campaigns_pb2, selection_pb2
@@ -56,6 +57,11 @@ def request_id(request_id: str | None) -> str:
 def campaign_id(campaign: Campaign | str) -> str:
     """Return the id (or the name, which the server takes as well) of a campaign."""
     return campaign.campaign_id if isinstance(campaign, Campaign) else campaign
+
+
+def job_id(job: ScoreJob | str) -> str:
+    """Return a score job's id."""
+    return job.job_id if isinstance(job, ScoreJob) else job
 
 
 def classifier_id(classifier: ClassifierInfo | str) -> str:

@@ -29,6 +29,7 @@ from query_server.maintenance.targets import DirectoryTarget, OnBytes, Target, T
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _PART_MANIFEST = "manifest.json"
 _IMMUTABLE_STATE = "classifiers"
+_LEFT_OUT = ("jobs",)  # what score jobs wrote can be made again, and may be larger than all else
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,7 +180,7 @@ def _add_all(
                 full = f"state/{name}/{below}" if below else f"state/{name}"
                 yield target.add(full, path, immutable=True, on_bytes=on_bytes)
     for name, path in state:
-        if _is_within(name, copies):
+        if _is_within(name, (*copies, *_LEFT_OUT)):
             continue
         immutable = name.startswith(f"{_IMMUTABLE_STATE}/")
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -51,6 +51,7 @@ class CompiledClassifier:
         classifier: The uploaded graph, checked.
         has_pullback: Whether it carries its gradient.
         head: The acquisition head for its number of classes and passes.
+        also: Heads of further acquisition functions, which only score.
         passes: Its stochastic passes T; 0 when deterministic.
         head_values_per_sample: Floats of the head's largest intermediate, one sample; with many, fewer are scored at a
             time.
@@ -69,6 +70,7 @@ class CompiledClassifier:
         classifier: onnx.ModelProto,
         has_pullback: bool,
         head: onnx.ModelProto,
+        also: Sequence[onnx.ModelProto] = (),
         passes: int,
         head_values_per_sample: int = 0,
         bundle: GeneratorBundle,
@@ -87,7 +89,8 @@ class CompiledClassifier:
         self.classes = max(2, info.output_shape[-1])
         self._has_embedding = info.has_embedding
         # The logits are computed from the embedding: the same session gives it, and copies it only where asked for.
-        self._score_session = runtime.session(forward(classifier, head, embedding=True))
+        self._score_session = runtime.session(forward(classifier, head, also=also, embedding=True))
+        self._scores = ("score", *(f"score_{number}" for number in range(1, len(also) + 1)))
         self._ascent: _Ascent | None = None
         self._lock = threading.Lock()
 
@@ -102,23 +105,27 @@ class CompiledClassifier:
             DowserError: NOT_FINITE if a score is NaN or infinite.
         """
         embeds = embedding and self._has_embedding
-        logits, scores, *embedded = self._runtime.run_spread(
+        outputs = ("logits", *self._scores, *(("embedding",) if embeds else ()))
+        logits, *rest = self._runtime.run_spread(
             self._score_session,
-            ("logits", "score", *(("embedding",) if embeds else ())),
+            outputs,
             "x",
             x,
-            batch_axes=(1 if self._passes else 0, 0, *((0,) if embeds else ())),
+            batch_axes=(1 if self._passes else 0, *([0] * (len(outputs) - 1))),
             repeats=self._repeats,
         )
-        _require_finite(scores, "the classifier's scores of real samples")
+        said = dict(zip(outputs[1:], rest, strict=True))
+        for name in self._scores:
+            _require_finite(said[name], "the classifier's scores of real samples")
         each = _softmax(logits)
         mean = each.mean(axis=0) if self._passes else each
         return Scored(
-            scores=scores,
+            scores=said["score"],
             predicted=np.asarray(mean.argmax(axis=1), np.int64),
             probabilities=mean,
             passes=each if self._passes else None,
-            embedding=embedded[0] if embeds else None,
+            further=np.stack([said[name] for name in self._scores[1:]], axis=1) if self._scores[1:] else None,
+            embedding=said.get("embedding"),
         )
 
     @property

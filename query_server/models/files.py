@@ -37,6 +37,17 @@ class ClassifierFiles:
     def __contains__(self, classifier_id: str) -> bool:
         return self._path(classifier_id).exists()
 
+    def find(self, classifier_id: str) -> Path:
+        """Return where a classifier's bytes lie.
+
+        Raises:
+            DowserError: CLASSIFIER_NOT_FOUND.
+        """
+        path = self._path(classifier_id)
+        if not path.exists():
+            raise classifier_not_found(classifier_id)
+        return path
+
     def read(self, classifier_id: str) -> bytes:
         """Return a classifier's bytes and note that it was used.
 

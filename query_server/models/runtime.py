@@ -57,6 +57,7 @@ class Runtime:
         threads: Parts of one batch that run at the same time on the CPU.
         max_threads: Threads of all callers together; they are made when first needed.
         before_run: Called before every run of every graph; what it raises ends the work.
+        run_rows: Rows run at a time, which bounds a session's memory.
 
     Attributes:
         threads: As given; 1 on a GPU.
@@ -70,6 +71,7 @@ class Runtime:
         threads: int = 1,
         max_threads: int = _MAX_THREADS,
         before_run: Callable[[], None] | None = None,
+        run_rows: int = _RUN_ROWS,
     ) -> None:
         # ONNX Runtime's Linux builds report use to their maker and keep a device id in HOME unless told not to before
         # they are loaded (its Privacy.md); an administrator who wants that sets 0.
@@ -93,6 +95,7 @@ class Runtime:
         self._executor = ThreadPoolExecutor(max_threads, thread_name_prefix="dowser-model")
         self._max_threads = max_threads
         self._before_run = before_run
+        self._run_rows = run_rows
         self._providers = (["CUDAExecutionProvider"] if self.device == "cuda" else []) + [
             "CPUExecutionProvider"
         ]
@@ -161,7 +164,7 @@ class Runtime:
             batch_axes: Where B stands in each output; None means first in all.
             repeats: How often the graph repeats the batch inside (stochastic passes); fewer rows are run at a time.
         """
-        rows = max(1, _RUN_ROWS // repeats)
+        rows = max(1, self._run_rows // repeats)
 
         def run(part: NDArray[Any]) -> list[list[NDArray[Any]]]:
             return [session.run(outputs, {name: some}) for some in _cut(part, -(-len(part) // rows))]

@@ -50,6 +50,16 @@ _ROLES: dict[str, dict[Role, Sequence[str]]] = {
             "CommitSelection",
         ),
     },
+    "dowser.v1.ScoringService": {
+        Role.SELECT: (
+            "StartScorePool",
+            "GetScoreJob",
+            "ListScoreJobs",
+            "CancelScoreJob",
+            "ReadScoreShard",
+            "ScoreSamples",
+        ),
+    },
 }
 ROLES: dict[str, Role] = {
     f"/{service}/{method}": role

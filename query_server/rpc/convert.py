@@ -332,7 +332,7 @@ def campaign(info: CampaignInfo) -> campaigns_pb2.Campaign:
         campaign_id=info.id,
         name=info.name,
         pool=info.pool,
-        create_time=_timestamp(info.create_time),
+        create_time=timestamp(info.create_time),
         labeled=info.labeled,
         leased=info.leased,
         unlabeled=info.unlabeled,
@@ -365,7 +365,7 @@ def label(value: Label) -> campaigns_pb2.Label:
         pool_id=value.pool_id,
         label=value.label,
         annotator=value.annotator,
-        record_time=_timestamp(value.record_time),
+        record_time=timestamp(value.record_time),
     )
 
 
@@ -380,7 +380,8 @@ def rows_of_queries(values: NDArray[Any], *, expected: tuple[int, ...], what: st
     return np.ascontiguousarray(values, np.float32)
 
 
-def _timestamp(seconds: float) -> timestamp_pb2.Timestamp:
+def timestamp(seconds: float) -> timestamp_pb2.Timestamp:
+    """Write a time given in Unix seconds."""
     stamp = timestamp_pb2.Timestamp()
     # What a float of today's seconds holds exactly enough to come back the same.
     stamp.FromMicroseconds(round(seconds * 1e6))

@@ -10,6 +10,7 @@ from grpc import aio
 from dowser.v1 import selection_pb2, selection_pb2_grpc
 from query_server.campaigns import CampaignStore
 from query_server.campaigns.values import Request
+from query_server.courtesy import Courtesy
 from query_server.errors import invalid_argument, pool_not_found
 from query_server.rpc import convert, proposals
 from query_server.rpc.work import Waiting, Workers
@@ -26,9 +27,16 @@ class SelectionServicer(selection_pb2_grpc.SelectionServiceServicer):
     """Selects samples and takes what the oracle said of them."""
 
     def __init__(
-        self, *, serving: Serving, campaigns: CampaignStore, workers: Workers, quick: Workers
+        self,
+        *,
+        serving: Serving,
+        campaigns: CampaignStore,
+        workers: Workers,
+        quick: Workers,
+        courtesy: Courtesy,
     ) -> None:
         self._serving = serving
+        self._courtesy = courtesy
         self._campaigns = campaigns
         self._workers = workers
         self._quick = quick
@@ -111,7 +119,7 @@ class SelectionServicer(selection_pb2_grpc.SelectionServiceServicer):
     def _propose(
         self, request: selection_pb2.ProposeSamplesRequest, write: Request, waiting: Waiting
     ) -> bytes:
-        with self._serving.use() as generation:
+        with self._courtesy.interactive(), self._serving.use() as generation:
             return generation.remote_scoring.propose(
                 proposals.proposal_request(request),
                 write,
@@ -126,7 +134,7 @@ class SelectionServicer(selection_pb2_grpc.SelectionServiceServicer):
             response = convert.selection_response(selection, return_synthetic=False)
             return selection_pb2.CommitSelectionResponse(selection=response).SerializeToString()
 
-        with self._serving.use() as generation:
+        with self._courtesy.interactive(), self._serving.use() as generation:
             return generation.remote_scoring.commit(
                 proposals.scored_candidates(request),
                 write,
@@ -141,7 +149,7 @@ class SelectionServicer(selection_pb2_grpc.SelectionServiceServicer):
                 selection, return_synthetic=request.return_synthetic
             ).SerializeToString()
 
-        with self._serving.use() as generation:
+        with self._courtesy.interactive(), self._serving.use() as generation:
             return generation.selection.select(
                 convert.selection_request(request), write, answer=answer, checkpoint=waiting.checkpoint
             )
@@ -153,7 +161,7 @@ class SelectionServicer(selection_pb2_grpc.SelectionServiceServicer):
         options: SynthesisOptions,
         waiting: Waiting,
     ) -> tuple[SyntheticSamples, tuple[StageTiming, ...]]:
-        with self._serving.use() as generation:
+        with self._courtesy.interactive(), self._serving.use() as generation:
             return generation.selection.synthesize(
                 request.classifier_id, acquisition, options, seed=request.seed, checkpoint=waiting.checkpoint
             )

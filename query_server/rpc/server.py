@@ -23,6 +23,8 @@ from dowser.v1 import (
     classifiers_pb2_grpc,
     pools_pb2,
     pools_pb2_grpc,
+    scoring_pb2,
+    scoring_pb2_grpc,
     selection_pb2,
     selection_pb2_grpc,
 )
@@ -33,6 +35,7 @@ from query_server.rpc.classifiers import ClassifierServicer
 from query_server.rpc.gate import Gate
 from query_server.rpc.health import Health
 from query_server.rpc.pools import PoolServicer
+from query_server.rpc.scoring import ScoringServicer
 from query_server.rpc.selection import SelectionServicer
 
 _LOG = logging.getLogger(__name__)
@@ -51,6 +54,7 @@ class Services:
     campaigns: CampaignServicer
     classifiers: ClassifierServicer
     selection: SelectionServicer
+    scoring: ScoringServicer
     admin: AdminServicer
 
 
@@ -143,12 +147,14 @@ class RpcServer:
         campaigns_pb2_grpc.add_CampaignServiceServicer_to_server(services.campaigns, self._server)
         classifiers_pb2_grpc.add_ClassifierServiceServicer_to_server(services.classifiers, self._server)
         selection_pb2_grpc.add_SelectionServiceServicer_to_server(services.selection, self._server)
+        scoring_pb2_grpc.add_ScoringServiceServicer_to_server(services.scoring, self._server)
         admin_pb2_grpc.add_AdminServiceServicer_to_server(services.admin, self._server)
         self._names = (
             pools_pb2.DESCRIPTOR.services_by_name["PoolService"].full_name,
             campaigns_pb2.DESCRIPTOR.services_by_name["CampaignService"].full_name,
             classifiers_pb2.DESCRIPTOR.services_by_name["ClassifierService"].full_name,
             selection_pb2.DESCRIPTOR.services_by_name["SelectionService"].full_name,
+            scoring_pb2.DESCRIPTOR.services_by_name["ScoringService"].full_name,
             admin_pb2.DESCRIPTOR.services_by_name["AdminService"].full_name,
         )
         self._health = Health(self._names)

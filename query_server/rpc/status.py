@@ -59,6 +59,9 @@ CODES: dict[Reason, grpc.StatusCode] = {
     Reason.UNAUTHENTICATED: grpc.StatusCode.UNAUTHENTICATED,
     Reason.PERMISSION_DENIED: grpc.StatusCode.PERMISSION_DENIED,
     Reason.CLASSIFIER_FAILED: grpc.StatusCode.FAILED_PRECONDITION,
+    Reason.SCORE_JOB_NOT_FOUND: grpc.StatusCode.NOT_FOUND,
+    Reason.SHARD_NOT_READY: grpc.StatusCode.FAILED_PRECONDITION,
+    Reason.EXTRA_NOT_INSTALLED: grpc.StatusCode.FAILED_PRECONDITION,
 }
 
 _Handler = Callable[[Any, aio.ServicerContext[Any, Any]], Awaitable[Any]]

@@ -32,6 +32,27 @@ def compiled(
     Raises:
         DowserError: CLASSIFIER_NOT_FOUND or ACQUISITION_UNSUPPORTED.
     """
+    condition = condition_of(
+        classifiers,
+        classifier_id,
+        function,
+        class_prior_weight=class_prior_weight,
+        label_counts=label_counts,
+        targets=targets,
+    )
+    return classifiers.compiled(classifier_id, function, condition)
+
+
+def condition_of(
+    classifiers: Classifiers,
+    classifier_id: str,
+    function: AcquisitionFunction,
+    *,
+    class_prior_weight: float = 0.0,
+    label_counts: Int64 | None = None,
+    targets: Callable[[int], Float32],
+) -> HeadCondition | None:
+    """Return what a function's head depends on; arguments and errors as in ``compiled``."""
     weights = None
     if class_prior_weight and label_counts is not None:
         weights = class_prior_weights(label_counts, class_prior_weight)
@@ -48,7 +69,6 @@ def compiled(
         # Whatever reads the passes compiles them; its own scores are of no account here.
         plain = classifiers.compiled(classifier_id, acquisition_function("bald"), None)
         passes = plain.score(targets(target_count(plain.classes))).passes
-    condition = (
-        None if weights is None and passes is None else HeadCondition(class_weights=weights, targets=passes)
-    )
-    return classifiers.compiled(classifier_id, function, condition)
+    if weights is None and passes is None:
+        return None
+    return HeadCondition(class_weights=weights, targets=passes)

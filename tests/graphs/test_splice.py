@@ -85,6 +85,16 @@ def test_scoring_can_give_the_embedding(lenet_graph, lenet_module, make_entropy_
     )
 
 
+def test_further_heads_score_in_the_same_pass(lenet_graph, make_entropy_head, run_graph) -> None:
+    x = np.random.default_rng(0).normal(size=(5, 1, 28, 28)).astype(np.float32)
+    heads = [make_entropy_head(), make_entropy_head()]
+    got = run_graph(forward(lenet_graph, make_entropy_head(), also=heads), x=x)
+    assert set(got) == {"logits", "score", "score_1", "score_2"}
+    alone = run_graph(forward(lenet_graph, make_entropy_head()), x=x)["score"]
+    for name in ("score", "score_1", "score_2"):
+        np.testing.assert_array_equal(got[name], alone)
+
+
 def test_a_generators_value_alone_needs_no_cotangent(generator_graph, generator_module, run_graph) -> None:
     plain = generator_forward(generator_graph)
     assert [value.name for value in plain.graph.input] == ["z"]

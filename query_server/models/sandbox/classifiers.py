@@ -5,7 +5,7 @@ This process hashes, stores and sends their bytes and never parses them; encoder
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -88,11 +88,21 @@ class SandboxedClassifiers:
             classifier_id, lambda: self._check(classifier_id, self._files.read(classifier_id), probe=False)
         )
 
+    def file(self, classifier_id: str) -> Path:
+        """Return where a classifier's bytes lie.
+
+        Raises:
+            DowserError: CLASSIFIER_NOT_FOUND.
+        """
+        return self._files.find(classifier_id)
+
     def compiled(
         self,
         classifier_id: str,
         function: ScoreFunction[ConditionT],
         condition: ConditionT | None = None,
+        *,
+        also: Sequence[tuple[ScoreFunction[ConditionT], ConditionT | None]] = (),
     ) -> SandboxedClassifier:
         """Return the classifier with an acquisition head, compiling it on first use.
 
@@ -100,20 +110,26 @@ class SandboxedClassifiers:
             classifier_id: From ``add``.
             function: Builds the head.
             condition: What the head depends on besides the classifier; equal digests share one compiled classifier.
+            also: Further functions with their conditions, scored in the same pass.
 
         Raises:
             DowserError: CLASSIFIER_NOT_FOUND, ACQUISITION_UNSUPPORTED, CLASSIFIER_FAILED.
         """
         info = self.info(classifier_id)
-        key = (classifier_id, function.name, condition.digest if condition else "")
+        wanted = ((function, condition), *also)
+        key = (
+            classifier_id,
+            "+".join(each.name for each, _ in wanted),
+            "+".join(given.digest if given else "" for _, given in wanted),
+        )
 
         def compile_it() -> SandboxedClassifier:
-            head = function.head(info.classes, info.passes, condition=condition)
+            heads = [each.head(info.classes, info.passes, condition=given) for each, given in wanted]
             loading = Loading(
                 key="|".join(key),
                 read=lambda: self._files.read(classifier_id),
-                head=head.SerializeToString(),
-                head_values_per_sample=condition.values_per_sample if condition else 0,
+                heads=tuple(head.SerializeToString() for head in heads),
+                head_values_per_sample=max(given.values_per_sample if given else 0 for _, given in wanted),
             )
             return SandboxedClassifier(info, loading, bundle=self._bundle, sandbox=self._sandbox)
 
@@ -188,6 +204,8 @@ class SandboxedClassifier:
         }
         if passes:
             expected["passes"] = ("float32", (passes, rows, self.classes))
+        if further := len(self._loading.heads) - 1:
+            expected["further"] = ("float32", (rows, further))
         if embedding and self._info.embedding_dim:
             expected["embedding"] = ("float32", (rows, self._info.embedding_dim))
         _, said = self._run(
@@ -206,6 +224,7 @@ class SandboxedClassifier:
             predicted=predicted,
             probabilities=said["probabilities"],
             passes=said.get("passes"),
+            further=said.get("further"),
             embedding=said.get("embedding"),
         )
 

@@ -79,7 +79,7 @@ class Workbench:
                 return {}, {}
             case "score":
                 said = self._compiled(header, arrays).score(arrays["x"], embedding=header["embedding"])
-                named = {"passes": said.passes, "embedding": said.embedding}
+                named = {"passes": said.passes, "further": said.further, "embedding": said.embedding}
                 return {}, {
                     "scores": said.scores,
                     "predicted": said.predicted,
@@ -120,6 +120,10 @@ class Workbench:
                 classifier=model,
                 has_pullback=info.has_pullback,
                 head=onnx.load_model_from_string(arrays["head"].tobytes()),
+                also=[
+                    onnx.load_model_from_string(arrays[f"head_{number}"].tobytes())
+                    for number in range(1, header["heads"])
+                ],
                 head_values_per_sample=header["head_values_per_sample"],
                 passes=info.passes,
                 bundle=self.bundle,

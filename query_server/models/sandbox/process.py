@@ -56,6 +56,8 @@ class SandboxConfig:
         device: "cpu" or "cuda".
         max_bytes: Largest upload.
         max_compiled: Compiled classifiers a worker keeps.
+        run_rows: Rows a worker runs at a time.
+        niceness: Added to the processes' niceness; the higher, the longer they wait for a core that others want.
     """
 
     workers: int = 2
@@ -66,6 +68,8 @@ class SandboxConfig:
     device: str = "cpu"
     max_bytes: int = 64 * 2**20
     max_compiled: int = 8
+    run_rows: int = 256
+    niceness: int = 0
 
 
 class WorkerStartError(Exception):
@@ -96,6 +100,8 @@ class WorkerProcess:
             "device": config.device,
             "threads": config.threads,
             "memory_bytes": config.memory_bytes,
+            "run_rows": config.run_rows,
+            "niceness": config.niceness,
         }
         try:
             for end in (ours, theirs):

@@ -51,13 +51,13 @@ class Loading:
     Attributes:
         key: Names it.
         read: Returns the uploaded bytes.
-        head: The acquisition head's bytes.
+        heads: The acquisition heads' bytes, the first that of the ascent.
         head_values_per_sample: As ``CompiledClassifier`` takes it.
     """
 
     key: str
     read: Callable[[], bytes]
-    head: bytes
+    heads: tuple[bytes, ...]
     head_values_per_sample: int
 
 
@@ -280,7 +280,9 @@ class Sandbox:
             header["head_values_per_sample"] = job.loading.head_values_per_sample
             if not worker.holds(job.loading.key):
                 arrays["classifier"] = np.frombuffer(job.loading.read(), np.uint8)
-                arrays["head"] = np.frombuffer(job.loading.head, np.uint8)
+                header["heads"] = len(job.loading.heads)
+                for number, head in enumerate(job.loading.heads):
+                    arrays[f"head_{number}" if number else "head"] = np.frombuffer(head, np.uint8)
         header["drop"] = worker.hold(job.loading.key if job.loading else None, self.config.max_compiled)
         return header, arrays
 

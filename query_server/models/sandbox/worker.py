@@ -7,13 +7,16 @@ reads either, answers one job after the other, and ends with the connection.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import mmap
+import os
 import socket
 import sys
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -40,6 +43,7 @@ def main(argument: str) -> None:
     """Serve jobs until the server closes the connection."""
     config = json.loads(argument)
     device = config["device"]
+    _yield_to_others(config["niceness"])
     refused = confine.leave_the_world(server_pid=config["server_pid"], device=device)
     channel = Channel(socket.socket(fileno=config["connection_fd"]))
     stop = mmap.mmap(config["stop_fd"], 1)
@@ -53,7 +57,13 @@ def main(argument: str) -> None:
 
     try:
         threads = config["threads"]
-        runtime = Runtime(device=device, threads=threads, max_threads=threads, before_run=before_run)
+        runtime = Runtime(
+            device=device,
+            threads=threads,
+            max_threads=threads,
+            before_run=before_run,
+            run_rows=config["run_rows"],
+        )
         _warm_up(runtime)
         refused += confine.close_the_door(memory_bytes=config["memory_bytes"], device=device)
     except Exception:
@@ -97,6 +107,14 @@ def _answer(
         if is_out_of_memory(error):
             return {"end": "memory"}, {}
         return {"end": "failed", "message": f"{type(error).__name__}: {error}"[:_MAX_TEXT]}, {}
+
+
+def _yield_to_others(niceness: int) -> None:
+    """Lower the priority; where Linux schedules sessions as groups, that of the session, which the worker leads."""
+    if niceness:
+        os.nice(niceness)
+        with contextlib.suppress(OSError):
+            Path("/proc/self/autogroup").write_text(str(niceness))
 
 
 def _warm_up(runtime: Runtime) -> None:

@@ -99,6 +99,16 @@ def test_what_is_restored_is_what_was_copied(places: Places, tmp_path: Path, nam
     assert sorted(path.name for path in back.state.parent.iterdir()) == ["bundle", "index", "state"]
 
 
+def test_what_score_jobs_wrote_is_left_out(places: Places, tmp_path: Path) -> None:
+    job = places.state / "jobs" / "1"
+    job.mkdir(parents=True)
+    (job / "shard-00000.parquet").write_bytes(b"scores")
+    sources = offline_sources(bundle=places.bundle, index=places.index, state=places.state)
+    names = [entry.name for entry in write_snapshot(tmp_path / "snapshot", sources).contents]
+    assert not [name for name in names if "jobs" in name]
+    assert [name for name in names if name.startswith("state/classifiers/")]
+
+
 def test_what_a_killed_server_left_in_its_log_is_copied_too(places: Places, tmp_path: Path) -> None:
     store = open_store(places.state)
     store.record_labels("kept", [Label(pool_id=99, label=7)], request("late"))

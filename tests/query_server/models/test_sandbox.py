@@ -283,3 +283,17 @@ def test_workers_end_with_the_sandbox(make_sandbox):
     assert worker_pids()
     sandbox.close()
     assert not worker_pids()
+
+
+def test_workers_of_low_priority_yield_as_processes_and_as_sessions(digits_bundle):
+    bundle = Bundle.open(digits_bundle, Runtime(device="cpu"))
+    sandbox = Sandbox(SandboxConfig(workers=1, niceness=19), bundle)
+    try:
+        sandbox.wait_until_ready()
+        (pid, *_) = worker_pids()
+        assert os.getpriority(os.PRIO_PROCESS, pid) == 19
+        group = Path(f"/proc/{pid}/autogroup")
+        if group.exists():
+            assert group.read_text().split()[-1] == "19"
+    finally:
+        sandbox.close()

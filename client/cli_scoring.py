@@ -1,0 +1,200 @@
+"""The commands of `dowser` that score without selecting: `score`, which fetches a job's shards, and `jobs`."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import sys
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from client.cli_files import InputError, read_array
+from client.cli_output import print_json, print_table, print_value
+from client.errors import FailedPreconditionError
+from client.sync_client import Client
+from client.types import Acquisition, ScoreJob, ScoreJobState
+
+Add = Callable[..., argparse.ArgumentParser]
+_ASKED = ".dowser-score.json"
+_LOOK_SECONDS = 0.5
+
+
+def add_commands(add: Add, commands: Any) -> None:
+    """Add `score` and `jobs`."""
+    sub = add(commands, "score", _score, "score a whole pool into Parquet shards; run again, it goes on")
+    sub.add_argument("--pool", default="")
+    sub.add_argument("--classifier", required=True, help="an ONNX file, or the id of an uploaded one")
+    sub.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the shards go")
+    sub.add_argument(
+        "--acquisition",
+        action="append",
+        choices=[str(each) for each in Acquisition],
+        help="a column of scores; repeatable (default: margin)",
+    )
+    sub.add_argument("--ids", type=Path, metavar="FILE", help=".npy or lines of pool ids (default: all)")
+    sub.add_argument("--probabilities", action="store_true", help="write class probabilities")
+    sub.add_argument("--embedding", action="store_true", help="write the classifier's embedding")
+    sub.add_argument("--shard-size", type=int, metavar="ROWS", help="rows of a shard (default: 100000)")
+
+    listing = add(commands, "jobs", _jobs_list, "list, show and cancel score jobs")
+    jobs = listing.add_subparsers(metavar="ACTION")
+    add(jobs, "list", _jobs_list, "list score jobs")
+    add(jobs, "get", _jobs_get, "show a score job").add_argument("job", help="its id")
+    add(jobs, "cancel", _jobs_cancel, "end a score job").add_argument("job", help="its id")
+
+
+def _score(client: Client, arguments: argparse.Namespace) -> None:
+    out: Path = arguments.out
+    out.mkdir(parents=True, exist_ok=True)
+    classifier = arguments.classifier
+    if not classifier.startswith("sha256:"):
+        classifier = client.upload_classifier(Path(classifier), pool=arguments.pool).classifier_id
+    ids = None if arguments.ids is None else _read_ids(arguments.ids)
+    options: dict[str, Any] = {
+        "acquisitions": arguments.acquisition or [str(Acquisition.MARGIN)],
+        "probabilities": arguments.probabilities,
+        "embedding": arguments.embedding,
+        "shard_size": arguments.shard_size,
+        "pool": arguments.pool,
+    }
+    digest = None if ids is None else hashlib.sha256(ids.tobytes()).hexdigest()
+    request_id = _request_id(out / _ASKED, {"classifier": classifier, "ids": digest, **options})
+    job = client.start_score_pool(classifier, pool_ids=ids, request_id=request_id, **options)
+    progress = _Progress(job.size)
+    fetched: set[int] = set()
+    try:
+        while True:
+            _fetch(client, job, out, fetched)
+            progress.show(job)
+            if job.state.has_ended:
+                break
+            time.sleep(_LOOK_SECONDS)
+            job = client.get_score_job(job)
+    except KeyboardInterrupt:
+        progress.close()
+        print(
+            f"dowser: the job {job.job_id} goes on; run the command again to fetch the rest, or end it with "
+            f"`dowser jobs cancel {job.job_id}`",
+            file=sys.stderr,
+        )
+        raise
+    progress.close()
+    if job.state is not ScoreJobState.DONE:
+        (out / _ASKED).unlink()  # asked again, it is another job
+        raise FailedPreconditionError(
+            f"the job {job.job_id} is {job.state}: {job.error}", reason=job.error_reason
+        )
+    said = {"job_id": job.job_id, "rows": sum(shard.rows for shard in job.shards), "shards": len(job.shards)}
+    print_value({**said, "out": str(out)}, arguments.json)
+
+
+def _request_id(path: Path, asked: Mapping[str, Any]) -> str:
+    """Return the request id that a folder's job was started with, or make one.
+
+    Raises:
+        InputError: The folder is that of another job.
+    """
+    if path.exists():
+        try:
+            known = json.loads(path.read_text(encoding="utf-8"))
+            request_id = str(known.pop("request_id"))
+        except (OSError, ValueError, KeyError, AttributeError) as error:
+            raise InputError(f"cannot read {path}: {error}; choose another --out") from error
+        if known != asked:
+            raise InputError(
+                f"{path.parent} holds scores that were asked for otherwise; choose another --out"
+            )
+        return request_id
+    request_id = uuid.uuid4().hex
+    _write(path, json.dumps({"request_id": request_id, **asked}).encode())
+    return request_id
+
+
+def _fetch(client: Client, job: ScoreJob, out: Path, fetched: set[int]) -> None:
+    """Write the job's finished shards that are not there yet, and add their numbers to those fetched."""
+    for shard in job.shards:
+        path = out / f"shard-{shard.number:05d}.parquet"
+        if shard.number in fetched:
+            continue
+        if not path.exists() or hashlib.sha256(path.read_bytes()).hexdigest() != shard.sha256:
+            data = client.read_score_shard(job, shard.number)
+            if hashlib.sha256(data).hexdigest() != shard.sha256:
+                raise InputError(f"shard {shard.number} arrived damaged; run the command again")
+            _write(path, data)
+        fetched.add(shard.number)
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Write a file whole and onto the disk, or not at all."""
+    beside = path.with_name(f".{path.name}.part")
+    with beside.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
+
+
+def _read_ids(path: Path) -> NDArray[np.uint64]:
+    if path.suffix == ".npy":
+        ids = read_array(path)
+        if ids.ndim != 1 or ids.dtype.kind not in "ui":
+            raise InputError(f"{path} holds {ids.dtype} {list(ids.shape)}, not pool ids [n]")
+        return ids.astype(np.uint64)
+    try:
+        return np.array([int(word) for word in path.read_text(encoding="utf-8").split()], np.uint64)
+    except (OSError, ValueError, OverflowError) as error:
+        raise InputError(f"cannot read pool ids from {path}: {error}") from error
+
+
+class _Progress:
+    """A bar on standard error: tqdm's where it is installed, else a line for each tenth."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._tenths = 0
+        self._bar: Any = None
+        try:
+            from tqdm import tqdm
+        except ImportError:
+            return
+        self._bar = tqdm(total=size, unit="rows", unit_scale=True, desc="score", disable=None)
+
+    def show(self, job: ScoreJob) -> None:
+        """Show how far a job is."""
+        if self._bar is not None:
+            self._bar.set_description(str(job.state), refresh=False)
+            self._bar.update(job.done - self._bar.n)
+        elif job.done * 10 // self._size > self._tenths:
+            self._tenths = job.done * 10 // self._size
+            eta = "" if job.eta_seconds is None else f", {job.eta_seconds:.0f} s left"
+            print(f"dowser: {job.done} of {self._size} rows{eta}", file=sys.stderr)
+
+    def close(self) -> None:
+        """Leave the bar as it is."""
+        if self._bar is not None:
+            self._bar.close()
+
+
+def _jobs_list(client: Client, arguments: argparse.Namespace) -> None:
+    jobs = client.list_score_jobs()
+    if arguments.json:
+        return print_json(jobs)
+    print_table(
+        ("job_id", "pool", "state", "done", "size", "rows_per_second", "eta_seconds", "create_time"), jobs
+    )
+
+
+def _jobs_get(client: Client, arguments: argparse.Namespace) -> None:
+    print_value(client.get_score_job(arguments.job), arguments.json)
+
+
+def _jobs_cancel(client: Client, arguments: argparse.Namespace) -> None:
+    print_value(client.cancel_score_job(arguments.job), arguments.json)

@@ -1,0 +1,100 @@
+"""`dowser-server score`: without a server, on this machine and on a Ray cluster of two nodes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from processes import REPOSITORY, command, run_command
+
+COLUMNS = ("--acquisition", "margin", "--acquisition", "maximum_entropy", "--threads", 1)
+
+
+@pytest.fixture
+def classifier(classifier_bytes: bytes, tmp_path: Path) -> Path:
+    file = tmp_path / "classifier.onnx"
+    file.write_bytes(classifier_bytes)
+    return file
+
+
+@pytest.fixture
+def asked(digits_bundle: Path, digits_index: Path, classifier: Path) -> tuple[object, ...]:
+    return (
+        *("score", "--bundle", digits_bundle, "--index", digits_index),
+        "--classifier",
+        classifier,
+        *COLUMNS,
+    )
+
+
+def shards(out: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(out.glob("*.parquet"))}
+
+
+def wait_for_shards(out: Path, count: int, process: subprocess.Popen) -> None:
+    for _ in range(2400):
+        if len(list(out.glob("*.parquet"))) >= count:
+            return
+        assert process.poll() is None, "it ended before"
+        time.sleep(0.02)
+    raise AssertionError(f"no {count} shards in {out}")
+
+
+def test_an_index_is_scored_and_goes_on_after_a_kill(asked, tmp_path) -> None:
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    done = run_command("dowser-server", *asked, "--out", whole, "--shard-size", 4)
+    assert done.returncode == 0, done.stderr
+    assert pq.read_table(sorted(whole.glob("*.parquet")))["pool_id"].to_pylist() == list(range(1297))
+    words = [command("dowser-server"), *map(str, asked), "--out", str(killed), "--shard-size", "4"]
+    process = subprocess.Popen(words, cwd=REPOSITORY, stderr=subprocess.DEVNULL)
+    wait_for_shards(killed, 20, process)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert len(shards(killed)) < len(shards(whole))
+    again = run_command("dowser-server", *asked, "--out", killed, "--shard-size", 4)
+    assert again.returncode == 0, again.stderr
+    assert shards(killed) == shards(whole)
+
+
+def test_a_folder_of_other_scores_is_refused(asked, tmp_path) -> None:
+    assert run_command("dowser-server", *asked, "--out", tmp_path / "out").returncode == 0
+    other = run_command("dowser-server", *asked, "--out", tmp_path / "out", "--probabilities")
+    assert other.returncode == 1
+    assert "was used for a different request" in other.stderr
+
+
+def test_two_ray_nodes_of_which_one_is_killed_write_the_same_shards(
+    asked, tmp_path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("ray", reason="needs the extra ray")
+    from ray.cluster_utils import Cluster
+
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    local, on_ray = tmp_path / "local", tmp_path / "ray"
+    assert run_command("dowser-server", *asked, "--out", local, "--shard-size", 20).returncode == 0
+    node = {"num_cpus": 1, "object_store_memory": 100 * 2**20, "include_dashboard": False}
+    cluster = Cluster(initialize_head=True, head_node_args=node)
+    try:
+        second = cluster.add_node(**{k: v for k, v in node.items() if k != "include_dashboard"})
+        cluster.wait_for_nodes(timeout=60)
+        words = [command("dowser-server"), *map(str, asked), "--out", str(on_ray), "--shard-size", "20"]
+        process = subprocess.Popen(
+            [*words, "--engine", "ray"],
+            cwd=REPOSITORY,
+            env={**os.environ, "RAY_ADDRESS": cluster.address},
+            stderr=(tmp_path / "ray.log").open("w"),
+        )
+        try:
+            wait_for_shards(on_ray, 3, process)
+            cluster.remove_node(second, allow_graceful=False)
+            assert process.wait(timeout=240) == 0, (tmp_path / "ray.log").read_text()[-3000:]
+        finally:
+            process.kill()
+    finally:
+        cluster.shutdown()
+    assert shards(on_ray) == shards(local)
