@@ -25,7 +25,7 @@ from query_server.cores import share
 from query_server.timing import credit, engine, measured
 
 _LOG = logging.getLogger(__name__)
-_RUN_ROWS = 128  # rows run at a time: bounds a session's memory, and stays in the caches
+RUN_ROWS = 128  # rows run at a time: bounds a session's memory, and stays in the caches
 _LEAST_ROWS = 4  # of a part: a step of one latent costs three times its part of a step of eight
 _MAX_THREADS = 256
 _Result = TypeVar("_Result")
@@ -71,7 +71,7 @@ class Runtime:
         threads: int = 1,
         max_threads: int = _MAX_THREADS,
         before_run: Callable[[], None] | None = None,
-        run_rows: int = _RUN_ROWS,
+        run_rows: int = RUN_ROWS,
     ) -> None:
         # ONNX Runtime's Linux builds report use to their maker and keep a device id in HOME unless told not to before
         # they are loaded (its Privacy.md); an administrator who wants that sets 0.

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from query_server.models.compiled import GeneratorBundle
+from query_server.models.runtime import RUN_ROWS
 from query_server.models.sandbox.confine import mapped_bytes
 from query_server.models.sandbox.frames import Arrays, Channel, Expected
 
@@ -68,7 +69,7 @@ class SandboxConfig:
     device: str = "cpu"
     max_bytes: int = 64 * 2**20
     max_compiled: int = 8
-    run_rows: int = 256
+    run_rows: int = RUN_ROWS
     niceness: int = 0
 
 
