@@ -44,6 +44,7 @@ class Caller:
         self._rng = np.random.default_rng(seed)
         self._classifier: str | None = None
         self._leased: list[int] = []
+        self._unwanted: list[int] = []
         self._labeled: list[int] = []
         self._added: list[int] = []
         self._live = live
@@ -63,8 +64,8 @@ class Caller:
             call(client)
         except DowserError as refusal:
             error = refusal.reason or refusal.grpc_code.name
-            if error == "POOL_ID_NOT_FOUND":  # somebody removed one of these
-                self._leased, self._labeled, error = [], [], ""
+            if error == "POOL_ID_NOT_FOUND":  # somebody removed one of these: give the others back
+                self._unwanted, self._leased, error = self._leased, [], ""
             elif error == "CLASSIFIER_NOT_FOUND":  # evicted, as the documentation says it may be
                 self._classifier, error = None, ""
         self.records.append(
@@ -74,6 +75,8 @@ class Caller:
     def _next(self) -> tuple[str, Callable[[Client], Any]]:
         if self._classifier is None:
             return "upload", self._upload
+        if self._unwanted:
+            return "release", self._release
         if len(self._labeled) > LABELS_KEPT:
             return "retract", self._retract
         if len(self._leased) >= BUDGET:
@@ -114,6 +117,10 @@ class Caller:
         client.record_labels(self._campaign, labels, annotator="soak")
         self._labeled += self._leased
         self._leased = []
+
+    def _release(self, client: Client) -> None:
+        client.release_samples(self._campaign, self._unwanted)
+        self._unwanted = []
 
     def _retract(self, client: Client) -> None:
         count = LABELS_KEPT // 2
