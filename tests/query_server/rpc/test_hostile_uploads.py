@@ -33,7 +33,7 @@ def select(client, campaign, classifier):
 def test_a_classifier_that_breaks_its_worker_fails_its_own_call_alone(busy):
     server, client, sound = busy
     client.create_campaign("theirs")
-    makers = (growth.outer_product_of_the_whole_batch, growth.products_that_grow_with_the_cube_of_the_batch)
+    makers = (growth.sixteen_million_numbers_a_sample, growth.products_that_grow_with_the_cube_of_the_batch)
     for make, what in zip(makers, ("memory", "deadline"), strict=True):
         hostile = client.upload_classifier(make(MAKER)).classifier_id
         with pytest.raises(FailedPreconditionError) as refused:
