@@ -26,7 +26,7 @@ from client import Batch, BatchRule, Client, Dowser, DowserError, Exhaustive
 NAME = "hostile"
 CLIENTS = 4
 PAUSE_SECONDS = 0.25
-TURNS = 3  # quiet and hostile phases, each
+TURNS = 2  # quiet and hostile phases, each
 QUIET_SECONDS = 60.0
 DEADLINE_SECONDS = 20.0  # of the hostile calls
 

@@ -84,6 +84,7 @@ class WorkerProcess:
 
     Attributes:
         ran: Ids of the classifiers it ever ran.
+        on_trial: Whether its job is of a classifier that has not done one to its end yet.
         refused: What the kernel refused when it confined itself.
     """
 
@@ -91,6 +92,7 @@ class WorkerProcess:
         self._held: OrderedDict[str, None] = OrderedDict()
         self._forgotten: list[str] = []
         self.ran: set[str] = set()
+        self.on_trial = False
         ours, theirs = socket.socketpair()
         stop = os.memfd_create("dowser-stop")
         os.ftruncate(stop, 1)
@@ -158,6 +160,11 @@ class WorkerProcess:
     def grown_bytes(self) -> int:
         """What it has mapped since its start."""
         return mapped_bytes(self.pid) - self._mapped_bytes
+
+    @property
+    def held(self) -> int:
+        """Compiled classifiers it keeps."""
+        return len(self._held)
 
     def holds(self, key: str) -> bool:
         """Whether it has a compiled classifier."""

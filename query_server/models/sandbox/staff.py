@@ -175,6 +175,7 @@ class Staff:
             if worker is not None:
                 self._idle.remove(worker)
                 self._busy[worker] = ticket.classifier_id
+                worker.on_trial = not ticket.proven
                 self._tickets.remove(ticket)
                 ticket.worker = worker
                 self._changed.notify_all()
@@ -197,9 +198,11 @@ class Staff:
             for worker in self._idle:
                 if worker.holds(ticket.key):
                     return worker
-            soon = any(worker.holds(ticket.key) for worker in self._busy)
+            soon = any(worker.holds(ticket.key) and not worker.on_trial for worker in self._busy)
             if soon and time.monotonic() - ticket.since < _AFFINITY_SECONDS:
                 return None
+        if not ticket.proven:  # it may take its worker down, and what that has compiled for others
+            return min(self._idle, key=lambda worker: worker.held, default=None)
         return next((worker for worker in self._idle if worker.ran), None) or next(iter(self._idle), None)
 
     def _keep(self) -> None:
