@@ -29,6 +29,8 @@ from query_server.selection.values import DowserStrategy, SelectionRequest, Synt
 from query_server.timing import StageClock
 
 MAX_BUDGET = 100_000
+# Without a classifier the labels tell how many classes there are; a wild one must not make room for billions.
+MAX_CLASSES = 65_536
 
 
 def check_campaign(budget: int, campaign: CampaignInfo, pool: str) -> None:
@@ -125,7 +127,7 @@ def open_round(
     """
     function = acquisition_function(request.acquisition)
     if request.classifier_id is None:
-        labeled = labeled_set(snapshot, int(snapshot.labels.max(initial=0)) + 1)
+        labeled = labeled_set(snapshot, min(int(snapshot.labels.max(initial=0)) + 1, MAX_CLASSES))
     else:
         labeled = labeled_set(snapshot, classifiers.info(request.classifier_id).classes)
     classifier = (

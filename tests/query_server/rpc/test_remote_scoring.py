@@ -502,3 +502,9 @@ def test_no_finite_score_is_too_much_for_a_rule(storeless, campaign, rule):
         campaign, score, budget=8, strategy=Dowser(max_scored=60), batch=batch, class_prior_weight=1.0
     )
     assert len(set(selection.pool_ids.tolist())) == 8
+
+
+@pytest.mark.parametrize("wild", [2**40, 2**63 - 1])
+def test_a_wild_label_costs_neither_the_proposal_nor_memory(storeless, campaign, wild):
+    storeless.record_labels(campaign, {0: wild, 1: 3, 2: 3})
+    assert len(storeless.propose_samples(campaign, budget=2, strategy=Dowser(max_scored=20)).candidates) == 20
