@@ -664,10 +664,15 @@ def score_samples(
         probabilities=probabilities,
         embedding=embedding,
     )
-    ids = None if pool_ids is None else fields.ids(pool_ids)
-    array = None if samples is None else np.asarray(samples)
-    if not len(array if ids is None else ids):  # type: ignore[arg-type]
-        raise invalid_argument("there is nothing to score", field="samples")
+    ids, array, count = None, None, 0
+    if pool_ids is not None:
+        ids = fields.ids(pool_ids)
+        count = len(ids)
+    if samples is not None:
+        array = np.asarray(samples)
+        count = len(array) if array.ndim else 0
+    if not count:
+        raise invalid_argument("there is nothing to score: give ids, or samples [n, ...]", field="samples")
 
     def parts() -> Iterator[Message]:
         yield scoring_pb2.ScoreSamplesRequest(header=header)

@@ -260,3 +260,18 @@ def _select(**changes) -> selection_pb2.SelectSamplesRequest:
         "request_id": "r",
     }
     return requests.select_samples("c", **(arguments | changes)).request
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"pool_ids": [], "samples": None},
+        {"pool_ids": None, "samples": np.empty((0, 8, 8), np.uint8)},
+        {"pool_ids": None, "samples": np.uint8(3)},
+    ],
+)
+def test_nothing_to_score_is_refused_before_anything_is_sent(given) -> None:
+    with pytest.raises(InvalidArgumentError, match="nothing to score"):
+        requests.score_samples(
+            "sha256:0", **given, acquisitions=["margin"], probabilities=False, embedding=False, pool=""
+        )
