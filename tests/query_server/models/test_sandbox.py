@@ -269,6 +269,19 @@ def test_a_bad_classifier_never_has_all_workers(make_sandbox, sound_bytes, sampl
     assert sandbox.queue_depth == 0
 
 
+def test_a_classifier_on_trial_takes_down_no_worker_that_another_needs(make_sandbox, sound_bytes, samples):
+    sandbox, classifiers = make_sandbox(workers=2)
+    large = classifiers.compiled(classifiers.add(growth.outer_product_of_the_whole_batch(MAKER)).id, ENTROPY)
+    sound = classifiers.add(sound_bytes).id
+    classifiers.compiled(sound, ENTROPY).score(samples)
+    eventually(lambda: len(sandbox._staff._idle) == 3)
+    (needed,) = [worker.pid for worker in sandbox._staff._idle if worker.held and sound in worker.ran]
+    for pid in set(worker_pids()) - {needed}:
+        os.kill(pid, signal.SIGKILL)
+    assert "memory" in refused(large.score, samples).metadata["what"]
+    assert needed in worker_pids()
+
+
 def test_workers_know_nothing_of_the_servers_environment(make_sandbox, monkeypatch):
     monkeypatch.setenv("DOWSER_SECRET", "hunter2")
     sandbox, _ = make_sandbox()
