@@ -91,12 +91,10 @@ def test_a_call_under_way_ends_on_the_old_and_the_next_sees_the_new(
         answers = []
 
         def select(steps: int) -> None:
-            slow = Dowser(
-                max_scored=200, latents=50, steps=steps, early_stop=0, shares={"synthesis": 1.0}
-            )
+            slow = Dowser(max_scored=200, latents=50, steps=steps, early_stop=0, shares={"synthesis": 1.0})
             answers.append(client.select_samples("moving", classifier=uploaded, budget=10, strategy=slow))
 
-        # How long a reload takes beside a selection is the machine's affair: longer and longer ones, until one outlasts it.
+        # What a reload takes beside a selection is the machine's affair: longer and longer, until one outlasts it.
         for steps in (1500, 5000, 10_000):
             linked.point(index=digits_index)
             client.reload()
