@@ -196,6 +196,11 @@ class WorkerProcess:
         self._channel.send(header, arrays, tick=tick)
         return self._channel.receive(tick=tick, expected=expected)
 
+    @property
+    def is_stopping(self) -> bool:
+        """Whether it was asked to end the job it has."""
+        return bool(self._stop[0])
+
     def ask_to_stop(self) -> None:
         """Ask it to end its job before its next run of a graph."""
         self._stop[0] = 1

@@ -4,7 +4,8 @@ One process more than may work is kept, so that whoever comes after a death need
 process that has its classifier compiled, if one is idle or soon will be; else to any other, and to an unused one last.
 Requests under way therefore come before new ones, until one of those has waited for a quarter of a second.
 A classifier that has not yet done a job to its end never has all of them, and where one is being started it waits for
-that rather than take down what another has compiled.
+that rather than take down what another has compiled. While a worker that was asked to stop has not done so, the one in
+reserve works in its place.
 """
 
 from __future__ import annotations
@@ -191,7 +192,7 @@ class Staff:
 
     def _choose(self, ticket: _Ticket) -> WorkerProcess | None:
         limit = self._config.workers
-        if len(self._busy) >= limit:
+        if sum(not worker.is_stopping for worker in self._busy) >= limit:
             return None
         if not ticket.proven and list(self._busy.values()).count(ticket.classifier_id) >= max(1, limit - 1):
             return None

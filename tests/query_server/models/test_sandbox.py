@@ -282,6 +282,23 @@ def test_a_classifier_on_trial_takes_down_no_worker_that_another_needs(make_sand
     assert needed in worker_pids()
 
 
+def test_while_a_worker_is_stopping_the_one_in_reserve_works(make_sandbox):
+    sandbox, _ = make_sandbox(workers=2)
+    give_up = time.monotonic() + 60
+
+    def tick() -> None:
+        if time.monotonic() > give_up:
+            raise TimeoutError("no worker was handed out")
+
+    def acquire(name: str):
+        return sandbox._staff.acquire(name, "", unused=False, proven=True, tick=tick)
+
+    first, second = acquire("first"), acquire("second")
+    first.ask_to_stop()
+    assert acquire("third") not in (first, second)
+    assert sandbox.busy == 3
+
+
 def test_workers_know_nothing_of_the_servers_environment(make_sandbox, monkeypatch):
     monkeypatch.setenv("DOWSER_SECRET", "hunter2")
     sandbox, _ = make_sandbox()
