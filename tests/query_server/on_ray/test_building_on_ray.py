@@ -21,7 +21,7 @@ from query_server.errors import DowserError, Reason
 from query_server.ray_building import RayWorkers
 from query_server.ray_tasks import connected
 
-COPIES = 100
+COPIES = 60
 # The driver alone decides how many rows a block has.
 SMALL_BLOCKS = """
 import sys
