@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import grpc
@@ -20,6 +22,8 @@ from query_server.maintenance import SnapshotManifest, Snapshots, SnapshotSource
 from query_server.models import Bundle, Runtime, synthetic_features
 from query_server.observe import CampaignStats, IndexStats, Observer, WorkerStats, dowser_version, observing
 from query_server.pool import build_index, detect_flavour
+from query_server.ray_building import RayWorkers
+from query_server.ray_tasks import connected, device_on_nodes
 from query_server.rpc.admin import AdminServicer
 from query_server.rpc.caller import caller_of
 from query_server.rpc.campaigns import CampaignServicer
@@ -229,34 +233,50 @@ def build(
     overwrite: bool,
     store_samples: bool = True,
     memory_budget_bytes: int | None = None,
+    on_ray: bool = False,
+    ray_address: str | None = None,
 ) -> None:
     """Build an index over a pool with a bundle's encoder, tuned with what its generator makes.
 
     Raises:
-        DowserError: CORRUPT_FILE, INVALID_ARGUMENT or SHAPE_MISMATCH.
+        DowserError: CORRUPT_FILE, INVALID_ARGUMENT or SHAPE_MISMATCH; EXTRA_NOT_INSTALLED or UNAVAILABLE on Ray.
         SampleError: If the pool cannot be read.
     """
     from samples.files import open_samples
 
-    opened = Bundle.open(bundle, Runtime(device=device, threads=threads))
-    manifest = build_index(
-        source=open_samples(pool, key=key),
-        encode=opened.encode,
-        preprocessing=opened.preprocessing,
-        feature_dim=opened.feature_dim,
-        bundle_digest=opened.digest,
-        encoder_sha256=opened.encoder_sha256,
-        out=out,
-        pool=name,
-        chunk=chunk,
-        factory=factory,
-        recall_target=recall_target,
-        threads=threads,
-        overwrite=overwrite,
-        store_samples=store_samples,
-        memory_budget_bytes=memory_budget_bytes,
-        synthesize=lambda count: synthetic_features(opened, count),
-    )
+    device = device_on_nodes(device) if on_ray else device
+    with connected(ray_address) if on_ray else nullcontext():
+        opened = Bundle.open(bundle, Runtime(device=device, threads=threads))
+        source = open_samples(pool, key=key)
+        workers = RayWorkers(
+            bundle=bundle.resolve(),
+            bundle_digest=opened.digest,
+            pool=pool.resolve(),
+            key=key,
+            size=len(source),
+            sample_bytes=source.dtype.itemsize * math.prod(source.shape) + 4 * opened.feature_dim,
+            threads=threads,
+            device=device,
+        )
+        manifest = build_index(
+            source=source,
+            encode=opened.encode,
+            preprocessing=opened.preprocessing,
+            feature_dim=opened.feature_dim,
+            bundle_digest=opened.digest,
+            encoder_sha256=opened.encoder_sha256,
+            out=out,
+            pool=name,
+            chunk=chunk,
+            factory=factory,
+            recall_target=recall_target,
+            threads=threads,
+            overwrite=overwrite,
+            store_samples=store_samples,
+            memory_budget_bytes=memory_budget_bytes,
+            synthesize=lambda count: synthetic_features(opened, count),
+            workers=workers if on_ray else None,
+        )
     refined = f", refine {manifest.refine_factor}" if manifest.refine_factor else ""
     print(
         f"indexed {manifest.size} samples of pool {manifest.pool} as {manifest.factory} "

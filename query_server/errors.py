@@ -6,8 +6,9 @@ functions here build each error with the metadata errors.proto promises for it, 
 metadata key by hand.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
+from functools import partial
 
 __all__ = [
     "DowserError",
@@ -125,6 +126,10 @@ class DowserError(Exception):
             key: _cut(value, MAX_METADATA_BYTES) for key, value in (metadata or {}).items()
         }
         self.retry_after_seconds = retry_after_seconds
+
+    def __reduce__(self) -> tuple[Callable[..., "DowserError"], tuple[Reason, str]]:
+        details = partial(type(self), metadata=self.metadata, retry_after_seconds=self.retry_after_seconds)
+        return details, (self.reason, self.message)
 
 
 def invalid_argument(field: str, value: object, limit: str) -> DowserError:

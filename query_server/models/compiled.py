@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import onnx
@@ -94,12 +94,19 @@ class CompiledClassifier:
         self._ascent: _Ascent | None = None
         self._lock = threading.Lock()
 
-    def score(self, x: NDArray[np.float32], *, embedding: bool = False) -> Scored:
+    def score(
+        self,
+        x: NDArray[Any],
+        *,
+        embedding: bool = False,
+        prepare: Callable[[NDArray[Any]], NDArray[np.float32]] | None = None,
+    ) -> Scored:
         """Score model inputs with the forward part alone.
 
         Args:
-            x: float32 [n, *input_shape].
+            x: float32 [n, *input_shape], or what ``prepare`` makes that of.
             embedding: Whether to give the classifier's embedding too, where it has one.
+            prepare: Called with a few samples at a time, which are then still in a core's cache.
 
         Raises:
             DowserError: NOT_FINITE if a score is NaN or infinite.
@@ -113,6 +120,7 @@ class CompiledClassifier:
             x,
             batch_axes=(1 if self._passes else 0, *([0] * (len(outputs) - 1))),
             repeats=self._repeats,
+            prepare=prepare,
         )
         said = dict(zip(outputs[1:], rest, strict=True))
         for name in self._scores:

@@ -153,6 +153,7 @@ class Runtime:
         *,
         batch_axes: Sequence[int] | None = None,
         repeats: int = 1,
+        prepare: Callable[[NDArray[Any]], NDArray[Any]] | None = None,
     ) -> list[NDArray[Any]]:
         """Run a graph of one input over a batch in parts; return the named outputs of the whole batch.
 
@@ -163,11 +164,15 @@ class Runtime:
             values: The batch [B, ...], B at least 1.
             batch_axes: Where B stands in each output; None means first in all.
             repeats: How often the graph repeats the batch inside (stochastic passes); fewer rows are run at a time.
+            prepare: Makes the input of some values [n, ...], just before they are run.
         """
         rows = max(1, self._run_rows // repeats)
 
         def run(part: NDArray[Any]) -> list[list[NDArray[Any]]]:
-            return [session.run(outputs, {name: some}) for some in _cut(part, -(-len(part) // rows))]
+            return [
+                session.run(outputs, {name: some if prepare is None else prepare(some)})
+                for some in _cut(part, -(-len(part) // rows))
+            ]
 
         runs = [results for part in self.spread(run, values) for results in part]
         axes = batch_axes if batch_axes is not None else [0] * len(outputs)

@@ -9,17 +9,17 @@ import importlib.metadata
 import logging
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import faiss
 import numpy as np
-import numpy.typing as npt
 
 from dowser.v1 import index_pb2
 from query_server import errors
 from query_server.files import sync
 from query_server.pool.arrays import Streamed
+from query_server.pool.encoding import Encode, Encoded, Float32Array, SpanEncoder, refuse_non_finite
 from query_server.pool.factory import Choice, choose_index, inverted_lists, make_index
 from query_server.pool.ids import IdOrder, order_of, rows_by_id
 from query_server.pool.index import FeatureIndex
@@ -35,11 +35,9 @@ from query_server.pool.manifest import (
 from query_server.pool.partial import PartialPool, partial_directory, remove_build_files
 from query_server.pool.partial_index import PartialIndex, remove_index_files
 from query_server.pool.tuning import QUERIES, Tuning, tune
+from query_server.pool.workers import BuildWorkers
 from samples.preprocess import Preprocessing
 from samples.sources import SampleSource
-
-Float32Array = npt.NDArray[np.float32]
-Encode = Callable[[Float32Array], Float32Array]
 
 #: Returns features float32 [n, D] of n synthetic samples, the same at every call.
 Synthesize = Callable[[int], Float32Array]
@@ -68,6 +66,7 @@ def build_index(
     resume: bool = True,
     overwrite: bool = False,
     store_samples: bool = True,
+    workers: BuildWorkers | None = None,
 ) -> index_pb2.IndexManifest:
     """Build the index directory of a pool.
 
@@ -90,6 +89,7 @@ def build_index(
         resume: Go on where an interrupted build of the same pool and bundle stopped.
         overwrite: Replace an existing `out`.
         store_samples: Copy the raw samples into the index; without them the server proposes and its callers score.
+        workers: Encode and fill blocks; None does both here. A build may go on with others than it began with.
 
     Returns:
         The manifest, as written.
@@ -100,17 +100,18 @@ def build_index(
         SampleError: a sample cannot be read.
     """
     _check(source, preprocessing, out, pool, chunk, recall_target, overwrite)
-    choice = _choice(factory, len(source), feature_dim, recall_target, memory_budget_bytes)
+    size = len(source)
+    choice = _choice(factory, size, feature_dim, recall_target, memory_budget_bytes)
     nlist = inverted_lists(
         make_index(choice.factory, feature_dim)
     )  # before the long part: a bad one fails now
-    if nlist > len(source):
+    if nlist > size:
         raise errors.invalid_argument(
-            "factory", choice.factory, f"an index of at most {len(source)} lists, one a sample"
+            "factory", choice.factory, f"an index of at most {size} lists, one a sample"
         )
     _log.info(
         "pool %s: %s for %d vectors of %d: %s; %d thread(s), which the encoder and FAISS have in turns",
-        *(pool, choice.factory, len(source), feature_dim, choice.why, threads),
+        *(pool, choice.factory, size, feature_dim, choice.why, threads),
     )
     queries = None if synthesize is None else _queries(synthesize, feature_dim)
     with partial_directory(out) as directory:
@@ -124,16 +125,24 @@ def build_index(
                 "pool": pool,
                 "bundle_digest": bundle_digest,
                 "preprocessing": repr(preprocessing),
-                "size": len(source),
+                "size": size,
                 "feature_dim": feature_dim,
             },
             resume=resume,
             store_samples=store_samples,
         )
-        _encode_pool(partial, source, encode, preprocessing, feature_dim, chunk=chunk, progress=progress)
+        spans = [(row, min(row + chunk, size)) for row in range(partial.rows_done, size, chunk)]
+        here = SpanEncoder(source=source, encode=encode, preprocessing=preprocessing, feature_dim=feature_dim)
+        encoded = workers.encode(spans) if workers and spans else (here(*span) for span in spans)
+        _encode_pool(partial, size, encoded, progress=progress)
         features = Streamed(partial.features())
         unfinished = PartialIndex(
-            directory, factory=choice.factory, features=features, threads=threads, progress=progress
+            directory,
+            factory=choice.factory,
+            features=features,
+            threads=threads,
+            progress=progress,
+            fill=None if workers is None else workers.fill,
         )
         index_file = unfinished.finish()
         started = time.perf_counter()
@@ -159,7 +168,7 @@ def build_index(
             format=FORMAT,
             created_unix_seconds=int(time.time()),
             pool=pool,
-            size=len(source),
+            size=size,
             feature_dim=feature_dim,
             bundle_digest=bundle_digest,
             encoder_sha256=encoder_sha256,
@@ -214,7 +223,7 @@ def _queries(synthesize: Synthesize, feature_dim: int) -> Float32Array:
     queries = np.ascontiguousarray(synthesize(QUERIES), np.float32)
     if queries.ndim != 2 or queries.shape[1] != feature_dim:
         raise errors.shape_mismatch(("n", feature_dim), queries.shape, what="the synthetic queries")
-    _refuse_non_finite(queries, 0, what="synthetic samples")
+    refuse_non_finite(queries, 0, what="synthetic samples")
     return queries
 
 
@@ -258,46 +267,18 @@ def _check(
         )
 
 
-def _encode_pool(
-    partial: PartialPool,
-    source: SampleSource,
-    encode: Encode,
-    preprocessing: Preprocessing,
-    feature_dim: int,
-    *,
-    chunk: int,
-    progress: bool,
-) -> None:
+def _encode_pool(partial: PartialPool, size: int, encoded: Iterator[Encoded], *, progress: bool) -> None:
+    """Write all that is not yet, in order."""
     from tqdm import tqdm
 
-    size = len(source)
     with tqdm(
         total=size, initial=partial.rows_done, desc="encode", unit="samples", disable=not progress
     ) as bar:
-        while partial.rows_done < size:
-            started = time.perf_counter()
-            first = partial.rows_done
-            raw = source.read(first, min(first + chunk, size))
-            features = encode(preprocessing.to_input(raw))
-            if features.shape != (len(raw), feature_dim):
-                raise errors.shape_mismatch(
-                    (len(raw), feature_dim), features.shape, what="the encoder's output"
-                )
-            _refuse_non_finite(features, first)
+        started = time.perf_counter()
+        for raw, features in encoded:
             partial.append(raw, features, started=started)
             bar.update(len(raw))
-
-
-def _refuse_non_finite(features: Float32Array, first: int, *, what: str = "samples") -> None:
-    bad = first + np.flatnonzero(~np.isfinite(features).all(axis=1))
-    if len(bad):
-        named = ", ".join(str(row) for row in bad[:5].tolist()) + (", …" if len(bad) > 5 else "")
-        raise errors.DowserError(
-            errors.Reason.NOT_FINITE,
-            f"the features of {len(bad)} {what} hold NaN or infinity (rows {named}); remove these samples from "
-            "the pool or train the encoder again",
-            metadata={"where": "features", "index": str(bad[0])},
-        )
+            started = time.perf_counter()
 
 
 def _publish(directory: Path, out: Path) -> None:

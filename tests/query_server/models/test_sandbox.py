@@ -22,6 +22,7 @@ from query_server.models.sandbox import Sandbox, SandboxConfig, SandboxedClassif
 from query_server.models.sandbox.quarantine import FAILURES
 from query_server.patience import waiting_caller
 from query_server.timing import StageClock
+from samples import Preprocessing
 
 ENTROPY = acquisition_function("maximum_entropy")
 MAKER = Maker(shape=(1, 8, 8), classes=10)
@@ -84,6 +85,20 @@ def test_a_worker_answers_bit_for_bit_as_the_server_itself_would(
         assert again.info(info.id) == info
     finally:
         sandbox.close()
+
+
+@pytest.mark.parametrize("scale", [1.0, np.float32(2 / 255).item()])
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_raw_samples_score_bit_for_bit_as_their_inputs(make_sandbox, digits, sound_bytes, scale, dtype):
+    raw = digits.pool[:300].astype(dtype)
+    preprocessing = Preprocessing(
+        layout="hw", raw_dtype=raw.dtype.name, raw_shape=(8, 8), scale=scale, offset=-0.7
+    )
+    _, classifiers = make_sandbox()
+    scorer = classifiers.compiled(classifiers.add(sound_bytes).id, ENTROPY)
+    said, expected = scorer.score_raw(raw, preprocessing), scorer.score(preprocessing.to_input(raw))
+    assert said.scores.tobytes() == expected.scores.tobytes()
+    assert said.probabilities.tobytes() == expected.probabilities.tobytes()
 
 
 def test_time_in_a_worker_counts_as_the_engines(make_sandbox, sound_bytes, samples):
