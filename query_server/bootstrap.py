@@ -51,7 +51,6 @@ def serve(settings: ServeSettings) -> None:
             that settings do not protect.
     """
     credentials, guards = guard(settings)
-    credentials, guards = guard(settings)
     with observing(
         metrics_host=settings.metrics_host,
         metrics_port=settings.metrics_port,
