@@ -2,6 +2,7 @@
 
 from query_server.pool.build import build_index
 from query_server.pool.filtered import AvailableNeighbors
+from query_server.pool.gpu import GpuIndexOptions
 from query_server.pool.index import Device, Flavour, detect_flavour
 from query_server.pool.live import Addition, LivePool, Removal, SampleKind
 from query_server.pool.manifest import read_manifest
@@ -13,6 +14,7 @@ __all__ = [
     "AvailableNeighbors",
     "Device",
     "Flavour",
+    "GpuIndexOptions",
     "LivePool",
     "Pool",
     "Removal",
