@@ -93,7 +93,7 @@ def build_cagra(index: faiss.Index, features: Features, *, nprobe: int, temp_byt
     Raises:
         RuntimeError: FAISS refused, or has no memory for it.
     """
-    width = _CAGRA_WIDTHS[0]
+    widths = [_CAGRA_WIDTHS[0]]  # the last one tried
 
     def make() -> _Held:
         resources = _resources(temp_bytes)
@@ -108,11 +108,12 @@ def build_cagra(index: faiss.Index, features: Features, *, nprobe: int, temp_byt
     def parameters(k: int, probes: int) -> faiss.SearchParameters:
         del probes
         params = faiss.SearchParametersCagra()
-        params.itopk_size = max(width, k)
+        params.itopk_size = max(widths[-1], k)
         return params
 
     owner = SearchOwner(make, parameters=parameters, most=_CAGRA_WIDTHS[-1])
     for width in _CAGRA_WIDTHS:
+        widths.append(width)
         copy = _tried(owner, index, features, nprobe=nprobe, most=_CAGRA_WIDTHS[-1], probes=0)
         if copy.agreement >= _CAGRA_AGREEMENT:
             break

@@ -1,9 +1,9 @@
 """One thread that owns an index and searches it for everybody, all who wait in one search.
 
-A GPU index is not safe for two searches at a time, even for reads, and one search of a hundred queries costs a GPU hardly
-more than one of ten. So callers queue, and the owner takes everyone who waits for the same kind of search at once. k is
-rounded up to a power of two before the search, whoever else waits, so that k of different callers come together and a
-caller's neighbors do not depend on the company.
+A GPU index is not safe for two searches at a time, even for reads, and one search of a hundred queries costs a GPU
+hardly more than one of ten. So callers queue, and the owner takes everyone who waits for the same kind of search at
+once. k is rounded up to a power of two before the search, whoever else waits, so that k of different callers come
+together and a caller's neighbors do not depend on the company.
 """
 
 from __future__ import annotations
