@@ -7,8 +7,8 @@ To Adam's update (``ascent_graph``) it adds what the host computes elsewhere (``
 - the push of the prior and, in a graph of its own, of the repulsion;
 - the mean scores of the last steps, which say when to stop.
 
-Every state has a twin among the outputs. Tensors bound to one and the other take turns, and no step reads what it writes,
-so that a step which is run again, as the capture of a CUDA graph does, changes nothing.
+Every state has a twin among the outputs. Tensors bound to one and the other take turns, and no step reads what it
+writes, so that a step which is run again, as the capture of a CUDA graph does, changes nothing.
 """
 
 from __future__ import annotations

@@ -331,7 +331,7 @@ def why_not_cuda() -> str | None:
 
 @functools.cache
 def _share_cuda_arena(limit_bytes: int) -> bool:
-    """Give all sessions on the GPU one arena of bounded size; False where ONNX Runtime refuses, and each has its own."""
+    """Give all sessions on the GPU one bounded arena; False where ONNX Runtime refuses, and each has its own."""
     import onnxruntime
 
     memory = onnxruntime.OrtMemoryInfo(

@@ -25,12 +25,12 @@ from query_server.pool.gpu_copies import (
     CAGRA_DEGREE,
     CAGRA_FIRST_DEGREE,
     Copy,
-    Features,
     build_cagra,
     copy_to_gpu,
     has_cagra,
 )
 from query_server.pool.owner import Neighbors
+from query_server.pool.recall import Features
 
 Kind = Literal["ivf", "cagra"]
 

@@ -19,6 +19,7 @@ from query_server.pool.recall import Features, recall
 
 Search = Callable[[npt.NDArray[np.float32], int], Neighbors]
 
+_CUVS: Any = faiss  # what only a build with cuVS has
 CAGRA_DEGREE, CAGRA_FIRST_DEGREE = 64, 128  # neighbors a row keeps, and those it had before pruning
 _CLASSIC_LIMIT = 2048  # k and nprobe of FAISS's own GPU indexes
 _CUVS_LIMIT = 16_384
@@ -97,18 +98,18 @@ def build_cagra(index: faiss.Index, features: Features, *, nprobe: int, temp_byt
 
     def make() -> _Held:
         resources = _resources(temp_bytes)
-        config = faiss.GpuIndexCagraConfig()
+        config = _CUVS.GpuIndexCagraConfig()
         config.graph_degree = CAGRA_DEGREE
         config.intermediate_graph_degree = CAGRA_FIRST_DEGREE
-        built = faiss.GpuIndexCagra(resources, int(index.d), faiss.METRIC_L2, config)
+        built = _CUVS.GpuIndexCagra(resources, int(index.d), faiss.METRIC_L2, config)
         vectors = np.ascontiguousarray(features[:], np.float32)
         built.train(vectors)
         return _Held(built, vectors, resources)  # FAISS keeps the vectors' address
 
     def parameters(k: int, probes: int) -> faiss.SearchParameters:
         del probes
-        params = faiss.SearchParametersCagra()
-        params.itopk_size = max(widths[-1], k)
+        params: faiss.SearchParameters = _CUVS.SearchParametersCagra()
+        params.itopk_size = max(widths[-1], k)  # type: ignore[attr-defined]
         return params
 
     owner = SearchOwner(make, parameters=parameters, most=_CAGRA_WIDTHS[-1])
