@@ -65,7 +65,11 @@ def _serve(
     runtime = Runtime(
         device=settings.device,
         threads=settings.threads,
-        gpu=GpuRuntimeOptions(arena_bytes=settings.gpu_arena_bytes, cuda_graphs=settings.cuda_graphs),
+        gpu=GpuRuntimeOptions(
+            arena_bytes=settings.gpu_arena_bytes,
+            cuda_graphs=settings.cuda_graphs,
+            tf32=settings.gpu_tf32,
+        ),
     )
     settings.state.mkdir(parents=True, exist_ok=True)
     campaigns = CampaignStore.open(

@@ -174,6 +174,9 @@ class ServeSettings(BaseSettings):
     cuda_graphs: bool = Field(
         default=False, description="capture ascents as CUDA graphs, one for each number of latents"
     )
+    gpu_tf32: bool = Field(
+        default=False, description="multiply in TF32 in ascents, not in scores; faster, and less exact"
+    )
     verify: bool = Field(default=False, description="check the index files' sha256 at start")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="log level")
 

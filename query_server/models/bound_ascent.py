@@ -89,7 +89,9 @@ class BoundAscents:
         key = (repulsion, count)
         if key not in self._sessions:
             graph = with_loop(self._step, repulsion=repulsion)
-            self._sessions[key] = self._runtime.session(graph, captured_rows=count)
+            self._sessions[key] = self._runtime.session(
+                graph, captured_rows=count, tf32=self._runtime.gpu.tf32
+            )
         return self._sessions[key]
 
 

@@ -47,10 +47,12 @@ class GpuRuntimeOptions:
     Attributes:
         arena_bytes: Of the arena that all sessions of a process share; 0 sets no limit.
         cuda_graphs: Whether ascents are captured as CUDA graphs.
+        tf32: Whether ascents multiply in TF32, which has 10 bits of fraction; scores and features never do.
     """
 
     arena_bytes: int = 0
     cuda_graphs: bool = False
+    tf32: bool = False
 
 
 class Session:
@@ -160,12 +162,15 @@ class Runtime:
         """Say which flavour runs where, for the start-up log."""
         return f"onnxruntime {self.version} on {self.device}, {self.threads} thread(s)"
 
-    def session(self, model: onnx.ModelProto, *, captured_rows: int | None = None) -> Session:
+    def session(
+        self, model: onnx.ModelProto, *, captured_rows: int | None = None, tf32: bool = False
+    ) -> Session:
         """Load a graph.
 
         Args:
             model: The graph.
             captured_rows: The number of rows B that it is captured for as a CUDA graph; None for any number, and none.
+            tf32: Whether a GPU may multiply in TF32.
         """
         import onnxruntime
 
@@ -181,7 +186,7 @@ class Runtime:
             shares = not captured and _share_cuda_arena(limit)
             if shares:
                 options.add_session_config_entry("session.use_env_allocators", "1")
-            providers.insert(0, (_CUDA, cuda_options(0 if shares else limit, captured=captured)))
+            providers.insert(0, (_CUDA, cuda_options(0 if shares else limit, captured=captured, tf32=tf32)))
         else:
             _share_arena()
             options.add_session_config_entry("session.use_env_allocators", "1")
@@ -280,12 +285,13 @@ def _share_arena() -> None:
     onnxruntime.create_and_register_allocator(memory, onnxruntime.OrtArenaCfg(growth))
 
 
-def cuda_options(arena_bytes: int, *, captured: bool = False) -> dict[str, str]:
+def cuda_options(arena_bytes: int, *, captured: bool = False, tf32: bool = False) -> dict[str, str]:
     """Return the options of ONNX Runtime's CUDA provider.
 
     Args:
         arena_bytes: Limit of the session's own arena; 0 for none.
         captured: Whether runs are captured as CUDA graphs.
+        tf32: Whether matrices are multiplied in TF32; ONNX Runtime would unless told.
     """
     options = {
         "device_id": "0",
@@ -293,7 +299,7 @@ def cuda_options(arena_bytes: int, *, captured: bool = False) -> dict[str, str]:
         # An exhaustive search of convolutions would be made anew for every size of a batch.
         "cudnn_conv_algo_search": "HEURISTIC",
         "do_copy_in_default_stream": "1",
-        "use_tf32": "0",  # scores shall not depend on the device
+        "use_tf32": str(int(tf32)),
     }
     if arena_bytes:
         options["gpu_mem_limit"] = str(arena_bytes)

@@ -59,13 +59,14 @@ class GpuIndex:
     """A searched copy and its owner.
 
     Attributes:
+        owner: Searches it.
         kind: "ivf", also for flat indexes, or "cagra".
         most: Largest k and number of lists it is asked for; beyond them the CPU searches.
         agreement: Part of the CPU's ten nearest that it finds.
     """
 
     def __init__(self, copy: Copy, *, kind: Kind) -> None:
-        self._owner = copy.owner
+        self.owner = copy.owner
         self.kind = kind
         self.most = copy.most
         self.agreement = copy.agreement
@@ -76,11 +77,11 @@ class GpuIndex:
 
     def search(self, queries: npt.NDArray[np.float32], k: int, probes: int) -> Neighbors:
         """Return squared distances [Q, k] and rows [Q, k]; see ``SearchOwner.search``."""
-        return self._owner.search(queries, k, 0 if self.kind == "cagra" else probes)
+        return self.owner.search(queries, k, 0 if self.kind == "cagra" else probes)
 
     def close(self) -> None:
         """Let go of the GPU."""
-        self._owner.close()
+        self.owner.close()
 
 
 def put_on_gpu(

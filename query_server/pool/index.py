@@ -23,7 +23,7 @@ from query_server import errors
 from query_server.cores import share
 from query_server.pool.arrays import Streamed
 from query_server.pool.factory import first_line, inverted_lists, is_compressed
-from query_server.pool.gpu import GpuIndexOptions, put_on_gpu
+from query_server.pool.gpu import GpuIndex, GpuIndexOptions, put_on_gpu
 from query_server.pool.gpu_copies import ivf_parameters
 from query_server.timing import engine
 
@@ -56,6 +56,8 @@ def detect_flavour() -> Flavour:
 class FeatureIndex:
     """A trained and filled index over N features of dimension D.
 
+    Searches go to its copy on a GPU where one is given or made, as far as that can take them.
+
     Attributes:
         size: N.
         feature_dim: D.
@@ -75,6 +77,7 @@ class FeatureIndex:
         features: npt.NDArray[np.float32] | Streamed | None = None,
         device: Device = "cpu",
         gpu: GpuIndexOptions | None = None,
+        on_gpu: GpuIndex | None = None,
     ) -> None:
         self._index = index
         self._features = features
@@ -86,7 +89,9 @@ class FeatureIndex:
         self.nlist = inverted_lists(index)
         self.nprobe = nprobe
         self._leaving = threading.Lock()
-        self._on_gpu = None
+        self._on_gpu = on_gpu
+        if on_gpu is not None:
+            return
         if device != "cpu" and detect_flavour().gpus:
             self._on_gpu = put_on_gpu(index, features, nprobe=nprobe, options=gpu or GpuIndexOptions())
         elif device == "cuda":

@@ -173,6 +173,8 @@ def test_the_limit_and_the_capture_reach_the_provider():
     assert "gpu_mem_limit" not in cuda_options(0)
     assert cuda_options(2**30)["gpu_mem_limit"] == str(2**30)
     assert "enable_cuda_graph" not in cuda_options(0)
+    assert cuda_options(0)["use_tf32"] == "0"  # else ONNX Runtime takes it
+    assert cuda_options(0, tf32=True)["use_tf32"] == "1"
     assert cuda_options(0, captured=True)["enable_cuda_graph"] == "1"
     assert all(isinstance(value, str) for value in cuda_options(1, captured=True).values())
 

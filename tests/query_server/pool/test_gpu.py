@@ -40,8 +40,8 @@ def test_exclusion_is_exact_and_goes_beyond_the_gpus_limits(
     made = filled(factory, many_features)
     nprobe = 8 if "IVF" in factory else 0
     alone = FeatureIndex(made, nprobe=nprobe, threads=1)
-    index = FeatureIndex(made, nprobe=nprobe, threads=1)
-    copy = index._on_gpu = standing_in(made, most=64)  # soon exceeded: twenty of one row in fifty
+    copy = standing_in(made, most=64)  # soon exceeded: twenty of one row in fifty
+    index = FeatureIndex(made, nprobe=nprobe, threads=1, on_gpu=copy)
     available = np.random.default_rng(1).random(len(many_features)) < share
     queries = many_features[:30] + np.float32(0.01)
     found = search_available(index, many_features, queries, 20, available, threads=1)
@@ -51,14 +51,13 @@ def test_exclusion_is_exact_and_goes_beyond_the_gpus_limits(
     assert available[found.rows].all()
     index.close()
     assert index.device == "cpu"
-    assert copy._owner.searches == (1 if share == 0.9 else 0)
+    assert copy.owner.searches == (1 if share == 0.9 else 0)
 
 
 def test_a_gpu_that_fails_is_left_for_the_cpu_with_one_line_in_the_log(
     many_features: Features, caplog: pytest.LogCaptureFixture
 ) -> None:
     made = filled("IVF128,Flat", many_features)
-    index = FeatureIndex(made, nprobe=8, threads=1)
 
     def fail(k: int, probes: int) -> None:
         raise RuntimeError(
@@ -66,7 +65,8 @@ def test_a_gpu_that_fails_is_left_for_the_cpu_with_one_line_in_the_log(
         )
 
     owner = SearchOwner(lambda: made, parameters=fail, most=2048)
-    index._on_gpu = GpuIndex(Copy(owner=owner, most=2048, agreement=1.0), kind="ivf")
+    copy = GpuIndex(Copy(owner=owner, most=2048, agreement=1.0), kind="ivf")
+    index = FeatureIndex(made, nprobe=8, threads=1, on_gpu=copy)
     with caplog.at_level(logging.ERROR):
         rows = [index.search(many_features[:4], 3)[1] for _ in range(3)]
     assert index.device == "cpu"
