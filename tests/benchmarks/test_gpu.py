@@ -30,12 +30,12 @@ def test_every_step_runs_with_the_cpu_in_the_gpus_place_and_nothing_finished_run
     assert [part.partition("=")[0] for part in last.split()[1:]] == [
         "round_ms",
         "vs_cpu",
-        "search_ms_2k",
-        "search_ms_5k",
+        "search_ms_10k",
+        "search_ms_12k",
     ]
     told = json.loads((tmp_path / "gpu.json").read_text())
     assert set(told["step_ms"]) == {"cpu", "host", "bound"}
-    for label in ("2k", "5k"):
+    for label in ("10k", "12k"):
         pool = told["pools"][label]
         assert pool["cpu"]["recall_at_10"] > 0.8
         assert pool["ivf"]["recall_at_10"] == pytest.approx(pool["cpu"]["recall_at_10"], abs=0.02)
