@@ -14,7 +14,7 @@ from query_server.pool.gpu_copies import has_cagra
 
 
 def missing() -> list[str]:
-    """Say what a machine lacks; nothing where it has all."""
+    """Say what keeps a machine from measuring; nothing where it can."""
     lacks = []
     why_not = why_not_cuda()
     if why_not is not None:

@@ -130,9 +130,7 @@ class Runtime:
         run_rows: int = RUN_ROWS,
         gpu: GpuRuntimeOptions | None = None,
     ) -> None:
-        # ONNX Runtime's Linux builds report use to their maker and keep a device id in HOME unless told not to before
-        # they are loaded (its Privacy.md); an administrator who wants that sets 0.
-        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+        _keep_to_oneself()
         import onnxruntime
 
         self.version: str = onnxruntime.__version__
@@ -285,6 +283,14 @@ def _share_arena() -> None:
     onnxruntime.create_and_register_allocator(memory, onnxruntime.OrtArenaCfg(growth))
 
 
+def _keep_to_oneself() -> None:
+    """Tell ONNX Runtime not to report use to its maker, before it is loaded.
+
+    Its Linux builds do, and keep a device id in HOME (its Privacy.md); an administrator who wants that sets 0.
+    """
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
+
 def cuda_options(arena_bytes: int, *, captured: bool = False, tf32: bool = False) -> dict[str, str]:
     """Return the options of ONNX Runtime's CUDA provider.
 
@@ -314,6 +320,7 @@ def why_not_cuda() -> str | None:
 
     That it was built for CUDA says little: without a driver, CUDA or cuDNN it logs an error and takes the CPU.
     """
+    _keep_to_oneself()
     import onnxruntime
 
     available = onnxruntime.get_available_providers()
