@@ -69,6 +69,7 @@ def run(options: argparse.Namespace) -> int:
     kinds = [kind for kind in options.kinds.split(",") if kind]
     if unknown := [kind for kind in kinds if kind not in KINDS]:
         raise BenchmarkError(f"--kinds {','.join(unknown)}: choose among {', '.join(KINDS)}")
+    sizes = _sizes(options)
     steps = QUICK_STEPS if options.quick else STEPS
     width = QUICK_WIDTH if options.quick else WIDTH
     work = options.out / "work"
@@ -87,7 +88,7 @@ def run(options: argparse.Namespace) -> int:
     bench = _Bench(ways, units, parameters, kinds, again=options.again)
     ascents = bench.ascents()
     pools = {}
-    for files in _pools(options, work):
+    for files in _pools(options, sizes, work):
         print(f"pool {files.label}: {len(files.features)} x {files.features.shape[1]}")
         pools[files.label] = bench.pool(files)
     result = {
@@ -190,19 +191,25 @@ class _Bench:
         return None if self._again else self._units.load(unit)
 
 
-def _pools(options: argparse.Namespace, work: Path) -> list[PoolFiles]:
+def _sizes(options: argparse.Namespace) -> dict[str, int]:
+    """Return the sizes of the pools to make by their labels."""
+    sizes = options.sizes or (QUICK_SIZES if options.quick else SIZES)
+    try:
+        return {
+            label.lower(): int(float(label[:-1]) * _UNITS[label[-1].lower()]) for label in sizes.split(",")
+        }
+    except (KeyError, ValueError, IndexError):
+        raise BenchmarkError(f"--sizes {sizes}: sizes are such as 500k or 16m") from None
+
+
+def _pools(options: argparse.Namespace, sizes: Mapping[str, int], work: Path) -> list[PoolFiles]:
     if options.index:
         return [open_index_folder(folder) for folder in options.index]
-    sizes = options.sizes or (QUICK_SIZES if options.quick else SIZES)
-    made = []
-    for label in sizes.split(","):
-        try:
-            size = int(float(label[:-1]) * _UNITS[label[-1].lower()])
-        except (KeyError, ValueError, IndexError):
-            raise BenchmarkError(f"--sizes {sizes}: sizes are such as 500k or 16m") from None
-        factory = QUICK_FACTORY if options.quick else None
-        made.append(make_pool(label.lower(), size, work, threads=options.threads, factory=factory))
-    return made
+    factory = QUICK_FACTORY if options.quick else None
+    return [
+        make_pool(label, size, work, threads=options.threads, factory=factory)
+        for label, size in sizes.items()
+    ]
 
 
 def _summary(pools: Mapping[str, Any]) -> dict[str, float | str]:
