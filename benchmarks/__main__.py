@@ -59,6 +59,11 @@ RECIPES = {
         "benchmarks/results/batch",
         "a whole pool scored as a job, beside bare ONNX Runtime",
     ),
+    "gpu": (
+        "benchmarks.gpu",
+        "benchmarks/results/gpu",
+        "rounds on a GPU at 16 and 100 million, beside the CPUs of the same machine",
+    ),
     "crash": (
         "benchmarks.crash",
         "benchmarks/results/crash",
@@ -85,7 +90,7 @@ RECIPES = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a recipe; return 0, or 1 with the reason on stderr."""
+    """Run a recipe; return 0, or 1 with the reason on stderr, or what the recipe says (2: it could not be run here)."""
     given = list(sys.argv[1:] if argv is None else argv)
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     commands = parser.add_subparsers(dest="name", required=True, metavar="NAME")

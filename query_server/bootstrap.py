@@ -19,7 +19,7 @@ from query_server.courtesy import Courtesy
 from query_server.exposure import guard
 from query_server.generations import LEDGER, journal_folder, open_generation
 from query_server.maintenance import SnapshotManifest, Snapshots, SnapshotSources
-from query_server.models import Bundle, Runtime, synthetic_features
+from query_server.models import Bundle, GpuRuntimeOptions, Runtime, synthetic_features
 from query_server.observe import CampaignStats, IndexStats, Observer, WorkerStats, dowser_version, observing
 from query_server.pool import build_index, detect_flavour
 from query_server.ray_building import RayWorkers
@@ -65,7 +65,15 @@ def _serve(
     credentials: grpc.ServerCredentials | None,
     guards: tuple[aio.ServerInterceptor, ...],
 ) -> None:
-    runtime = Runtime(device=settings.device, threads=settings.threads)
+    runtime = Runtime(
+        device=settings.device,
+        threads=settings.threads,
+        gpu=GpuRuntimeOptions(
+            arena_bytes=settings.gpu_arena_bytes,
+            cuda_graphs=settings.cuda_graphs,
+            tf32=settings.gpu_tf32,
+        ),
+    )
     settings.state.mkdir(parents=True, exist_ok=True)
     campaigns = CampaignStore.open(
         settings.state / LEDGER, lease_seconds=settings.lease_seconds, answer_days=settings.answer_days

@@ -9,7 +9,7 @@ from query_server.errors import corrupt_file, shape_mismatch
 from query_server.files import file_name, sha256_of
 from query_server.models import Bundle, Runtime
 from query_server.models.sandbox import Sandbox, SandboxConfig, SandboxedClassifiers
-from query_server.pool import LivePool, Pool, TaskFeatures, read_manifest
+from query_server.pool import GpuIndexOptions, LivePool, Pool, TaskFeatures, read_manifest
 from query_server.pool.manifest import MANIFEST
 from query_server.selection.remote_scoring import RemoteScoring
 from query_server.selection.service import SelectionService
@@ -56,6 +56,11 @@ def open_generation(
         expected_encoder_sha256=bundle.encoder_sha256,
         threads=settings.threads,
         device=settings.device,
+        gpu=GpuIndexOptions(
+            kind=settings.gpu_index,
+            memory_bytes=settings.gpu_index_bytes,
+            temp_bytes=settings.gpu_temp_bytes,
+        ),
         verify=settings.verify or previous is not None,
     )
     sandbox = Sandbox(
@@ -65,6 +70,7 @@ def open_generation(
             job_seconds=settings.worker_job_seconds,
             threads=settings.threads,
             device=runtime.device,
+            gpu=runtime.gpu,
             max_bytes=settings.max_classifier_bytes,
         ),
         bundle,

@@ -4,6 +4,7 @@ from query_server.pool.blocks import Span, filled_block
 from query_server.pool.build import build_index
 from query_server.pool.encoding import Encoded, SpanEncoder
 from query_server.pool.filtered import AvailableNeighbors
+from query_server.pool.gpu import GpuIndexOptions
 from query_server.pool.index import Device, Flavour, detect_flavour
 from query_server.pool.live import Addition, LivePool, Removal, SampleKind
 from query_server.pool.manifest import read_manifest
@@ -18,6 +19,7 @@ __all__ = [
     "Device",
     "Encoded",
     "Flavour",
+    "GpuIndexOptions",
     "LivePool",
     "Pool",
     "Removal",

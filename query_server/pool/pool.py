@@ -6,7 +6,7 @@ server; they mean the same in every state over one index. Pool ids are what call
 """
 
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,7 @@ from query_server import errors
 from query_server.pool.arrays import map_array, take_rows
 from query_server.pool.exact import exact_neighbors
 from query_server.pool.filtered import AvailableNeighbors, search_available
+from query_server.pool.gpu import GpuIndexOptions
 from query_server.pool.ids import IdOrder, PoolIds
 from query_server.pool.index import Device, FeatureIndex, check_features
 from query_server.pool.manifest import (
@@ -57,7 +58,6 @@ class Pool:
         raw_dtype: Of raw samples.
         has_samples: Whether the samples themselves are here, or only their features.
         manifest: The index's manifest.
-        device: "cpu" or "cuda", where the index searches.
     """
 
     def __init__(
@@ -88,7 +88,6 @@ class Pool:
         self.raw_shape = preprocessing.raw_shape
         self.raw_dtype: np.dtype[Any] = np.dtype(preprocessing.raw_dtype)
         self.has_samples = store is not None
-        self.device = index.device
         self._index = index
         self._features = features
         self._store = store
@@ -112,6 +111,7 @@ class Pool:
         expected_encoder_sha256: str | None = None,
         threads: int = 1,
         device: Device = "auto",
+        gpu: GpuIndexOptions | None = None,
         verify: bool = False,
     ) -> Self:
         """Open an index directory.
@@ -122,6 +122,7 @@ class Pool:
             expected_encoder_sha256: Of that bundle's encoder; one equal to the index's makes another digest do.
             threads: OpenMP threads of each search.
             device: Where to search; "auto" takes a GPU if FAISS has one.
+            gpu: How it may use one.
             verify: Hash every file and compare; reads all of them.
 
         Raises:
@@ -149,6 +150,7 @@ class Pool:
             refine_factor=int(manifest.refine_factor),
             features=features,
             device=device,
+            gpu=gpu,
         )
         if (index.size, index.feature_dim) != (size, feature_dim):
             raise errors.corrupt_file(
@@ -165,6 +167,11 @@ class Pool:
             ids=_open_ids(index_dir, manifest),
             threads=threads,
         )
+
+    @property
+    def device(self) -> Literal["cpu", "cuda"]:
+        """Where the index searches; a GPU that fails is left."""
+        return self._index.device
 
     def close(self) -> None:
         """Give the GPU back, where one was used; maps end with the object."""

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from query_server.pool.arrays import Streamed
 from query_server.pool.exact_many import exact_neighbors_of_many
 from query_server.pool.index import FeatureIndex
+from query_server.pool.recall import recall
 
 Float32Array = npt.NDArray[np.float32]
 Features = Float32Array | Streamed
@@ -134,31 +135,3 @@ def held_out_queries(
     noise *= spacing / np.maximum(lengths, np.finfo(np.float32).tiny)
     moved: Float32Array = features[np.sort(rng.choice(size, count, replace=False))] + noise
     return moved
-
-
-def recall(
-    queries: Float32Array,
-    features: Features,
-    found_rows: npt.NDArray[np.int64],
-    exact_rows: npt.NDArray[np.int64],
-) -> float:
-    """Return the part of the exact k nearest neighbors that was found, ties counting as found.
-
-    Args:
-        queries: float32 [Q, D].
-        features: float32 [N, D].
-        found_rows: int64 [Q, k], -1 where nothing was found.
-        exact_rows: int64 [Q, k].
-    """
-    # Recomputed in float64: the two searches round differently.
-    farthest = _distances(queries, features, exact_rows).max(axis=1, keepdims=True)  # [Q, 1]
-    found = _distances(queries, features, found_rows) <= farthest * (1 + 1e-6)
-    return float(np.mean(found & (found_rows >= 0)))
-
-
-def _distances(
-    queries: Float32Array, features: Features, rows: npt.NDArray[np.int64]
-) -> npt.NDArray[np.float64]:
-    neighbors = features[np.maximum(rows, 0)].astype(np.float64)  # [Q, k, D]
-    distances: npt.NDArray[np.float64] = np.linalg.norm(neighbors - queries[:, None, :], axis=2)
-    return distances

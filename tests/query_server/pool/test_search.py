@@ -12,7 +12,8 @@ from query_server.pool.exact_many import exact_neighbors_of_many
 from query_server.pool.factory import choose_index, make_index
 from query_server.pool.filtered import search_available
 from query_server.pool.index import FeatureIndex
-from query_server.pool.tuning import Tuning, held_out_queries, recall, tune
+from query_server.pool.recall import recall
+from query_server.pool.tuning import Tuning, held_out_queries, tune
 
 Features = npt.NDArray[np.float32]
 
