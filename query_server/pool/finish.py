@@ -92,7 +92,9 @@ def finish_index(
         refine_factor=tuning.refine_factor,
         recall_at_10=tuning.recall_at_10,
         recall_queries=tuning.queries,
-        recall_query_kind=index_pb2.QUERY_KIND_HELD_OUT if queries is None else index_pb2.QUERY_KIND_SYNTHETIC,
+        recall_query_kind=index_pb2.QUERY_KIND_HELD_OUT
+        if queries is None
+        else index_pb2.QUERY_KIND_SYNTHETIC,
         held_out_recall_at_10=tuning.held_out_recall_at_10,
         id_order=ID_ORDERS[id_order],
         files=[file_entry(directory / name) for name in names],

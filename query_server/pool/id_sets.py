@@ -38,5 +38,7 @@ def to_runs(pool_ids: UInt64Array) -> list[list[int]]:
 
 def from_runs(runs: list[list[int]]) -> UInt64Array:
     """Return the ids uint64 [n] of runs; a negative one stands for the unsigned integer of its 64 bits."""
-    parts = [np.uint64(first & 0xFFFF_FFFF_FFFF_FFFF) + np.arange(count, dtype=np.uint64) for first, count in runs]
+    parts = [
+        np.uint64(first & 0xFFFF_FFFF_FFFF_FFFF) + np.arange(count, dtype=np.uint64) for first, count in runs
+    ]
     return np.concatenate(parts) if parts else np.empty(0, np.uint64)

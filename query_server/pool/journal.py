@@ -449,9 +449,7 @@ class Journal:
         if row is None:
             return None
         found = Compacted(**dict(zip(Compacted.__dataclass_fields__, row, strict=True)))
-        return replace(
-            found, folded=BitMap64.deserialize(row[4]), retired=BitMap64.deserialize(row[5])
-        )
+        return replace(found, folded=BitMap64.deserialize(row[4]), retired=BitMap64.deserialize(row[5]))
 
     def _write_compacted(self, compacted: Compacted) -> None:
         self._connection.execute(

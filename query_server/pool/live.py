@@ -188,7 +188,9 @@ class LivePool:
         with self._journal.lock:
             head, record = self._head(), self._journal.compacted
             if not self._state.size:
-                raise errors.compaction_refused(self._state.name, "EMPTY", "every sample was removed; add some")
+                raise errors.compaction_refused(
+                    self._state.name, "EMPTY", "every sample was removed; add some"
+                )
             if head.rows and head.raw_shape is not None and not self._state.has_samples:
                 what = "the raw samples added would be lost, as the index keeps none; serve one that does"
                 raise errors.compaction_refused(self._state.name, "SAMPLES", what)
@@ -420,9 +422,7 @@ class LivePool:
             generation=old.generation + 1,
             samples_generation=old.samples_generation + 1,
         )
-        self._journal.fold(
-            head, compacted, rows=moment.rows, index_version=moment.state.index_version
-        )
+        self._journal.fold(head, compacted, rows=moment.rows, index_version=moment.state.index_version)
         return head
 
     def _at(self, base: Pool, head: Head, added_ids: UInt64Array, removed: UInt64Array) -> Pool:
@@ -449,9 +449,7 @@ class LivePool:
 
     @staticmethod
     def _addition(answer: dict[str, Any]) -> Addition:
-        return Addition(
-            pool_ids=answer["ids"], index_version=answer["index_version"], size=answer["size"]
-        )
+        return Addition(pool_ids=answer["ids"], index_version=answer["index_version"], size=answer["size"])
 
     def _features_of(
         self, values: npt.NDArray[Any], kind: SampleKind, checkpoint: Callable[[str], None]
