@@ -1,15 +1,17 @@
 import copy
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
+import time
 from contextlib import closing
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from live_pools import (
     DIGEST,
@@ -25,7 +27,7 @@ from live_pools import (
 )
 
 from query_server.errors import DowserError, Reason
-from query_server.pool import LivePool, Pool, identity_of, write_compacted
+from query_server.pool import BUILDING, LivePool, Pool, compacted_folder, identity_of, write_compacted
 from query_server.pool.id_sets import from_runs, id_set, members, to_runs
 
 HERE = Path(__file__).parent
@@ -49,8 +51,6 @@ def changed(tmp_path: Path, pool: Pool):
 
 def _served(directory: Path, configured: Pool) -> Pool:
     """Open what a server would that is told to serve an index."""
-    from query_server.pool import compacted_folder
-
     folder = compacted_folder(directory, identity_of(configured.manifest))
     return configured if folder is None else Pool.open(folder, expected_bundle_digest=DIGEST, verify=True)
 
@@ -73,7 +73,11 @@ def test_the_compacted_index_holds_what_was_alive_and_the_journal_nothing(
 
 def test_the_manifest_says_what_was_built_and_how_well_it_finds(changed: LivePool, pool: Pool) -> None:
     manifest = compact(changed).current().manifest
-    assert (manifest.size, manifest.pool, manifest.recall_target) == (972, "digits", pool.manifest.recall_target)
+    assert (manifest.size, manifest.pool, manifest.recall_target) == (
+        972,
+        "digits",
+        pool.manifest.recall_target,
+    )
     assert manifest.bundle_digest == DIGEST
     assert manifest.recall_at_10 == pytest.approx(1.0)
     assert manifest.recall_queries == 64
@@ -110,7 +114,9 @@ def test_no_id_is_used_twice_after_its_sample_left_every_file(changed: LivePool,
     assert remove(live, [gone, int(NEW[0])], "again").removed == 0
 
 
-def test_ids_are_assigned_after_the_largest_that_was_removed_and_compacted(tmp_path: Path, pool: Pool) -> None:
+def test_ids_are_assigned_after_the_largest_that_was_removed_and_compacted(
+    tmp_path: Path, pool: Pool
+) -> None:
     live = open_live(tmp_path, pool)
     largest = int(add(live, samples(3, 1), "a").pool_ids[-1])
     remove(live, [largest], "r")
@@ -119,7 +125,9 @@ def test_ids_are_assigned_after_the_largest_that_was_removed_and_compacted(tmp_p
     live.close()
 
 
-def test_requests_from_before_are_answered_as_they_were(changed: LivePool, tmp_path: Path, pool: Pool) -> None:
+def test_requests_from_before_are_answered_as_they_were(
+    changed: LivePool, tmp_path: Path, pool: Pool
+) -> None:
     scattered = np.array([900, 800, 901, 2**64 - 1], np.uint64)
     first = add(changed, samples(4, 5), "scattered", pool_ids=scattered)
     live = compact(changed)
@@ -203,7 +211,9 @@ def _served_beside(live: LivePool, configured: Pool) -> Pool:
     return configured if folder is None else Pool.open(folder, expected_bundle_digest=DIGEST)
 
 
-def test_another_encoder_encodes_what_was_compacted_anew(changed: LivePool, tmp_path: Path, pool: Pool) -> None:
+def test_another_encoder_encodes_what_was_compacted_anew(
+    changed: LivePool, tmp_path: Path, pool: Pool
+) -> None:
     live = compact(changed)
     add(live, samples(3, 2), "b")
     raw = raw_contents(live.current())
@@ -289,6 +299,81 @@ def test_given_up_it_leaves_nothing(changed: LivePool, tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("limit", [500, 20_000])  # less than a manifest, less than the index
+def test_a_process_that_finds_the_disk_full_says_so_and_leaves_nothing(
+    changed: LivePool, tmp_path: Path, limit: int
+) -> None:
+    held = contents(changed.current())
+
+    def fill_up() -> None:
+        for child in psutil.Process().children():
+            child.rlimit(psutil.RLIMIT_FSIZE, (limit, limit))
+
+    with _refused(Reason.COMPACTION_REFUSED, "ended with 1: .*"):
+        write_compacted(
+            changed.current(),
+            tmp_path / "out",
+            queries=np.zeros((4, 6), np.float32),
+            threads=1,
+            give_way=lambda: None,
+            checkpoint=fill_up,
+        )
+    assert not (tmp_path / "out").exists()
+    assert contents(compact(changed).current()) == held
+
+
+def test_without_room_for_it_nothing_is_begun(changed: LivePool, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**9, 10**9, 10_000))
+    with _refused(Reason.STORAGE_FULL, "bytes are needed"):
+        compact(changed)
+    assert not (tmp_path / BUILDING).exists()
+
+
+def test_killed_in_the_middle_it_is_the_old_state_or_the_new_one(
+    tmp_path: Path, pool: Pool, index_dir: Path
+) -> None:
+    live = open_live(tmp_path, pool)
+    held = raw_contents(live.current())
+    live.close()
+    folders = set()
+    for life in range(6):
+        process = subprocess.Popen(
+            [sys.executable, str(HERE / "_compactor.py"), str(tmp_path), str(index_dir), str(life)],
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'proto'}:{ROOT / 'tests'}"},
+        )
+        assert process.stdout is not None
+        lines = [process.stdout.readline() for _ in range(2 + life % 3)]
+        time.sleep(0.3 * (life % 3 == 0) * life)
+        process.send_signal(signal.SIGKILL)
+        lines += process.stdout.read().splitlines(keepends=True)
+        process.wait()
+        process.stdout.close()
+        assert all(lines[:2]), "it ended by itself"
+        for line in lines:
+            if line.startswith("added") and line.endswith("\n"):
+                held |= {
+                    pool_id: raw.tobytes() for pool_id, raw in zip(json.loads(line[6:]), samples(3, life))
+                }
+            elif line.startswith("removed") and line.endswith("\n"):
+                held = {pool_id: raw for pool_id, raw in held.items() if pool_id not in json.loads(line[8:])}
+        live = open_live(tmp_path, _served(tmp_path, pool), verify=True)
+        now = raw_contents(live.current())
+        missing, more = held.keys() - now.keys(), now.keys() - held.keys()
+        assert len(missing) <= 1 and len(more) <= 3  # the one write that was under way
+        assert all(held[pool_id] == now[pool_id] for pool_id in held.keys() & now.keys())
+        held = now
+        folders.add(live.compacted_folder(identity_of(pool.manifest)))
+        assert {path.name for path in tmp_path.iterdir() if path.is_dir()} <= {
+            path.name for path in [live.compacted_folder(identity_of(pool.manifest))] if path is not None
+        }
+        live.close()
+    assert len(held) > 950
+    assert None in folders and len(folders) > 1
+
+
 def test_a_copy_holds_the_compacted_index(changed: LivePool, tmp_path: Path, pool: Pool) -> None:
     live = compact(changed)
     add(live, samples(2, 2), "b")
@@ -309,7 +394,7 @@ def test_a_journal_of_the_version_before_keeps_its_answers(tmp_path: Path, pool:
     with closing(sqlite3.connect(tmp_path / "journal.sqlite")) as connection:
         connection.executescript(
             "DROP TABLE compaction; ALTER TABLE pool DROP COLUMN samples_generation; PRAGMA user_version = 1; "
-            "UPDATE requests SET answer = '{\"first_row\": 0, \"count\": 3, \"index_version\": 2, \"size\": 953}' "
+            'UPDATE requests SET answer = \'{"first_row": 0, "count": 3, "index_version": 2, "size": 953}\' '
             "WHERE id = 'a';"
         )
     live = open_live(tmp_path, pool, verify=True)

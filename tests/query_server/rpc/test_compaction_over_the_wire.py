@@ -48,7 +48,9 @@ def _folders(state: Path) -> list[str]:
     return sorted(path.name for path in (state / "pools" / "digits").iterdir() if path.is_dir())
 
 
-def test_changes_go_into_an_index_of_their_own_that_a_restart_serves(own_server, digits, classifier_bytes) -> None:
+def test_changes_go_into_an_index_of_their_own_that_a_restart_serves(
+    own_server, digits, classifier_bytes
+) -> None:
     server = own_server()
     with Client.connect(server.target) as client:
         added, gone = _changed(client, digits)
@@ -59,9 +61,17 @@ def test_changes_go_into_an_index_of_their_own_that_a_restart_serves(own_server,
         before = client.get_pool()
         done = client.compact_pool()
         assert (done.pool, done.size, done.added, done.removed) == ("digits", before.size, 98, 12)
-        assert (done.compacted_index_version, done.index_version) == (before.index_version, before.index_version + 1)
+        assert (done.compacted_index_version, done.index_version) == (
+            before.index_version,
+            before.index_version + 1,
+        )
         pool = client.get_pool()
-        assert (pool.size, pool.added, pool.removed, pool.index_version) == (before.size, 0, 0, done.index_version)
+        assert (pool.size, pool.added, pool.removed, pool.index_version) == (
+            before.size,
+            0,
+            0,
+            done.index_version,
+        )
         _holds(client, digits, added, gone)
         selection = client.select_samples(
             campaign, classifier=classifier, budget=30, strategy=Dowser(max_scored=100)
@@ -149,8 +159,10 @@ def test_one_is_made_unasked_once_enough_has_changed(own_server, digits) -> None
     assert "compacted version 3 in" in server.state.with_name("state.log").read_text()
 
 
-@pytest.mark.parametrize("seconds", [0.3, 1.0, 2.0, 3.0, 4.0])
-def test_killed_in_the_middle_it_holds_the_old_state_or_the_new_one(own_server, digits, seconds: float) -> None:
+@pytest.mark.parametrize("seconds", [0.3, 2.0, 3.5])
+def test_killed_in_the_middle_it_holds_the_old_state_or_the_new_one(
+    own_server, digits, seconds: float
+) -> None:
     server = own_server()
     with Client.connect(server.target) as client:
         added, gone = _changed(client, digits)
@@ -187,14 +199,13 @@ def test_a_full_disk_changes_nothing_and_later_it_goes_through(own_server, digit
         added, gone = _changed(client, digits)
         before = client.get_pool()
         limits = resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE)
-        for limit in (50_000, 100_000):  # features.npy is larger than the one, index.faiss than the other
-            resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (limit, limits[1]))
-            with pytest.raises(DowserError) as refused:
-                client.compact_pool()
-            assert refused.value.reason == "COMPACTION_REFUSED"
-            assert "what was served before goes on" in refused.value.message
-            assert client.get_pool() == before
-            assert _folders(server.state) == []
+        resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (100_000, limits[1]))
+        with pytest.raises(DowserError) as refused:
+            client.compact_pool()
+        assert (refused.value.reason, refused.value.metadata["why"]) == ("COMPACTION_REFUSED", "STORAGE_FULL")
+        assert "what was served before goes on" in refused.value.message
+        assert client.get_pool() == before
+        assert _folders(server.state) == []
         resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, limits)
         assert client.compact_pool().added == 98
         _holds(client, digits, added, gone)
