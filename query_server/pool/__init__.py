@@ -5,9 +5,10 @@ from query_server.pool.compacted import BUILDING, CompactedFolders, identity_of
 from query_server.pool.compaction import write_compacted
 from query_server.pool.filtered import AvailableNeighbors
 from query_server.pool.index import Device, Flavour, detect_flavour
-from query_server.pool.live import Addition, LivePool, Moment, Removal, SampleKind, compacted_folder
+from query_server.pool.live import Addition, LivePool, Removal, SampleKind, compacted_folder
 from query_server.pool.manifest import check_files, read_manifest
 from query_server.pool.pool import Pool
+from query_server.pool.takeover import Moment
 from query_server.pool.task_features import TaskFeatures
 from query_server.pool.tuning import QUERIES
 

@@ -10,7 +10,8 @@ import numpy.typing as npt
 from query_server.pool.arrays import take_rows
 from query_server.pool.compacted import StoredRows, identity_of
 from query_server.pool.id_sets import ids_in
-from query_server.pool.journal import Head, Journal, Rows
+from query_server.pool.journal import Journal, Rows
+from query_server.pool.journal_head import Head
 from query_server.pool.pool import Pool
 
 _CHUNK = 4096

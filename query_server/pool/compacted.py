@@ -1,4 +1,4 @@
-"""What a compaction left: an index of the server's own that stands for the one configured, and whose ids are its to keep.
+"""What a compaction left: an index of the server's own that stands for the one configured.
 
 It lies beside the journal, which names it. Samples that were added and taken into it have no other copy, so it is kept
 until the next takes its place, also while an operator serves another index: what that lacks goes back to the journal

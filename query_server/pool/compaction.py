@@ -58,8 +58,8 @@ def write_compacted(
         checkpoint: Called often; what it raises ends the work.
 
     Raises:
-        DowserError: STORAGE_FULL, INVALID_ARGUMENT if no index fits the memory budget, COMPACTION_REFUSED if the process
-            failed.
+        DowserError: STORAGE_FULL, INVALID_ARGUMENT if no index fits the memory budget, COMPACTION_REFUSED if the
+            process failed.
     """
     draft = _draft(state)
     _check_room(state, draft, directory.parent)

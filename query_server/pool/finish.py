@@ -116,6 +116,7 @@ def remove_leftovers(directory: Path) -> None:
 
 
 def refuse_non_finite(features: Float32Array, first: int, *, what: str = "samples") -> None:
+    """Raise NOT_FINITE unless all features [n, D] are finite; `first` is the number of the first row."""
     bad = first + np.flatnonzero(~np.isfinite(features).all(axis=1))
     if len(bad):
         named = ", ".join(str(row) for row in bad[:5].tolist()) + (", …" if len(bad) > 5 else "")

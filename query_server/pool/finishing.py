@@ -1,4 +1,4 @@
-"""``python -m query_server.pool.finishing DIRECTORY THREADS PARENT``: a compacted index's second half, at low priority."""
+"""``python -m query_server.pool.finishing DIRECTORY THREADS PARENT``: makes a compacted index, at low priority."""
 
 import contextlib
 import ctypes

@@ -28,13 +28,13 @@ from typing import Any, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
-from pyroaring import BitMap64
 
 from query_server import errors
 from query_server.databases import open_database
 from query_server.files import refusing_failed_writes
 from query_server.pool.compacted import Compacted
 from query_server.pool.id_sets import from_runs, to_runs
+from query_server.pool.journal_head import Head, read_compacted, read_head, write_compacted, write_head
 from query_server.pool.journal_schema import SCHEMA
 from query_server.pool.row_file import RowFile
 
@@ -56,33 +56,6 @@ class Write(Protocol):
     @property
     def fingerprint(self) -> bytes:
         """A hash of all else it says."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Head:
-    """Where a journal stands.
-
-    Attributes:
-        index_version: Of the newest visible state.
-        rows: Added rows that count, A.
-        base: Identifies the index it was last served beside.
-        encoder: Identifies the encoder of the features.
-        generation: G of the features' file.
-        raw_shape: Of one raw sample; None where no raw samples are kept.
-        raw_dtype: Of raw samples, likewise.
-        feature_dim: D.
-        samples_generation: Of the samples' file, whose name has none at 0.
-    """
-
-    index_version: int
-    rows: int
-    base: str
-    encoder: str
-    generation: int
-    raw_shape: tuple[int, ...] | None
-    raw_dtype: str | None
-    feature_dim: int
-    samples_generation: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,8 +83,8 @@ class Journal:
         self.lock = threading.Lock()
         self.owner: object = None
         self._connection = connection
-        self.head = self._read_head()
-        self.compacted = self._read_compacted()
+        self.head = read_head(connection)
+        self.compacted = read_compacted(connection)
         if self.head is not None:
             self._settle(self.head)
 
@@ -170,7 +143,7 @@ class Journal:
     def start(self, head: Head) -> None:
         """Begin, or go on beside another index or encoder: with no rows, or those that are there."""
         with self.transaction():
-            self._write_head(head)
+            write_head(self._connection, head)
         self.head = head
 
     def write_rows(
@@ -212,7 +185,7 @@ class Journal:
             self._count(
                 first_row, pool_ids, None if samples is None else _sha256(samples), _sha256(features), head
             )
-            self._write_head(head)
+            write_head(self._connection, head)
             self._answered(write, answer)
         self.head = head
 
@@ -228,7 +201,7 @@ class Journal:
                 "INSERT INTO removals (pool_id, index_version, time) VALUES (?, ?, ?)",
                 ((pool_id, head.index_version, now) for pool_id in pool_ids.astype(np.int64).tolist()),
             )
-            self._write_head(head)
+            write_head(self._connection, head)
             self._answered(write, answer)
         self.head = head
 
@@ -265,7 +238,7 @@ class Journal:
                 )
                 for each in counted:
                     self._count(*each)
-                self._write_head(head)
+                write_head(self._connection, head)
         except BaseException:
             self._settle(old)
             raise
@@ -305,8 +278,8 @@ class Journal:
                     self._connection.execute(f"UPDATE {table} SET {column} = ? - {column}", (rows - 1,))
                     self._connection.execute(f"UPDATE {table} SET {column} = -1 - {column}")
                 self._connection.execute("DELETE FROM removals WHERE index_version <= ?", (index_version,))
-                self._write_compacted(compacted)
-                self._write_head(head)
+                write_compacted(self._connection, compacted)
+                write_head(self._connection, head)
         except BaseException:
             self._settle(old)
             raise
@@ -413,56 +386,6 @@ class Journal:
         self._connection.executemany(
             "INSERT INTO additions (row, pool_id) VALUES (?, ?)",
             enumerate(pool_ids.astype(np.int64).tolist(), first_row),
-        )
-
-    def _read_head(self) -> Head | None:
-        row = self._connection.execute(
-            "SELECT index_version, rows, base, encoder, generation, raw_shape, raw_dtype, feature_dim, "
-            "samples_generation FROM pool"
-        ).fetchone()
-        if row is None:
-            return None
-        head = Head(**dict(zip(Head.__dataclass_fields__, row, strict=True)))
-        return replace(head, raw_shape=None if row[5] is None else tuple(json.loads(row[5])))
-
-    def _write_head(self, head: Head) -> None:
-        self._connection.execute(
-            "INSERT OR REPLACE INTO pool (key, index_version, rows, base, encoder, generation, raw_shape, raw_dtype, "
-            "feature_dim, samples_generation) VALUES (0, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                head.index_version,
-                head.rows,
-                head.base,
-                head.encoder,
-                head.generation,
-                None if head.raw_shape is None else json.dumps(head.raw_shape),
-                head.raw_dtype,
-                head.feature_dim,
-                head.samples_generation,
-            ),
-        )
-
-    def _read_compacted(self) -> Compacted | None:
-        row = self._connection.execute(
-            "SELECT folder, identity, source, encoder, folded, retired FROM compaction"
-        ).fetchone()
-        if row is None:
-            return None
-        found = Compacted(**dict(zip(Compacted.__dataclass_fields__, row, strict=True)))
-        return replace(found, folded=BitMap64.deserialize(row[4]), retired=BitMap64.deserialize(row[5]))
-
-    def _write_compacted(self, compacted: Compacted) -> None:
-        self._connection.execute(
-            "INSERT OR REPLACE INTO compaction (key, folder, identity, source, encoder, folded, retired) "
-            "VALUES (0, ?, ?, ?, ?, ?, ?)",
-            (
-                compacted.folder,
-                compacted.identity,
-                compacted.source,
-                compacted.encoder,
-                compacted.folded.serialize(),
-                compacted.retired.serialize(),
-            ),
         )
 
     def _answered(self, write: Write, answer: Mapping[str, Any]) -> None:

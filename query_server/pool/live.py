@@ -6,10 +6,9 @@ every state from the index version named.
 """
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -18,17 +17,17 @@ import numpy.typing as npt
 from pyroaring import BitMap64
 
 from query_server import errors
-from query_server.pool.carry import Carried
-from query_server.pool.compacted import Compacted, CompactedFolders, identity_of
-from query_server.pool.id_sets import id_set, ids_in, members
+from query_server.pool.compacted import CompactedFolders
+from query_server.pool.id_sets import ids_in, members
 from query_server.pool.ids import PoolIds
-from query_server.pool.journal import DATABASE, Head, Journal, Write
+from query_server.pool.journal import DATABASE, Journal, Write
+from query_server.pool.journal_head import Head
 from query_server.pool.pool import Pool
 from query_server.pool.segments import Added
+from query_server.pool.takeover import Encode, Moment, fold, go_over
 
 Float32Array = npt.NDArray[np.float32]
 UInt64Array = npt.NDArray[np.uint64]
-Encode = Callable[[Float32Array], Float32Array]
 SampleKind = Literal["raw", "features"]
 
 MAX_CHANGED = 100_000
@@ -53,27 +52,6 @@ class Removal:
     removed: int
     index_version: int
     size: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Moment:
-    """A state, and where the journal stood: what a compaction is of.
-
-    Attributes:
-        state: Of the pool.
-        rows: Rows beside the index that it covers.
-        removed: Ids that were removed uint64 [n].
-        base: Identity of the index.
-        source: Identity of the configured index that it stands for.
-        encoder: Identifies the encoder of all features.
-    """
-
-    state: Pool
-    rows: int
-    removed: UInt64Array
-    base: str
-    source: str
-    encoder: str
 
 
 class LivePool:
@@ -112,9 +90,9 @@ class LivePool:
         before = journal.head
         try:
             if folding is None:
-                head = self._go_over(base, encoder)
+                head = go_over(journal, base, encode=encode, encoder=encoder)
             else:
-                head = self._fold(base, *folding)
+                head = fold(journal, base, *folding)
             self._added = journal.added_ids()  # in the order of their rows
             self._removed = journal.removed_ids()
             self._retired = BitMap64() if journal.compacted is None else journal.compacted.retired
@@ -182,8 +160,8 @@ class LivePool:
         """Return the newest state and what a compaction needs to know of it.
 
         Raises:
-            DowserError: UNAVAILABLE if another pool has taken over, COMPACTION_REFUSED if nothing is alive or raw samples
-                would be lost.
+            DowserError: UNAVAILABLE if another pool has taken over, COMPACTION_REFUSED if nothing is alive or raw
+                samples would be lost.
         """
         with self._journal.lock:
             head, record = self._head(), self._journal.compacted
@@ -358,73 +336,6 @@ class LivePool:
             raise errors.unavailable("the index is being reloaded; send the request again", 0.1)
         return head
 
-    def _go_over(self, base: Pool, encoder: str) -> Head:
-        """Bring the journal beside an index; return where it stands then."""
-        identity = identity_of(base.manifest)
-        old = self._journal.head
-        if old is None:
-            head = Head(
-                index_version=base.index_version,
-                rows=0,
-                base=identity,
-                encoder=encoder,
-                generation=1,
-                raw_shape=None,
-                raw_dtype=None,
-                feature_dim=base.feature_dim,
-            )
-            self._journal.start(head)
-            return head
-        version = max(old.index_version, base.index_version) + (old.base != identity)
-        carried = Carried.of(self._journal, base)
-        head = replace(carried.after(old), base=identity, index_version=version)
-        anew = old.encoder != encoder
-        if anew:
-            head = replace(head, encoder=encoder, feature_dim=base.feature_dim, generation=old.generation + 1)
-        if head.rows:
-            self._check_layout(base, head, same_encoder=not anew and carried.encoder in (encoder, None))
-        if carried.count:
-            _log.info("pool %s: %d compacted samples go back to the journal", base.name, carried.count)
-        if old.rows and anew:
-            _log.info("pool %s: encoding %d added samples with another encoder", base.name, old.rows)
-        if head.rows and (anew or carried.count):
-            reencode = None if carried.encoder == encoder else partial(self._encoded, base)
-            self._journal.go_over(
-                head,
-                anew=self._encoded_anew(base, old) if anew and old.rows else None,
-                carried=carried.rows(reencode),
-            )
-        elif head != old:
-            self._journal.start(head)
-        return head
-
-    def _fold(self, base: Pool, moment: Moment, folder: str) -> Head:
-        """Leave to an index what it was made of; return where the journal stands then."""
-        old, record = self._journal.head, self._journal.compacted
-        assert old is not None  # the moment is of a state
-        folded = BitMap64() if record is None else record.folded
-        retired = BitMap64() if record is None else record.retired
-        gone = id_set(moment.removed)
-        taken = id_set(self._journal.added_ids()[: moment.rows])
-        compacted = Compacted(
-            folder=folder,
-            identity=identity_of(base.manifest),
-            source=moment.source,
-            encoder=moment.encoder,
-            folded=(folded | taken) - gone,
-            retired=retired | gone,
-        )
-        head = replace(
-            old,
-            base=compacted.identity,
-            index_version=old.index_version + 1,
-            rows=old.rows - moment.rows,
-            generation=old.generation + 1,
-            samples_generation=old.samples_generation + 1,
-        )
-        self._journal.fold(head, compacted, rows=moment.rows, index_version=moment.state.index_version)
-        return head
-
     def _at(self, base: Pool, head: Head, added_ids: UInt64Array, removed: UInt64Array) -> Pool:
         """Return the state over an index that a head and these ids describe. O(R)."""
         added = None
@@ -506,42 +417,6 @@ class LivePool:
         if exists.any():
             raise errors.pool_id_exists(int(ids[exists][0]), int(exists.sum()))
         return ids
-
-    def _check_layout(self, base: Pool, head: Head, *, same_encoder: bool) -> None:
-        """Refuse an index that the samples added so far cannot be served beside."""
-        where, undo = self._journal.directory, "move this directory away and add its samples again"
-        raw = (tuple(base.raw_shape), str(base.raw_dtype))
-        if head.raw_shape is None and (base.has_samples or not same_encoder):
-            what = "the index keeps raw samples" if base.has_samples else "the bundle has another encoder"
-            raise errors.corrupt_file(
-                where,
-                f"{head.rows} samples were added as features and {what}; serve the index and bundle they were added "
-                f"to, or {undo}",
-            )
-        if head.raw_shape is not None and (head.raw_shape, head.raw_dtype) != raw:
-            raise errors.corrupt_file(
-                where,
-                f"{head.rows} samples of {head.raw_dtype} {list(head.raw_shape)} were added and the index is of "
-                f"{raw[1]} {list(raw[0])}; serve the index they were added to, or {undo}",
-            )
-
-    def _encoded_anew(self, base: Pool, old: Head) -> Iterator[Float32Array]:
-        samples = self._journal.samples(old)
-        assert samples is not None  # the layout was checked
-        for first_row, count in self._journal.batches():
-            features = self._encoded(base, samples[first_row : first_row + count])
-            finite = np.isfinite(features).all(axis=1)
-            if not finite.all():
-                raise errors.not_finite("features of added samples", first_row + int(np.argmin(finite)))
-            yield features
-
-    def _encoded(self, base: Pool, samples: npt.NDArray[Any]) -> Float32Array:
-        """Return the features float32 [n, D] of raw samples."""
-        parts = [
-            self._encode(base.preprocessing.to_input(samples[start : start + _CHUNK]))
-            for start in range(0, len(samples), _CHUNK)
-        ]
-        return np.concatenate(parts)
 
 
 def compacted_folder(directory: Path, source: str) -> Path | None:

@@ -355,7 +355,8 @@ def test_killed_in_the_middle_it_is_the_old_state_or_the_new_one(
         for line in lines:
             if line.startswith("added") and line.endswith("\n"):
                 held |= {
-                    pool_id: raw.tobytes() for pool_id, raw in zip(json.loads(line[6:]), samples(3, life))
+                    pool_id: raw.tobytes()
+                    for pool_id, raw in zip(json.loads(line[6:]), samples(3, life), strict=True)
                 }
             elif line.startswith("removed") and line.endswith("\n"):
                 held = {pool_id: raw for pool_id, raw in held.items() if pool_id not in json.loads(line[8:])}
