@@ -54,6 +54,11 @@ RECIPES = {
         "benchmarks/results/growth",
         "the time of one selection as the pool grows",
     ),
+    "churn": (
+        "benchmarks.churn",
+        "benchmarks/results/churn",
+        "recall and latency of a pool that changes and is compacted",
+    ),
     "batch": (
         "benchmarks.batch",
         "benchmarks/results/batch",

@@ -15,13 +15,22 @@ from grpc import aio
 from query_server.batch import ScoreJobs
 from query_server.batch_engine import opener
 from query_server.campaigns import CampaignStore
+from query_server.compaction import Compactor, Due, outside
 from query_server.courtesy import Courtesy
 from query_server.exposure import guard
-from query_server.generations import LEDGER, journal_folder, open_generation
+from query_server.generations import LEDGER, compacted_generation, journal_folder, open_generation
 from query_server.maintenance import SnapshotManifest, Snapshots, SnapshotSources
 from query_server.models import Bundle, GpuRuntimeOptions, Runtime, synthetic_features
 from query_server.observe import CampaignStats, IndexStats, Observer, WorkerStats, dowser_version, observing
-from query_server.pool import build_index, detect_flavour
+from query_server.pool import (
+    BUILDING,
+    QUERIES,
+    CompactedFolders,
+    Moment,
+    build_index,
+    detect_flavour,
+    write_compacted,
+)
 from query_server.ray_building import RayWorkers
 from query_server.ray_tasks import connected, device_on_nodes
 from query_server.rpc.admin import AdminServicer
@@ -101,6 +110,26 @@ def _serve(
     def reload() -> Reloaded:
         return serving.reload(lambda old: open_generation(settings, runtime, campaigns, old))
 
+    def compacted_index(generation: Generation, moment: Moment, checkpoint: Callable[[], None]) -> str:
+        folders = generation.live.folders
+        write_compacted(
+            moment.state,
+            folders.directory / BUILDING,
+            queries=synthetic_features(generation.bundle, QUERIES),
+            threads=-(-settings.threads // 2),
+            give_way=lambda: courtesy.give_way(checkpoint),
+            checkpoint=checkpoint,
+        )
+        return folders.publish(CompactedFolders.name_of(moment.state.index_version)).name
+
+    compactor = Compactor(
+        serving,
+        build=compacted_index,
+        open_next=lambda old, moment, folder: compacted_generation(settings, campaigns, old, moment, folder),
+        due=Due(
+            part=settings.compact_after, least=settings.compact_least, most_added=settings.max_added_samples
+        ),
+    )
     snapshots = Snapshots(settings.snapshots)
 
     def snapshot(name: str, request_id: str, checkpoint: Callable[[str], None]) -> SnapshotManifest:
@@ -124,16 +153,26 @@ def _serve(
             serving=serving, campaigns=campaigns, workers=workers, quick=quick, courtesy=courtesy
         ),
         scoring=ScoringServicer(serving=serving, jobs=jobs, workers=workers, courtesy=courtesy),
-        admin=AdminServicer(reload=reload, snapshot=snapshot, workers=administration),
+        admin=AdminServicer(
+            reload=reload,
+            snapshot=snapshot,
+            compact=compactor.compact,
+            pool_name=serving.pool_name,
+            workers=administration,
+        ),
     )
 
     def index_stats() -> IndexStats:
-        pool = serving.pool()
+        pool, counts = serving.pool(), compactor.counts
         return IndexStats(
             pool=pool.name,
             samples=pool.size,
             version=pool.index_version,
             recall_at_10=pool.manifest.recall_at_10,
+            outside=outside(pool),
+            compactions=counts.done,
+            failed_compactions=counts.failed,
+            compaction_seconds=counts.last_seconds,
         )
 
     def campaign_stats() -> CampaignStats:
@@ -185,6 +224,7 @@ def _serve(
         await server.start()
         observer.vitals.ready()
         jobs.begin()
+        compactor.begin()
         pool = serving.pool()
         if not pool.has_samples:
             _LOG.info("pool %s: its samples are not here; clients score what is proposed", pool.name)
@@ -200,6 +240,7 @@ def _serve(
     finally:
         observer.vitals.watch(None)
         jobs.close()
+        compactor.close()
         workers.close()
         quick.close()
         administration.close()

@@ -177,6 +177,16 @@ class ServeSettings(BaseSettings):
     gpu_tf32: bool = Field(
         default=False, description="multiply in TF32 in ascents, not in scores; faster, and less exact"
     )
+    compact_after: float = Field(
+        default=0.2,
+        ge=0,
+        allow_inf_nan=False,
+        description="a new index is built in the background once so large a part of the old one's size was added or "
+        "removed; 0 builds one only when asked to",
+    )
+    compact_least: int = Field(
+        default=10_000, ge=1, description="samples added or removed below which none is built unasked"
+    )
     verify: bool = Field(default=False, description="check the index files' sha256 at start")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="log level")
 

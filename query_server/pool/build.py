@@ -5,36 +5,23 @@ where a later call with the same arguments goes on: after the last chunk encoded
 Memory is bounded by the chunk, the training sample and one block; a flat index is held whole (4·D bytes a vector).
 """
 
-import importlib.metadata
 import logging
 import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import faiss
 import numpy as np
 
 from dowser.v1 import index_pb2
 from query_server import errors
 from query_server.files import sync
-from query_server.pool.arrays import Streamed
 from query_server.pool.encoding import Encode, Encoded, Float32Array, SpanEncoder, refuse_non_finite
 from query_server.pool.factory import Choice, choose_index, inverted_lists, make_index
-from query_server.pool.ids import IdOrder, order_of, rows_by_id
-from query_server.pool.index import FeatureIndex
-from query_server.pool.manifest import (
-    FORMAT,
-    ID_ORDERS,
-    MANIFEST,
-    POOL_ID_ORDER,
-    file_entry,
-    files_of,
-    write_manifest,
-)
-from query_server.pool.partial import PartialPool, partial_directory, remove_build_files
-from query_server.pool.partial_index import PartialIndex, remove_index_files
-from query_server.pool.tuning import QUERIES, Tuning, tune
+from query_server.pool.finish import finish_index, remove_leftovers
+from query_server.pool.manifest import FORMAT
+from query_server.pool.partial import PartialPool, partial_directory
+from query_server.pool.tuning import QUERIES
 from query_server.pool.workers import BuildWorkers
 from samples.preprocess import Preprocessing
 from samples.sources import SampleSource
@@ -42,7 +29,6 @@ from samples.sources import SampleSource
 #: Returns features float32 [n, D] of n synthetic samples, the same at every call.
 Synthesize = Callable[[int], Float32Array]
 
-_SEED = 0  # of the held-out queries
 _log = logging.getLogger(__name__)
 
 
@@ -135,76 +121,31 @@ def build_index(
         here = SpanEncoder(source=source, encode=encode, preprocessing=preprocessing, feature_dim=feature_dim)
         encoded = workers.encode(spans) if workers and spans else (here(*span) for span in spans)
         _encode_pool(partial, size, encoded, progress=progress)
-        features = Streamed(partial.features())
-        unfinished = PartialIndex(
+        manifest = finish_index(
             directory,
-            factory=choice.factory,
-            features=features,
+            index_pb2.IndexManifest(
+                format=FORMAT,
+                pool=pool,
+                size=size,
+                feature_dim=feature_dim,
+                bundle_digest=bundle_digest,
+                encoder_sha256=encoder_sha256,
+                preprocessing=preprocessing.to_proto(),
+                factory=choice.factory,
+                recall_target=recall_target,
+                memory_budget_bytes=memory_budget_bytes or 0,
+                choice=choice.why,
+                index_version=1,
+                without_samples=not store_samples,
+                build_seconds={"encode": round(partial.seconds, 3)},
+            ),
+            queries=queries,
             threads=threads,
             progress=progress,
             fill=None if workers is None else workers.fill,
         )
-        index_file = unfinished.finish()
-        started = time.perf_counter()
-        tuning = tune(
-            FeatureIndex.open(
-                index_file, nprobe=min(nlist, 1), threads=threads, features=features, device="cpu"
-            ),
-            features,
-            recall_target=recall_target,
-            threads=threads,
-            rng=np.random.default_rng(_SEED),
-            queries=queries,
-        )
-        measuring = time.perf_counter() - started
-        _tell(choice, tuning, recall_target, synthetic=queries is not None)
-        id_order = order_of(partial.ids())
-        if id_order is IdOrder.ANY:
-            np.save(directory / POOL_ID_ORDER, rows_by_id(partial.ids()))
-        names = files_of(samples=store_samples, id_order=id_order)
-        for name in names:
-            sync(directory / name)
-        manifest = index_pb2.IndexManifest(
-            format=FORMAT,
-            created_unix_seconds=int(time.time()),
-            pool=pool,
-            size=size,
-            feature_dim=feature_dim,
-            bundle_digest=bundle_digest,
-            encoder_sha256=encoder_sha256,
-            preprocessing=preprocessing.to_proto(),
-            factory=choice.factory,
-            nlist=nlist,
-            nprobe=tuning.nprobe,
-            refine_factor=tuning.refine_factor,
-            recall_at_10=tuning.recall_at_10,
-            recall_queries=tuning.queries,
-            recall_query_kind=index_pb2.QUERY_KIND_HELD_OUT
-            if queries is None
-            else index_pb2.QUERY_KIND_SYNTHETIC,
-            held_out_recall_at_10=tuning.held_out_recall_at_10,
-            recall_target=recall_target,
-            memory_budget_bytes=memory_budget_bytes or 0,
-            choice=choice.why,
-            id_order=ID_ORDERS[id_order],
-            index_version=1,
-            files=[file_entry(directory / name) for name in names],
-            without_samples=not store_samples,
-            versions=_versions(),
-            build_seconds={
-                stage: round(spent, 3)
-                for stage, spent in {
-                    "encode": partial.seconds,
-                    **unfinished.seconds,
-                    "measure": measuring,
-                }.items()
-            },
-        )
-        write_manifest(directory, manifest)
-        sync(directory / MANIFEST)
         _publish(directory, out)
-        remove_build_files(out)
-        remove_index_files(out)
+        remove_leftovers(out)
     return manifest
 
 
@@ -225,19 +166,6 @@ def _queries(synthesize: Synthesize, feature_dim: int) -> Float32Array:
         raise errors.shape_mismatch(("n", feature_dim), queries.shape, what="the synthetic queries")
     refuse_non_finite(queries, 0, what="synthetic samples")
     return queries
-
-
-def _tell(choice: Choice, tuning: Tuning, recall_target: float, *, synthetic: bool) -> None:
-    said = f"{choice.factory}: recall@10 {tuning.recall_at_10:.3f} on {tuning.queries} "
-    said += "synthetic queries" if synthetic else "held-out queries"
-    said += f" ({tuning.held_out_recall_at_10:.3f} on held-out ones)" if synthetic else ""
-    _log.info("%s, %d lists probed, %d candidates a neighbor", said, tuning.nprobe, tuning.refine_factor)
-    if tuning.recall_at_10 < recall_target:
-        _log.warning(
-            "%s, below the target of %.3f; build with a larger --memory-budget or another --factory",
-            said,
-            recall_target,
-        )
 
 
 def _check(
@@ -293,11 +221,3 @@ def _publish(directory: Path, out: Path) -> None:
     sync(out.parent)
     if old.exists():
         shutil.rmtree(old)
-
-
-def _versions() -> dict[str, str]:
-    try:
-        dowser = importlib.metadata.version("dowser-al")
-    except importlib.metadata.PackageNotFoundError:
-        dowser = "unknown"
-    return {"dowser": dowser, "faiss": str(faiss.__version__), "numpy": np.__version__}

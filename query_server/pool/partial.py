@@ -86,16 +86,6 @@ class PartialPool:
         if not (resume and self._load_progress()):
             self._start_over(source)
 
-    def features(self) -> npt.NDArray[np.float32]:
-        """Map the features, float32 [N, D]."""
-        features: npt.NDArray[np.float32] = np.load(self._directory / FEATURES, mmap_mode="r")
-        return features
-
-    def ids(self) -> npt.NDArray[np.uint64]:
-        """Map the pool ids, uint64 [N]."""
-        ids: npt.NDArray[np.uint64] = np.load(self._directory / POOL_IDS, mmap_mode="r")
-        return ids
-
     def append(self, raw: npt.NDArray[Any], features: npt.NDArray[np.float32], *, started: float) -> None:
         """Write the next chunk, begun at `started` (time.perf_counter); on disk when this returns."""
         if SAMPLES in self._shapes:

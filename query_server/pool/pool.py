@@ -34,6 +34,7 @@ from query_server.pool.manifest import (
 from query_server.pool.segments import Added, Stacked, nearest_of_both
 from query_server.pool.store import SampleStore
 from samples.errors import SampleError
+from samples.mapped import forget_pages
 from samples.preprocess import Preprocessing
 
 Float32Array = npt.NDArray[np.float32]
@@ -269,6 +270,12 @@ class Pool:
         return AvailableNeighbors(
             distances, rows, of_base.visited + len(features) * int(np.count_nonzero(beside))
         )
+
+    def forget_pages(self) -> None:
+        """Take what was read of the files out of this process's memory, for passes over all of them."""
+        forget_pages(self._features)
+        if self._store is not None:
+            self._store.forget_pages()
 
     def features(self, rows: Int64Array) -> Float32Array:
         """Return features float32 [n, D] of rows int64 [n], removed ones too; IndexError outside 0…R-1."""
