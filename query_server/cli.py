@@ -90,6 +90,7 @@ def _index_build(arguments: argparse.Namespace) -> int:
         device=arguments.device,
         overwrite=arguments.overwrite,
         store_samples=arguments.samples,
+        link_samples=arguments.link,
         memory_budget_bytes=arguments.memory_budget,
     )
     return 0
@@ -203,6 +204,11 @@ def _parser() -> argparse.ArgumentParser:
         action=argparse.BooleanOptionalAction,
         default=True,
         help="copy the raw samples into the index (default); without, clients score what the server proposes",
+    )
+    build.add_argument(
+        "--link",
+        action="store_true",
+        help="hard-link the pool's .npy file into the index instead of copying it; it must not be written to afterwards",
     )
     add_commands(commands)
     add_scoring(commands)

@@ -68,6 +68,7 @@ def build_index(
     resume: bool = True,
     overwrite: bool = False,
     store_samples: bool = True,
+    link_samples: bool = False,
 ) -> index_pb2.IndexManifest:
     """Build the index directory of a pool.
 
@@ -90,6 +91,8 @@ def build_index(
         resume: Go on where an interrupted build of the same pool and bundle stopped.
         overwrite: Replace an existing `out`.
         store_samples: Copy the raw samples into the index; without them the server proposes and its callers score.
+        link_samples: Do not copy them but give the pool's .npy file a second name in the index; whoever writes to that
+            file then changes the index.
 
     Returns:
         The manifest, as written.
@@ -129,6 +132,7 @@ def build_index(
             },
             resume=resume,
             store_samples=store_samples,
+            link_samples=link_samples,
         )
         _encode_pool(partial, source, encode, preprocessing, feature_dim, chunk=chunk, progress=progress)
         features = Streamed(partial.features())
