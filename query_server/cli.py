@@ -208,7 +208,7 @@ def _parser() -> argparse.ArgumentParser:
     build.add_argument(
         "--link",
         action="store_true",
-        help="hard-link the pool's .npy file into the index instead of copying it; it must not be written to afterwards",
+        help="hard-link the pool's .npy file into the index instead of copying it; it must not change afterwards",
     )
     add_commands(commands)
     add_scoring(commands)
