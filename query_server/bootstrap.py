@@ -228,7 +228,8 @@ def build(
     device: str,
     overwrite: bool,
     store_samples: bool = True,
-    link_samples: bool = False,
+    link: bool = False,
+    encoded: bool = False,
     memory_budget_bytes: int | None = None,
 ) -> None:
     """Build an index over a pool with a bundle's encoder, tuned with what its generator makes.
@@ -255,7 +256,8 @@ def build(
         threads=threads,
         overwrite=overwrite,
         store_samples=store_samples,
-        link_samples=link_samples,
+        link=link,
+        encoded=encoded,
         memory_budget_bytes=memory_budget_bytes,
         synthesize=lambda count: synthetic_features(opened, count),
     )

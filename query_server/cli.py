@@ -89,8 +89,9 @@ def _index_build(arguments: argparse.Namespace) -> int:
         threads=arguments.threads,
         device=arguments.device,
         overwrite=arguments.overwrite,
-        store_samples=arguments.samples,
-        link_samples=arguments.link,
+        store_samples=arguments.samples and not arguments.encoded,
+        link=arguments.link,
+        encoded=arguments.encoded,
         memory_budget_bytes=arguments.memory_budget,
     )
     return 0
@@ -209,6 +210,11 @@ def _parser() -> argparse.ArgumentParser:
         "--link",
         action="store_true",
         help="hard-link the pool's .npy file into the index instead of copying it; it must not change afterwards",
+    )
+    build.add_argument(
+        "--encoded",
+        action="store_true",
+        help="the pool's file holds features that this bundle's encoder made elsewhere; implies --no-samples",
     )
     add_commands(commands)
     add_scoring(commands)

@@ -11,6 +11,7 @@ import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import faiss
 import numpy as np
@@ -24,10 +25,12 @@ from query_server.pool.factory import Choice, choose_index, inverted_lists, make
 from query_server.pool.ids import IdOrder, order_of, rows_by_id
 from query_server.pool.index import FeatureIndex
 from query_server.pool.manifest import (
+    FEATURES,
     FORMAT,
     ID_ORDERS,
     MANIFEST,
     POOL_ID_ORDER,
+    SAMPLES,
     file_entry,
     files_of,
     write_manifest,
@@ -68,7 +71,8 @@ def build_index(
     resume: bool = True,
     overwrite: bool = False,
     store_samples: bool = True,
-    link_samples: bool = False,
+    link: bool = False,
+    encoded: bool = False,
 ) -> index_pb2.IndexManifest:
     """Build the index directory of a pool.
 
@@ -91,8 +95,9 @@ def build_index(
         resume: Go on where an interrupted build of the same pool and bundle stopped.
         overwrite: Replace an existing `out`.
         store_samples: Copy the raw samples into the index; without them the server proposes and its callers score.
-        link_samples: Do not copy them but give the pool's .npy file a second name in the index; whoever writes to that
-            file then changes the index.
+        link: Do not copy what the pool's .npy file holds but give that file a second name in the index; whoever writes
+            to it then changes the index.
+        encoded: The source holds features float32 [N, D] that this encoder made elsewhere, and not samples.
 
     Returns:
         The manifest, as written.
@@ -102,7 +107,11 @@ def build_index(
             NOT_FINITE (features), UNAVAILABLE (another build writes `out`).
         SampleError: a sample cannot be read.
     """
-    _check(source, preprocessing, out, pool, chunk, recall_target, overwrite)
+    _check(out, pool, chunk, recall_target, overwrite)
+    if encoded:
+        _check_features(source, feature_dim, store_samples=store_samples)
+    else:
+        _check_samples(source, preprocessing)
     choice = _choice(factory, len(source), feature_dim, recall_target, memory_budget_bytes)
     nlist = inverted_lists(
         make_index(choice.factory, feature_dim)
@@ -129,12 +138,14 @@ def build_index(
                 "preprocessing": repr(preprocessing),
                 "size": len(source),
                 "feature_dim": feature_dim,
+                **({"encoded": True} if encoded else {}),
             },
             resume=resume,
             store_samples=store_samples,
-            link_samples=link_samples,
+            linked=_linked(encoded=encoded, store_samples=store_samples) if link else None,
         )
-        _encode_pool(partial, source, encode, preprocessing, feature_dim, chunk=chunk, progress=progress)
+        to_features = _as_they_are if encoded else lambda raw: encode(preprocessing.to_input(raw))
+        _encode_pool(partial, source, to_features, feature_dim, chunk=chunk, progress=progress)
         features = Streamed(partial.features())
         unfinished = PartialIndex(
             directory, factory=choice.factory, features=features, threads=threads, progress=progress
@@ -235,15 +246,20 @@ def _tell(choice: Choice, tuning: Tuning, recall_target: float, *, synthetic: bo
         )
 
 
-def _check(
-    source: SampleSource,
-    preprocessing: Preprocessing,
-    out: Path,
-    pool: str,
-    chunk: int,
-    recall_target: float,
-    overwrite: bool,
-) -> None:
+def _linked(*, encoded: bool, store_samples: bool) -> str:
+    """Return the file that the pool's own can be."""
+    if not encoded and not store_samples:
+        raise errors.invalid_argument(
+            "link", True, "false where samples are not stored: nothing would be copied"
+        )
+    return FEATURES if encoded else SAMPLES
+
+
+def _as_they_are(raw: npt.NDArray[Any]) -> Float32Array:
+    return np.asarray(raw, np.float32)
+
+
+def _check(out: Path, pool: str, chunk: int, recall_target: float, overwrite: bool) -> None:
     if out.exists() and not overwrite:
         raise errors.invalid_argument(
             "out", str(out), "a path where nothing is yet, or overwritten on request"
@@ -254,6 +270,16 @@ def _check(
         raise errors.invalid_argument("chunk", chunk, "at least 1")
     if not 0 < recall_target <= 1:
         raise errors.invalid_argument("recall_target", recall_target, "above 0 and at most 1")
+
+
+def _check_features(source: SampleSource, feature_dim: int, *, store_samples: bool) -> None:
+    if store_samples:
+        raise errors.invalid_argument("store_samples", True, "false where the pool holds features")
+    if source.shape != (feature_dim,) or source.dtype != np.float32:
+        raise errors.shape_mismatch((feature_dim,), source.shape, what=f"{source.dtype} features of the pool")
+
+
+def _check_samples(source: SampleSource, preprocessing: Preprocessing) -> None:
     if source.shape != preprocessing.raw_shape:
         raise errors.shape_mismatch(preprocessing.raw_shape, source.shape, what="a sample of the pool")
     if source.dtype != np.dtype(preprocessing.raw_dtype):
@@ -265,8 +291,7 @@ def _check(
 def _encode_pool(
     partial: PartialPool,
     source: SampleSource,
-    encode: Encode,
-    preprocessing: Preprocessing,
+    to_features: Callable[[npt.NDArray[Any]], Float32Array],
     feature_dim: int,
     *,
     chunk: int,
@@ -282,7 +307,7 @@ def _encode_pool(
             started = time.perf_counter()
             first = partial.rows_done
             raw = source.read(first, min(first + chunk, size))
-            features = encode(preprocessing.to_input(raw))
+            features = to_features(raw)
             if features.shape != (len(raw), feature_dim):
                 raise errors.shape_mismatch(
                     (len(raw), feature_dim), features.shape, what="the encoder's output"

@@ -108,9 +108,9 @@ def test_linked_samples_are_the_pools_own_file_and_the_index_is_the_same(
 ) -> None:
     out = tmp_path / "linked"
     with pytest.raises(_InterruptedError):
-        images.build(out, source=plain, encode=_Encoder(encoder, fails_after=500), link_samples=True)
+        images.build(out, source=plain, encode=_Encoder(encoder, fails_after=500), link=True)
     again = _Encoder(encoder)
-    images.build(out, source=plain, encode=again, link_samples=True)
+    images.build(out, source=plain, encode=again, link=True)
     assert again.rows == 450
     assert (out / "samples.npy").samefile(plain.path)
     images.build(tmp_path / "copied", source=plain)
@@ -122,9 +122,25 @@ def test_a_copying_build_does_not_go_on_with_a_linked_pool(
 ) -> None:
     out = tmp_path / "index"
     with pytest.raises(_InterruptedError):
-        images.build(out, source=plain, encode=_Encoder(encoder, fails_after=500), link_samples=True)
+        images.build(out, source=plain, encode=_Encoder(encoder, fails_after=500), link=True)
     images.build(out, source=plain)
     assert not (out / "samples.npy").samefile(plain.path)
+
+
+def test_features_made_elsewhere_give_the_index_that_encoding_gives(
+    images: Any, plain: SampleSource, tmp_path: Path
+) -> None:
+    images.build(tmp_path / "encoded-here", source=plain, store_samples=False)
+    features = tmp_path / "features.npy"
+    np.save(features, np.load(tmp_path / "encoded-here/features.npy"))
+    given = {"source": open_samples(features), "encode": None, "encoded": True, "store_samples": False}
+    for name, link in (("copied", False), ("linked", True)):
+        manifest = images.build(tmp_path / name, **given, link=link)
+        assert manifest.without_samples
+        assert (tmp_path / name / "features.npy").samefile(features) == link
+        assert _contents(tmp_path / name) == _contents(tmp_path / "encoded-here")
+    with _refused(Reason.SHAPE_MISMATCH):
+        images.build(tmp_path / "out", **given, feature_dim=7)
 
 
 def test_what_is_not_a_file_of_samples_as_they_are_is_not_linked(images: Any, tmp_path: Path) -> None:
@@ -132,7 +148,7 @@ def test_what_is_not_a_file_of_samples_as_they_are_is_not_linked(images: Any, tm
     np.save(fortran, np.asfortranarray(images.samples))
     for path in (fortran, images.path):
         with _refused(Reason.INVALID_ARGUMENT):
-            images.build(tmp_path / "out", source=open_samples(path), link_samples=True)
+            images.build(tmp_path / "out", source=open_samples(path), link=True)
 
 
 @pytest.mark.parametrize(
