@@ -54,6 +54,11 @@ RECIPES = {
         "benchmarks/results/growth",
         "the time of one selection as the pool grows",
     ),
+    "scale": (
+        "benchmarks.scale",
+        "benchmarks/results/scale",
+        "a round from a hundred thousand samples to a hundred million",
+    ),
     "batch": (
         "benchmarks.batch",
         "benchmarks/results/batch",
