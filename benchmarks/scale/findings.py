@@ -1,4 +1,4 @@
-"""What the measurements come to: times by size, ratios of one run, the slope, when the preparation has paid, the bars."""
+"""What the measurements come to: times by size, ratios of one run, when the preparation has paid, the bars."""
 
 from __future__ import annotations
 

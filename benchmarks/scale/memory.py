@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
-import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -61,13 +61,11 @@ def run_watched(name: str, *arguments: str | Path) -> Memory:
 
 def watch(process: subprocess.Popen[bytes], look: Callable[[Memory], None]) -> None:
     """Look at a process's memory until it ends."""
-    waiting = threading.Event()
     while process.poll() is None:
-        try:
+        with contextlib.suppress(OSError, KeyError, ValueError):  # it is ending
             look(memory_of(process.pid))
-        except (OSError, KeyError, ValueError):  # it is ending
-            pass
-        waiting.wait(_INTERVAL_SECONDS)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_INTERVAL_SECONDS)
 
 
 def _raise_peaks(peaks: Memory, seen: Memory) -> None:

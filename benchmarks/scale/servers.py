@@ -45,7 +45,7 @@ class Served:
 
 
 class Networks:
-    """A classifier for each round, of 300 labels and 100 more each time, all among the smallest pool's samples.
+    """A classifier for each round, of 300 labels and 100 more each time, all of samples of the smallest pool.
 
     Attributes:
         modules: One a round.
@@ -69,7 +69,7 @@ class Networks:
 
     @staticmethod
     def inputs(raw: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return model inputs float32 [n, 1, 28, 28] of samples [n, 28, 28], as the bundle's preprocessing makes them."""
+        """Return model inputs float32 [n, 1, 28, 28] of samples [n, 28, 28], as the bundle makes them."""
         return raw[:, None].astype(np.float32) * np.float32(2 / 255) - 1
 
 
