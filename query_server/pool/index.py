@@ -25,6 +25,7 @@ from query_server.cores import share
 from query_server.pool.arrays import Streamed
 from query_server.pool.factory import first_line, inverted_lists, is_compressed
 from query_server.timing import engine
+from samples.mapped import gathered
 
 Device = Literal["auto", "cpu", "cuda"]
 Neighbors = tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]
@@ -236,7 +237,9 @@ def _ranked(
     found = np.flatnonzero(wanted >= 0)
     for start in range(0, len(found), _RANKED_ROWS):
         at = found[start : start + _RANKED_ROWS]
-        difference = features[wanted[at]] - queries[at // candidates.shape[1]]  # [n, D]
+        rows = wanted[at]
+        taken = features[rows] if isinstance(features, Streamed) else gathered(features, rows)
+        difference = taken - queries[at // candidates.shape[1]]  # [n, D]
         flat[at] = np.einsum("nd,nd->n", difference, difference)
     order = np.argsort(squared, axis=1, kind="stable")[:, :k]
     return np.take_along_axis(squared, order, axis=1), np.take_along_axis(candidates, order, axis=1)
