@@ -20,7 +20,7 @@ from query_server.files import sha256_of
 from query_server.pool import Pool
 
 NAME = "scale"
-CODE_BYTES = 60  # a vector without samples: room for eight bits a component, with D=50
+CODE_BYTES = 66  # a vector without samples: room for its number and eight bits a component, with D=50
 _OPENINGS = 3
 
 

@@ -162,7 +162,8 @@ def _turned(
         raise BenchmarkError(
             f"no index of {', '.join(missing)} in {bench.work}; build with --keep or --only build"
         )
-    result = describe_environment() | {
+    environment = describe_environment()
+    result = environment | {
         "sizes": Turns(bench, group, calls, rounds=rounds).run(sessions, options.serve.split())
     }
     kept.save(unit, result)

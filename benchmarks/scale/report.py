@@ -25,10 +25,10 @@ def render_report(result: Mapping[str, Any], findings: Findings) -> str:
         "# Scale: a round from a small pool to a large one",
         f"MNIST grown by seeded distortion; each pool is the beginning of the next. Budget {parameters['budget']}, "
         f"{parameters['max_scored']:,} scored, {parameters['threads']} threads, over gRPC to server processes of which "
-        "all sizes of a table take turns, request by request. A campaign starts with 300 labels and has five rounds, each "
-        "with a classifier of its own that the servers have compiled; ratios are of one run. "
-        f"{hardware['cpu']}, {hardware['cores']} cores, {hardware['memory_gib']} GiB, load {hardware['load_average'][0]} "
-        f"at the end, {result['time']}, commit {result['commit']}.",
+        "all sizes of a table take turns, request by request. A campaign starts with 300 labels and has five rounds, "
+        "each with a classifier of its own that the servers have compiled; ratios are of one run. "
+        f"{hardware['cpu']}, {hardware['cores']} cores, {hardware['memory_gib']} GiB, commit {result['commit']}. "
+        + " ".join(_when(findings, name, each) for name, each in result["turns"].items()),
         "## What was promised",
         table(
             ["", "bar", "measured", "held"],
@@ -37,8 +37,8 @@ def render_report(result: Mapping[str, Any], findings: Findings) -> str:
         "## A round",
         _rounds(findings, "with_samples", findings.with_samples, ("select", "plain")),
         f"Time grows as N^{findings.slope('select'):.3f} (Dowser) and N^{findings.slope('plain'):.3f} (plain ASAL). "
-        "Capture is the mean score (margin) of the picks over that of the best 10 of the pool that the campaign had not "
-        "labeled, by an exhaustive selection with the same classifier; the estimate is the reply's own.",
+        "Capture is the mean score (margin) of the picks over that of the best 10 of the pool that the campaign had "
+        "not labeled, by an exhaustive selection with the same classifier; the estimate is the reply's own.",
     ]
     for name in findings.without:
         parts += [
@@ -52,8 +52,8 @@ def render_report(result: Mapping[str, Any], findings: Findings) -> str:
         *(_stages(findings, name, [findings.base, name], "propose") for name in findings.without),
         "![seconds a round](rounds.png)",
         "## Exhaustive scoring",
-        "Whole up to a million samples, by a selection with `Exhaustive()`; above, a score job over a slice of a million, "
-        "**extrapolated** to the pool. Preparation is the training of the generator "
+        "Whole up to a million samples, by a selection with `Exhaustive()`; above, a score job over a slice of a "
+        "million, **extrapolated** to the pool. Preparation is the training of the generator "
         f"({_seconds(parameters['training']['seconds'])} by the bundle's manifest, which leaves the auto-encoder out), "
         "encoding and indexing; growing the pool is not part of it.",
         _exhaustive(findings),
@@ -62,8 +62,8 @@ def render_report(result: Mapping[str, Any], findings: Findings) -> str:
         _indexes(result),
         "Built with `--link`: the pool's file is not copied. Seconds by part, of `manifest.json`:",
         _builds(result, findings),
-        "Memory in GiB: resident, and without pages of files. Builds at their peak; server and workers after all rounds. "
-        "Opening: from the start of the process until it serves, and the pool alone.",
+        "Memory in GiB: resident, and without pages of files. Builds at their peak; server and workers after all "
+        "rounds. Opening: from the start of the process until it serves, and the pool alone.",
         _memory(result, findings),
     ]
     for name in findings.without:
@@ -71,6 +71,11 @@ def render_report(result: Mapping[str, Any], findings: Findings) -> str:
         if likeness:
             parts += [f"## The features of {name}", *_likeness(likeness)]
     return "\n\n".join(parts) + "\n"
+
+
+def _when(findings: Findings, name: str, turns: Mapping[str, Any]) -> str:
+    sizes = "sizes with samples" if name == "with_samples" else f"{findings.base} and {name}"
+    return f"The {sizes}: {turns['time']}, load {turns['hardware']['load_average'][0]} before."
 
 
 def _rounds(findings: Findings, group: str, names: Sequence[str], calls: Sequence[str]) -> str:
@@ -195,15 +200,15 @@ def _likeness(likeness: Mapping[str, Any]) -> list[str]:
         )
     lists = {name: likeness[name]["lists"] for name in ("encoded", "made")}
     return [
-        "The first of them are encoded samples; the others are made in feature space: of two distortions of one image, at "
-        "a random angle around the mean of all its distortions, which keeps each image's mean and covariance "
+        "The first of them are encoded samples; the others are made in feature space: of two distortions of one image, "
+        "at a random angle around the mean of all its distortions, which keeps each image's mean and covariance "
         f"(`made_features.py`). {likeness['count']:,} made ones beside as many encoded, distances at quantiles:",
         table(["", *quantiles], rows),
         f"Sorted into the {lists['encoded']['number']:,} lists of one index, the lists' sizes vary by "
         f"{lists['encoded']['variation']:.3f} of their mean (encoded) and {lists['made']['variation']:.3f} (made), the "
-        f"largest has {lists['encoded']['largest_over_mean']:.1f} and {lists['made']['largest_over_mean']:.1f} times the "
-        f"mean, and {likeness['moved_between_lists']:.1%} of the one kind would have to move to other lists to lie as the "
-        "other does.",
+        f"largest has {lists['encoded']['largest_over_mean']:.1f} and {lists['made']['largest_over_mean']:.1f} times "
+        f"the mean, and {likeness['moved_between_lists']:.1%} of the one kind would have to move to other lists to lie "
+        "as the other does.",
     ]
 
 

@@ -62,7 +62,8 @@ class FeatureIndex:
         feature_dim: D.
         nlist: Inverted lists; 0 for a flat index.
         nprobe: Lists probed a query unless the call says otherwise; 0 for a flat index.
-        refine_factor: Candidates ranked for each neighbor asked for; 0 where the index holds the vectors themselves.
+        refine_factor: Candidates ranked for each neighbor asked for; 0 where the index holds the vectors themselves,
+            or codes that come near enough.
         compressed: Whether it holds codes instead.
         device: "cpu" or "cuda", where it really searches.
     """
@@ -141,6 +142,7 @@ class FeatureIndex:
         *,
         nprobe: int | None = None,
         refine_factor: int | None = None,
+        exact: bool = False,
     ) -> Neighbors:
         """Find the nearest neighbors of each query. O(Q · (nprobe · N/nlist + refine_factor · k) · D).
 
@@ -149,6 +151,7 @@ class FeatureIndex:
             k: Neighbors per query; more than N means N.
             nprobe: Lists to probe instead of the tuned number.
             refine_factor: Candidates to rank for each neighbor, instead of the tuned number.
+            exact: Rank one candidate a neighbor at least where the index holds codes, so that distances are exact.
 
         Returns:
             (distances float32 [Q, k] Euclidean, ascending, rows int64 [Q, k]); where the probed lists hold fewer,
@@ -165,6 +168,8 @@ class FeatureIndex:
             return np.empty((0, k), np.float32), np.empty((0, k), np.int64)
         probes = min(max(nprobe or self.nprobe, 1), self.nlist) if self.nlist else 0
         factor = self.refine_factor if refine_factor is None else refine_factor
+        if exact and self.compressed and self._features is not None:
+            factor = max(1, factor)
         if factor:
             squared, rows = self._search_and_rank(queries, k, probes, factor)
         else:

@@ -231,7 +231,7 @@ class Pool:
             everything = self.open_rows(np.empty(0, np.int64))
             distances, rows, _ = self.search_available(features, k, everything)
             return distances, rows
-        found = self._index.search(features, k)
+        found = self._index.search(features, k, exact=True)
         if self._added is None:
             return found
         beside = self._scan(features, min(k, len(self._added)), None)
