@@ -22,6 +22,7 @@ from query_server.pool import Pool
 NAME = "scale"
 CODE_BYTES = 66  # a vector without samples: room for its number and eight bits a component, with D=50
 _OPENINGS = 3
+_CHECKED_ROWS = 2**17  # of features made elsewhere, at a time
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +116,16 @@ def _pool_options(bench: Bench, size: Size, encoded: Size | None) -> list[str | 
     path = folder / "features.npy"
     make_features(features, len(bench.grown.images), size.count, path)
     budget = CODE_BYTES * size.count + 2**26
-    return ["--pool", path, "--encoded", "--link", "--memory-budget", str(budget)]
+    return [
+        "--pool",
+        path,
+        "--encoded",
+        "--link",
+        "--memory-budget",
+        str(budget),
+        "--chunk",
+        str(_CHECKED_ROWS),
+    ]
 
 
 def _opening(bench: Bench, index: Path) -> float:
