@@ -59,6 +59,11 @@ RECIPES = {
         "benchmarks/results/churn",
         "recall and latency of a pool that changes and is compacted",
     ),
+    "scale": (
+        "benchmarks.scale",
+        "benchmarks/results/scale",
+        "a round from a hundred thousand samples to a hundred million",
+    ),
     "batch": (
         "benchmarks.batch",
         "benchmarks/results/batch",

@@ -90,7 +90,9 @@ def _index_build(arguments: argparse.Namespace) -> int:
         threads=arguments.threads,
         device=arguments.device,
         overwrite=arguments.overwrite,
-        store_samples=arguments.samples,
+        store_samples=arguments.samples and not arguments.encoded,
+        link=arguments.link,
+        encoded=arguments.encoded,
         memory_budget_bytes=arguments.memory_budget,
         on_ray=arguments.engine == "ray",
         ray_address=arguments.ray_address,
@@ -212,6 +214,16 @@ def _parser() -> argparse.ArgumentParser:
         action=argparse.BooleanOptionalAction,
         default=True,
         help="copy the raw samples into the index (default); without, clients score what the server proposes",
+    )
+    build.add_argument(
+        "--link",
+        action="store_true",
+        help="hard-link the pool's .npy file into the index instead of copying it; it must not change afterwards",
+    )
+    build.add_argument(
+        "--encoded",
+        action="store_true",
+        help="the pool's file holds features that this bundle's encoder made elsewhere; implies --no-samples",
     )
     add_commands(commands)
     add_scoring(commands)

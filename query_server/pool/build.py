@@ -16,10 +16,17 @@ import numpy as np
 from dowser.v1 import index_pb2
 from query_server import errors
 from query_server.files import sync
-from query_server.pool.encoding import Encode, Encoded, Float32Array, SpanEncoder, refuse_non_finite
+from query_server.pool.encoding import (
+    Encode,
+    Encoded,
+    Float32Array,
+    SpanEncoder,
+    SpanReader,
+    refuse_non_finite,
+)
 from query_server.pool.factory import Choice, choose_index, inverted_lists, make_index
 from query_server.pool.finish import finish_index, remove_leftovers
-from query_server.pool.manifest import FORMAT
+from query_server.pool.manifest import FEATURES, FORMAT, SAMPLES
 from query_server.pool.partial import PartialPool, partial_directory
 from query_server.pool.tuning import QUERIES
 from query_server.pool.workers import BuildWorkers
@@ -53,6 +60,8 @@ def build_index(
     overwrite: bool = False,
     store_samples: bool = True,
     workers: BuildWorkers | None = None,
+    link: bool = False,
+    encoded: bool = False,
 ) -> index_pb2.IndexManifest:
     """Build the index directory of a pool.
 
@@ -76,6 +85,9 @@ def build_index(
         overwrite: Replace an existing `out`.
         store_samples: Copy the raw samples into the index; without them the server proposes and its callers score.
         workers: Encode and fill blocks; None does both here. A build may go on with others than it began with.
+        link: Do not copy what the pool's .npy file holds but give that file a second name in the index; whoever writes
+            to it then changes the index.
+        encoded: The source holds features float32 [N, D] that this encoder made elsewhere, and not samples.
 
     Returns:
         The manifest, as written.
@@ -85,7 +97,11 @@ def build_index(
             NOT_FINITE (features), UNAVAILABLE (another build writes `out`).
         SampleError: a sample cannot be read.
     """
-    _check(source, preprocessing, out, pool, chunk, recall_target, overwrite)
+    _check(out, pool, chunk, recall_target, overwrite)
+    if encoded:
+        _check_features(source, feature_dim, store_samples=store_samples)
+    else:
+        _check_samples(source, preprocessing)
     size = len(source)
     choice = _choice(factory, size, feature_dim, recall_target, memory_budget_bytes)
     nlist = inverted_lists(
@@ -113,14 +129,23 @@ def build_index(
                 "preprocessing": repr(preprocessing),
                 "size": size,
                 "feature_dim": feature_dim,
+                **({"encoded": True} if encoded else {}),
             },
             resume=resume,
             store_samples=store_samples,
+            linked=_linked(encoded=encoded, store_samples=store_samples) if link else None,
         )
         spans = [(row, min(row + chunk, size)) for row in range(partial.rows_done, size, chunk)]
-        here = SpanEncoder(source=source, encode=encode, preprocessing=preprocessing, feature_dim=feature_dim)
-        encoded = workers.encode(spans) if workers and spans else (here(*span) for span in spans)
-        _encode_pool(partial, size, encoded, progress=progress)
+        read: SpanEncoder | SpanReader
+        if encoded:
+            read = SpanReader(source=source)
+        else:
+            read = SpanEncoder(
+                source=source, encode=encode, preprocessing=preprocessing, feature_dim=feature_dim
+            )
+        elsewhere = workers is not None and spans and not encoded
+        chunks = workers.encode(spans) if workers and elsewhere else (read(*span) for span in spans)
+        _encode_pool(partial, size, chunks, progress=progress)
         manifest = finish_index(
             directory,
             index_pb2.IndexManifest(
@@ -168,15 +193,16 @@ def _queries(synthesize: Synthesize, feature_dim: int) -> Float32Array:
     return queries
 
 
-def _check(
-    source: SampleSource,
-    preprocessing: Preprocessing,
-    out: Path,
-    pool: str,
-    chunk: int,
-    recall_target: float,
-    overwrite: bool,
-) -> None:
+def _linked(*, encoded: bool, store_samples: bool) -> str:
+    """Return the file that the pool's own can be."""
+    if not encoded and not store_samples:
+        raise errors.invalid_argument(
+            "link", True, "false where samples are not stored: nothing would be copied"
+        )
+    return FEATURES if encoded else SAMPLES
+
+
+def _check(out: Path, pool: str, chunk: int, recall_target: float, overwrite: bool) -> None:
     if out.exists() and not overwrite:
         raise errors.invalid_argument(
             "out", str(out), "a path where nothing is yet, or overwritten on request"
@@ -187,6 +213,16 @@ def _check(
         raise errors.invalid_argument("chunk", chunk, "at least 1")
     if not 0 < recall_target <= 1:
         raise errors.invalid_argument("recall_target", recall_target, "above 0 and at most 1")
+
+
+def _check_features(source: SampleSource, feature_dim: int, *, store_samples: bool) -> None:
+    if store_samples:
+        raise errors.invalid_argument("store_samples", True, "false where the pool holds features")
+    if source.shape != (feature_dim,) or source.dtype != np.float32:
+        raise errors.shape_mismatch((feature_dim,), source.shape, what=f"{source.dtype} features of the pool")
+
+
+def _check_samples(source: SampleSource, preprocessing: Preprocessing) -> None:
     if source.shape != preprocessing.raw_shape:
         raise errors.shape_mismatch(preprocessing.raw_shape, source.shape, what="a sample of the pool")
     if source.dtype != np.dtype(preprocessing.raw_dtype):

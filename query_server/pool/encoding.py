@@ -55,6 +55,28 @@ class SpanEncoder:
         return raw, features
 
 
+@dataclass(frozen=True, kw_only=True)
+class SpanReader:
+    """Reads rows of features that were encoded elsewhere.
+
+    Attributes:
+        source: float32 [N, D].
+    """
+
+    source: SampleSource
+
+    def __call__(self, first: int, last: int) -> Encoded:
+        """Return the features of rows first…last-1, twice: as what the pool holds and as features.
+
+        Raises:
+            DowserError: NOT_FINITE.
+            SampleError: A row cannot be read.
+        """
+        features = np.asarray(self.source.read(first, last), np.float32)
+        refuse_non_finite(features, first)
+        return features, features
+
+
 def refuse_non_finite(features: Float32Array, first: int, *, what: str = "samples") -> None:
     """Refuse features float32 [n, D], of rows from `first`, that hold NaN or infinity; name their rows."""
     bad = first + np.flatnonzero(~np.isfinite(features).all(axis=1))

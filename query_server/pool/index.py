@@ -26,6 +26,7 @@ from query_server.pool.factory import first_line, inverted_lists, is_compressed
 from query_server.pool.gpu import GpuIndex, GpuIndexOptions, put_on_gpu
 from query_server.pool.gpu_copies import ivf_parameters
 from query_server.timing import engine
+from samples.mapped import gathered
 
 Device = Literal["auto", "cpu", "cuda"]
 Neighbors = tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]
@@ -63,7 +64,8 @@ class FeatureIndex:
         feature_dim: D.
         nlist: Inverted lists; 0 for a flat index.
         nprobe: Lists probed a query unless the call says otherwise; 0 for a flat index.
-        refine_factor: Candidates ranked for each neighbor asked for; 0 where the index holds the vectors themselves.
+        refine_factor: Candidates ranked for each neighbor asked for; 0 where the index holds the vectors themselves,
+            or codes that come near enough.
         compressed: Whether it holds codes instead.
     """
 
@@ -155,6 +157,7 @@ class FeatureIndex:
         *,
         nprobe: int | None = None,
         refine_factor: int | None = None,
+        exact: bool = False,
     ) -> Neighbors:
         """Find the nearest neighbors of each query. O(Q · (nprobe · N/nlist + refine_factor · k) · D).
 
@@ -163,6 +166,7 @@ class FeatureIndex:
             k: Neighbors per query; more than N means N.
             nprobe: Lists to probe instead of the tuned number.
             refine_factor: Candidates to rank for each neighbor, instead of the tuned number.
+            exact: Rank one candidate a neighbor at least where the index holds codes, so that distances are exact.
 
         Returns:
             (distances float32 [Q, k] Euclidean, ascending, rows int64 [Q, k]); where the probed lists hold fewer,
@@ -179,6 +183,8 @@ class FeatureIndex:
             return np.empty((0, k), np.float32), np.empty((0, k), np.int64)
         probes = min(max(nprobe or self.nprobe, 1), self.nlist) if self.nlist else 0
         factor = self.refine_factor if refine_factor is None else refine_factor
+        if exact and self.compressed and self._features is not None:
+            factor = max(1, factor)
         if factor:
             squared, rows = self._search_and_rank(queries, k, probes, factor)
         else:
@@ -265,7 +271,9 @@ def _ranked(
     found = np.flatnonzero(wanted >= 0)
     for start in range(0, len(found), _RANKED_ROWS):
         at = found[start : start + _RANKED_ROWS]
-        difference = features[wanted[at]] - queries[at // candidates.shape[1]]  # [n, D]
+        rows = wanted[at]
+        taken = features[rows] if isinstance(features, Streamed) else gathered(features, rows)
+        difference = taken - queries[at // candidates.shape[1]]  # [n, D]
         flat[at] = np.einsum("nd,nd->n", difference, difference)
     order = np.argsort(squared, axis=1, kind="stable")[:, :k]
     return np.take_along_axis(squared, order, axis=1), np.take_along_axis(candidates, order, axis=1)

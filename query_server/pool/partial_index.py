@@ -43,7 +43,7 @@ class PartialIndex:
     """The FAISS index of an unfinished index directory.
 
     Attributes:
-        seconds: Spent training and adding so far, over all runs.
+        seconds: Spent training, adding and, where there are blocks, merging them so far, over all runs.
     """
 
     def __init__(
@@ -98,10 +98,11 @@ class PartialIndex:
             self._lap("train")
             if can_be_merged(index):
                 self._merge(index, self._filled_blocks(index), path)
+                self._lap("merge")
             else:
                 self._add(index, (0, len(self._features)))
                 self._write(index, path)
-            self._lap("add")
+                self._lap("add")
         for block in self._blocks():
             block.unlink()
         return path
@@ -209,7 +210,7 @@ class PartialIndex:
     def _lap(self, stage: str) -> None:
         """Count the time since the last lap to a stage, durably."""
         now = time.perf_counter()
-        self.seconds[stage] += now - self._lap_started
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + now - self._lap_started
         self._lap_started = now
         self._save_stage()
 

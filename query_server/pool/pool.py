@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from dowser.v1 import index_pb2
 from query_server import errors
+from query_server.open_rows import OpenRows
 from query_server.pool.arrays import map_array, take_rows
 from query_server.pool.exact import exact_neighbors
 from query_server.pool.filtered import AvailableNeighbors, search_available
@@ -217,6 +218,10 @@ class Pool:
         """Return bool [R], false where removed; the caller's own copy."""
         return np.ones(self.rows, bool) if self._alive is None else self._alive.copy()
 
+    def open_rows(self, closed: Int64Array) -> OpenRows:
+        """Return the rows [R] that are neither removed nor closed int64 [n]."""
+        return OpenRows(self.rows, closed, alive=self._alive, alive_count=self.size)
+
     def search(self, features: Float32Array, k: int) -> tuple[Float32Array, Int64Array]:
         """Find the k nearest rows of each query.
 
@@ -231,18 +236,17 @@ class Pool:
             DowserError: SHAPE_MISMATCH, NOT_FINITE or INVALID_ARGUMENT (k below 1).
         """
         if self._alive is not None:
-            distances, rows, _ = self.search_available(features, k, self._alive)
+            everything = self.open_rows(np.empty(0, np.int64))
+            distances, rows, _ = self.search_available(features, k, everything)
             return distances, rows
-        found = self._index.search(features, k)
+        found = self._index.search(features, k, exact=True)
         if self._added is None:
             return found
         beside = self._scan(features, min(k, len(self._added)), None)
         return nearest_of_both(found, beside, k, base_rows=self._index.size)
 
-    def search_available(
-        self, features: Float32Array, k: int, available: npt.NDArray[np.bool_]
-    ) -> AvailableNeighbors:
-        """Find the k nearest rows of each query among the available ones, bool [R]; removed ones never are.
+    def search_available(self, features: Float32Array, k: int, available: OpenRows) -> AvailableNeighbors:
+        """Find the k nearest rows of each query among the available ones of R; removed ones never are.
 
         The index's own samples as the index finds them, the added ones by an exact scan, O(Q · A · D).
 
@@ -253,18 +257,19 @@ class Pool:
         Raises:
             DowserError: SHAPE_MISMATCH, NOT_FINITE or INVALID_ARGUMENT (k below 1).
         """
-        if available.shape != (self.rows,):
-            raise errors.shape_mismatch((self.rows,), available.shape, what="available")
+        if len(available) != self.rows:
+            raise errors.shape_mismatch((self.rows,), (len(available),), what="available")
         if self._alive is not None:
-            available = available & self._alive
+            available = available.among(self._alive, self.size)
         base_rows = self._index.size
-        of_base = search_available(
-            self._index, self._features, features, k, available[:base_rows], threads=self._threads
-        )
+        in_base = available
+        if self._added is not None:
+            in_base = available.part(0, base_rows, alive_count=self.size - self.added)
+        of_base = search_available(self._index, self._features, features, k, in_base, threads=self._threads)
         k = min(k, self.size)
         if self._added is None:
             return AvailableNeighbors(of_base.distances[:, :k], of_base.rows[:, :k], of_base.visited)
-        beside = available[base_rows:]
+        beside = available.part(base_rows, self.rows, alive_count=self.added).mask()
         scanned = self._scan(features, min(k, len(self._added)), beside)
         distances, rows = nearest_of_both(of_base[:2], scanned, k, base_rows=base_rows)
         return AvailableNeighbors(
