@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from query_server.open_rows import OpenRows
 from query_server.pool import GpuIndexOptions, detect_flavour
 from query_server.pool.filtered import search_available
 from query_server.pool.gpu import GpuIndex, needed_bytes, put_on_gpu
@@ -44,8 +45,8 @@ def test_exclusion_is_exact_and_goes_beyond_the_gpus_limits(
     index = FeatureIndex(made, nprobe=nprobe, threads=1, on_gpu=copy)
     available = np.random.default_rng(1).random(len(many_features)) < share
     queries = many_features[:30] + np.float32(0.01)
-    found = search_available(index, many_features, queries, 20, available, threads=1)
-    expected = search_available(alone, many_features, queries, 20, available, threads=1)
+    found = search_available(index, many_features, queries, 20, OpenRows.of(available), threads=1)
+    expected = search_available(alone, many_features, queries, 20, OpenRows.of(available), threads=1)
     assert index.device == "cuda"
     assert np.array_equal(found.rows, expected.rows)
     assert available[found.rows].all()
@@ -127,9 +128,10 @@ def test_an_index_on_the_gpu_answers_as_on_the_cpu(many_features: Features, fact
     on_gpu = FeatureIndex(made, nprobe=nprobe, threads=1, features=many_features, device="cuda")
     assert on_gpu.device == "cuda"
     available = np.random.default_rng(1).random(len(many_features)) < 0.1
+    open_rows = OpenRows.of(available)
     for k in (5, 2000):
-        expected, _, _ = search_available(on_cpu, many_features, many_features[:40], k, available, threads=1)
-        found, rows, _ = search_available(on_gpu, many_features, many_features[:40], k, available, threads=1)
+        expected, _, _ = search_available(on_cpu, many_features, many_features[:40], k, open_rows, threads=1)
+        found, rows, _ = search_available(on_gpu, many_features, many_features[:40], k, open_rows, threads=1)
         assert available[rows].all()
         assert np.mean(np.isclose(found, expected, rtol=1e-3, atol=1e-3)) > 0.98
     on_gpu.close()
