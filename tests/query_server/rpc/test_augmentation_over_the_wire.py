@@ -81,7 +81,7 @@ def test_samples_more_uncertain_than_the_last_pick_get_companions(
         labeled, classifier=stochastic, budget=200, acquisition="bald", strategy=Exhaustive(), request_id="round"
     )
     worst = min(pick.score for pick in picked.picks)
-    scores = client.score_samples(stochastic, pool_ids=range(100), acquisitions=["bald"]).scores[:, 0]
+    scores = client.score_samples(stochastic, pool_ids=range(100), acquisitions=["bald"]).scores["bald"]
     expected = np.flatnonzero(scores >= worst)
     assert 0 < len(expected) < 100, "the threshold separates the labeled samples"
     made = client.augment_samples(labeled, classifier=stochastic, threshold=picked)
@@ -118,7 +118,7 @@ def test_the_limit_keeps_the_most_uncertain(client, labeled, stochastic):
     some = client.augment_samples(labeled, classifier=stochastic, limit=7)
     assert some.pool_ids.tolist() == every.pool_ids[:7].tolist()
     assert (some.uncertain, every.uncertain) == (100, 100)
-    own = client.score_samples(stochastic, samples=some.samples, acquisitions=["bald"]).scores[:, 0]
+    own = client.score_samples(stochastic, samples=some.samples, acquisitions=["bald"]).scores["bald"]
     assert some.companion_scores == pytest.approx(own, abs=1e-5)
 
 
