@@ -79,7 +79,11 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="make the class that --labels suggest part of the generator",
     )
-    add("--classes", type=int, help="of acgan and vae-acgan, labels 0 to C - 1 (default: the largest label and one)")
+    add(
+        "--classes",
+        type=int,
+        help="of acgan and vae-acgan, labels 0 to C - 1 (default: the largest label and one)",
+    )
     add("--iterations", type=int, help="generator updates (default: wgan-gp 10000, dcgan 20000, others 5000)")
     add("--batch-size", type=int, default=_DEFAULTS["batch_size"], help="default %(default)s")
     add("--latent-dim", type=int, help="Z (default: 128, gaussian 33, vae 20)")

@@ -168,7 +168,9 @@ class TrainConfig:
             "iterations": {"wgan-gp": 10_000, "dcgan": 20_000, "gaussian": 1}.get(self.generator, 5_000),
             "latent_dim": {"gaussian": 33, "vae": 20}.get(self.generator, 128),
             "width": {"mlp": 256, "vae": None}.get(self.generator, 32),  # a vae's hangs on the samples
-            "learning_rate": {"dcgan": 2e-4, "vae": 1e-3, **dict.fromkeys(JOINT, 2e-4)}.get(self.generator, 1e-4),
+            "learning_rate": {"dcgan": 2e-4, "vae": 1e-3, **dict.fromkeys(JOINT, 2e-4)}.get(
+                self.generator, 1e-4
+            ),
             "run": self.run_folder,
         }
         return replace(

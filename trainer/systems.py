@@ -173,7 +173,9 @@ def build_system(config: TrainConfig, data: TrainingData, labels: Labels | None)
     return VaeSystem(config, data.input_shape)
 
 
-def train_system(system: System, config: TrainConfig, data: TrainingData, run: RunFolder, *, show_progress: bool) -> None:
+def train_system(
+    system: System, config: TrainConfig, data: TrainingData, run: RunFolder, *, show_progress: bool
+) -> None:
     """Train until `config.iterations`, from the run's checkpoint where there is one."""
     run_iterations(
         system,

@@ -36,7 +36,7 @@ def steadier(results: Results, setting: str, rival: str) -> Finding:
 def _why(rough: Comparison) -> str:
     if rough.mean > 0:
         return "steadier on average, not in every seed"
-    return "the rival's curve is as steady: trained from scratch to the end of its labels, BALD alone has no drops to mend"
+    return "the rival's curve is as steady: trained from scratch in every round, BALD alone has few drops to mend"
 
 
 def informative(results: Results) -> Finding:
