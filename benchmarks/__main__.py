@@ -59,10 +59,25 @@ RECIPES = {
         "benchmarks/results/growth",
         "the time of one selection as the pool grows",
     ),
+    "churn": (
+        "benchmarks.churn",
+        "benchmarks/results/churn",
+        "recall and latency of a pool that changes and is compacted",
+    ),
+    "scale": (
+        "benchmarks.scale",
+        "benchmarks/results/scale",
+        "a round from a hundred thousand samples to a hundred million",
+    ),
     "batch": (
         "benchmarks.batch",
         "benchmarks/results/batch",
         "a whole pool scored as a job, beside bare ONNX Runtime",
+    ),
+    "gpu": (
+        "benchmarks.gpu",
+        "benchmarks/results/gpu",
+        "rounds on a GPU at 16 and 100 million, beside the CPUs of the same machine",
     ),
     "crash": (
         "benchmarks.crash",
@@ -90,7 +105,7 @@ RECIPES = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a recipe; return 0, or 1 with the reason on stderr."""
+    """Run a recipe; return 0, or 1 with the reason on stderr, or what the recipe says (2: it could not be run here)."""
     given = list(sys.argv[1:] if argv is None else argv)
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     commands = parser.add_subparsers(dest="name", required=True, metavar="NAME")

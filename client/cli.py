@@ -269,6 +269,10 @@ def _admin_reload(client: Client, arguments: argparse.Namespace) -> None:
     print_value(client.reload(), arguments.json)
 
 
+def _admin_compact(client: Client, arguments: argparse.Namespace) -> None:
+    print_value(client.compact_pool(pool=arguments.pool), arguments.json)
+
+
 def _admin_snapshot(client: Client, arguments: argparse.Namespace) -> None:
     print_value(client.snapshot(arguments.name), arguments.json)
 
@@ -430,8 +434,10 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--campaign", help="leave out what is labeled or leased there")
     sub.add_argument("--pool", default="")
 
-    admin = add_group("admin", "reload and copy what the server serves")
+    admin = add_group("admin", "reload, compact and copy what the server serves")
     add(admin, "reload", _admin_reload, "open bundle and index anew and serve them")
+    sub = add(admin, "compact", _admin_compact, "fold what was added and removed into a new index")
+    sub.add_argument("--pool", default="")
     sub = add(admin, "snapshot", _admin_snapshot, "copy bundle, index and state into the snapshots directory")
     sub.add_argument("name", help="of the copy; one that ends in .tar makes one file")
     return parser

@@ -31,6 +31,7 @@ from client.types import (
     Campaign,
     CampaignImported,
     ClassifierInfo,
+    Compacted,
     Companions,
     Dowser,
     Label,
@@ -724,6 +725,16 @@ class Client:
     def reload(self) -> Reloaded:
         """Have the server open its bundle and index anew and serve them; a bad new one is refused, the old goes on."""
         return self._send(requests.reload())
+
+    def compact_pool(self, *, pool: str = "") -> Compacted:
+        """Have the server fold what was added and removed into a new index, and wait until it serves it.
+
+        For a large pool that takes minutes; where the timeout is shorter the server goes on without its caller.
+
+        Args:
+            pool: Its name; empty means the one that is served.
+        """
+        return self._send(requests.compact_pool(pool))
 
     def snapshot(self, name: str, *, request_id: str | None = None) -> SnapshotInfo:
         """Have the server copy bundle, index and state into its snapshots directory.

@@ -582,6 +582,29 @@ class Reloaded:
     seconds: float
 
 
+@dataclass(frozen=True, kw_only=True)
+class Compacted:
+    """What a compaction did.
+
+    Attributes:
+        pool: The pool's name.
+        size: How many samples it holds.
+        index_version: Served now.
+        compacted_index_version: The one that was compacted; the same where nothing had changed.
+        added: Samples that were searched beside the index and are in it now.
+        removed: Removed samples that the files still held and the new ones do not.
+        seconds: It took.
+    """
+
+    pool: str
+    size: int
+    index_version: int
+    compacted_index_version: int
+    added: int
+    removed: int
+    seconds: float
+
+
 class ScoreJobState(StrEnum):
     """How far a score job is."""
 

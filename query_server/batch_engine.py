@@ -63,6 +63,7 @@ def opener(settings: ServeSettings, runtime: Runtime, serving: Serving) -> OpenE
                     job_seconds=settings.worker_job_seconds,
                     threads=-(-settings.threads // workers),
                     device=runtime.device,
+                    gpu=runtime.gpu,
                     max_bytes=settings.max_classifier_bytes,
                     run_rows=run_rows(generation.bundle.input_shape),
                     niceness=_NICENESS,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import grpc
@@ -13,13 +15,24 @@ from grpc import aio
 from query_server.batch import ScoreJobs
 from query_server.batch_engine import opener
 from query_server.campaigns import CampaignStore
+from query_server.compaction import Compactor, Due, outside
 from query_server.courtesy import Courtesy
 from query_server.exposure import guard
-from query_server.generations import LEDGER, journal_folder, open_generation
+from query_server.generations import LEDGER, compacted_generation, journal_folder, open_generation
 from query_server.maintenance import SnapshotManifest, Snapshots, SnapshotSources
-from query_server.models import Bundle, Runtime, synthetic_features
+from query_server.models import Bundle, GpuRuntimeOptions, Runtime, synthetic_features
 from query_server.observe import CampaignStats, IndexStats, Observer, WorkerStats, dowser_version, observing
-from query_server.pool import build_index, detect_flavour
+from query_server.pool import (
+    BUILDING,
+    QUERIES,
+    CompactedFolders,
+    Moment,
+    build_index,
+    detect_flavour,
+    write_compacted,
+)
+from query_server.ray_building import RayWorkers
+from query_server.ray_tasks import connected, device_on_nodes
 from query_server.rpc.admin import AdminServicer
 from query_server.rpc.augmentation import AugmentationServicer
 from query_server.rpc.caller import caller_of
@@ -48,7 +61,6 @@ def serve(settings: ServeSettings) -> None:
             that settings do not protect.
     """
     credentials, guards = guard(settings)
-    credentials, guards = guard(settings)
     with observing(
         metrics_host=settings.metrics_host,
         metrics_port=settings.metrics_port,
@@ -63,7 +75,15 @@ def _serve(
     credentials: grpc.ServerCredentials | None,
     guards: tuple[aio.ServerInterceptor, ...],
 ) -> None:
-    runtime = Runtime(device=settings.device, threads=settings.threads)
+    runtime = Runtime(
+        device=settings.device,
+        threads=settings.threads,
+        gpu=GpuRuntimeOptions(
+            arena_bytes=settings.gpu_arena_bytes,
+            cuda_graphs=settings.cuda_graphs,
+            tf32=settings.gpu_tf32,
+        ),
+    )
     settings.state.mkdir(parents=True, exist_ok=True)
     campaigns = CampaignStore.open(
         settings.state / LEDGER, lease_seconds=settings.lease_seconds, answer_days=settings.answer_days
@@ -91,6 +111,26 @@ def _serve(
     def reload() -> Reloaded:
         return serving.reload(lambda old: open_generation(settings, runtime, campaigns, old))
 
+    def compacted_index(generation: Generation, moment: Moment, checkpoint: Callable[[], None]) -> str:
+        folders = generation.live.folders
+        write_compacted(
+            moment.state,
+            folders.directory / BUILDING,
+            queries=synthetic_features(generation.bundle, QUERIES),
+            threads=-(-settings.threads // 2),
+            give_way=lambda: courtesy.give_way(checkpoint),
+            checkpoint=checkpoint,
+        )
+        return folders.publish(CompactedFolders.name_of(moment.state.index_version)).name
+
+    compactor = Compactor(
+        serving,
+        build=compacted_index,
+        open_next=lambda old, moment, folder: compacted_generation(settings, campaigns, old, moment, folder),
+        due=Due(
+            part=settings.compact_after, least=settings.compact_least, most_added=settings.max_added_samples
+        ),
+    )
     snapshots = Snapshots(settings.snapshots)
 
     def snapshot(name: str, request_id: str, checkpoint: Callable[[str], None]) -> SnapshotManifest:
@@ -115,16 +155,26 @@ def _serve(
         ),
         scoring=ScoringServicer(serving=serving, jobs=jobs, workers=workers, courtesy=courtesy),
         augmentation=AugmentationServicer(serving=serving, workers=workers, courtesy=courtesy),
-        admin=AdminServicer(reload=reload, snapshot=snapshot, workers=administration),
+        admin=AdminServicer(
+            reload=reload,
+            snapshot=snapshot,
+            compact=compactor.compact,
+            pool_name=serving.pool_name,
+            workers=administration,
+        ),
     )
 
     def index_stats() -> IndexStats:
-        pool = serving.pool()
+        pool, counts = serving.pool(), compactor.counts
         return IndexStats(
             pool=pool.name,
             samples=pool.size,
             version=pool.index_version,
             recall_at_10=pool.manifest.recall_at_10,
+            outside=outside(pool),
+            compactions=counts.done,
+            failed_compactions=counts.failed,
+            compaction_seconds=counts.last_seconds,
         )
 
     def campaign_stats() -> CampaignStats:
@@ -176,6 +226,7 @@ def _serve(
         await server.start()
         observer.vitals.ready()
         jobs.begin()
+        compactor.begin()
         pool = serving.pool()
         if not pool.has_samples:
             _LOG.info("pool %s: its samples are not here; clients score what is proposed", pool.name)
@@ -191,6 +242,7 @@ def _serve(
     finally:
         observer.vitals.watch(None)
         jobs.close()
+        compactor.close()
         workers.close()
         quick.close()
         administration.close()
@@ -230,35 +282,55 @@ def build(
     device: str,
     overwrite: bool,
     store_samples: bool = True,
+    link: bool = False,
+    encoded: bool = False,
     memory_budget_bytes: int | None = None,
+    on_ray: bool = False,
+    ray_address: str | None = None,
 ) -> None:
     """Build an index over a pool with a bundle's encoder, tuned with what its generator makes.
 
     Raises:
-        DowserError: CORRUPT_FILE, INVALID_ARGUMENT or SHAPE_MISMATCH.
+        DowserError: CORRUPT_FILE, INVALID_ARGUMENT or SHAPE_MISMATCH; EXTRA_NOT_INSTALLED or UNAVAILABLE on Ray.
         SampleError: If the pool cannot be read.
     """
     from samples.files import open_samples
 
-    opened = Bundle.open(bundle, Runtime(device=device, threads=threads))
-    manifest = build_index(
-        source=open_samples(pool, key=key),
-        encode=opened.encode,
-        preprocessing=opened.preprocessing,
-        feature_dim=opened.feature_dim,
-        bundle_digest=opened.digest,
-        encoder_sha256=opened.encoder_sha256,
-        out=out,
-        pool=name,
-        chunk=chunk,
-        factory=factory,
-        recall_target=recall_target,
-        threads=threads,
-        overwrite=overwrite,
-        store_samples=store_samples,
-        memory_budget_bytes=memory_budget_bytes,
-        synthesize=lambda count: synthetic_features(opened, count),
-    )
+    device = device_on_nodes(device) if on_ray else device
+    with connected(ray_address) if on_ray else nullcontext():
+        opened = Bundle.open(bundle, Runtime(device=device, threads=threads))
+        source = open_samples(pool, key=key)
+        workers = RayWorkers(
+            bundle=bundle.resolve(),
+            bundle_digest=opened.digest,
+            pool=pool.resolve(),
+            key=key,
+            size=len(source),
+            sample_bytes=source.dtype.itemsize * math.prod(source.shape) + 4 * opened.feature_dim,
+            threads=threads,
+            device=device,
+        )
+        manifest = build_index(
+            source=source,
+            encode=opened.encode,
+            preprocessing=opened.preprocessing,
+            feature_dim=opened.feature_dim,
+            bundle_digest=opened.digest,
+            encoder_sha256=opened.encoder_sha256,
+            out=out,
+            pool=name,
+            chunk=chunk,
+            factory=factory,
+            recall_target=recall_target,
+            threads=threads,
+            overwrite=overwrite,
+            store_samples=store_samples,
+            link=link,
+            encoded=encoded,
+            memory_budget_bytes=memory_budget_bytes,
+            synthesize=lambda count: synthetic_features(opened, count),
+            workers=workers if on_ray else None,
+        )
     refined = f", refine {manifest.refine_factor}" if manifest.refine_factor else ""
     print(
         f"indexed {manifest.size} samples of pool {manifest.pool} as {manifest.factory} "

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from query_server.cli_maintenance import add_commands
 from query_server.cli_scoring import add_commands as add_scoring
+from query_server.cli_scoring import add_engine
 from query_server.errors import DowserError
 from samples.errors import SampleError
 
@@ -89,8 +90,12 @@ def _index_build(arguments: argparse.Namespace) -> int:
         threads=arguments.threads,
         device=arguments.device,
         overwrite=arguments.overwrite,
-        store_samples=arguments.samples,
+        store_samples=arguments.samples and not arguments.encoded,
+        link=arguments.link,
+        encoded=arguments.encoded,
         memory_budget_bytes=arguments.memory_budget,
+        on_ray=arguments.engine == "ray",
+        ray_address=arguments.ray_address,
     )
     return 0
 
@@ -196,13 +201,29 @@ def _parser() -> argparse.ArgumentParser:
     )
     build.add_argument("--chunk", type=int, default=4096, help="samples encoded at a time (4096)")
     build.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="threads to use")
-    build.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to encode")
+    build.add_argument(
+        "--device",
+        choices=("auto", "cpu", "cuda"),
+        default="auto",
+        help="where to encode; on Ray auto is the CPU, cuda a GPU a chunk",
+    )
+    add_engine(build)
     build.add_argument("--overwrite", action="store_true", help="replace an index that is there")
     build.add_argument(
         "--samples",
         action=argparse.BooleanOptionalAction,
         default=True,
         help="copy the raw samples into the index (default); without, clients score what the server proposes",
+    )
+    build.add_argument(
+        "--link",
+        action="store_true",
+        help="hard-link the pool's .npy file into the index instead of copying it; it must not change afterwards",
+    )
+    build.add_argument(
+        "--encoded",
+        action="store_true",
+        help="the pool's file holds features that this bundle's encoder made elsewhere; implies --no-samples",
     )
     add_commands(commands)
     add_scoring(commands)

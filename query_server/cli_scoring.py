@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -30,14 +31,27 @@ def add_commands(commands: Any) -> None:
     score.add_argument("--probabilities", action="store_true", help="write class probabilities")
     score.add_argument("--embedding", action="store_true", help="write the classifier's embedding")
     score.add_argument("--shard-size", type=int, default=100_000, help="rows of a shard (100000)")
+    add_engine(score)
+    score.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="threads of a shard")
     score.add_argument(
+        "--device",
+        choices=("auto", "cpu", "cuda"),
+        default="auto",
+        help="where to score; on Ray auto is the CPU, cuda a GPU a shard",
+    )
+
+
+def add_engine(command: argparse.ArgumentParser) -> None:
+    """Add where a command does its long part."""
+    command.add_argument(
         "--engine",
         choices=("local", "ray"),
         default="local",
-        help="ray: on the Ray cluster that RAY_ADDRESS names, whose nodes all see these files",
+        help="ray: on a Ray cluster whose nodes all see these files under the same paths",
     )
-    score.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="threads of a shard")
-    score.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to score")
+    command.add_argument(
+        "--ray-address", help="the cluster's HOST:PORT (default: RAY_ADDRESS, else this machine alone)"
+    )
 
 
 def _score(arguments: argparse.Namespace) -> int:
@@ -45,18 +59,20 @@ def _score(arguments: argparse.Namespace) -> int:
 
     from query_server.offline_scoring import OfflineSetup, score
 
-    run = None
+    run, device = None, arguments.device
+    cluster: AbstractContextManager[None] = nullcontext()
     if arguments.engine == "ray":
         from query_server.ray_scoring import run_on_ray
+        from query_server.ray_tasks import connected, device_on_nodes
 
-        run = run_on_ray
+        run, device, cluster = run_on_ray, device_on_nodes(device), connected(arguments.ray_address)
     setup = OfflineSetup(
         bundle=arguments.bundle.resolve(),
         index=arguments.index.resolve(),
         threads=arguments.threads,
-        device=arguments.device,
+        device=device,
     )
-    with tqdm(unit="rows", unit_scale=True, desc="score", disable=None) as bar:
+    with cluster, tqdm(unit="rows", unit_scale=True, desc="score", disable=None) as bar:
 
         def progress(done: int, size: int) -> None:
             bar.total = size

@@ -6,8 +6,9 @@ functions here build each error with the metadata errors.proto promises for it, 
 metadata key by hand.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
+from functools import partial
 
 __all__ = [
     "DowserError",
@@ -99,6 +100,7 @@ class Reason(StrEnum):
     SCORE_JOB_NOT_FOUND = "SCORE_JOB_NOT_FOUND"
     SHARD_NOT_READY = "SHARD_NOT_READY"
     EXTRA_NOT_INSTALLED = "EXTRA_NOT_INSTALLED"
+    COMPACTION_REFUSED = "COMPACTION_REFUSED"
     RECONSTRUCTION_UNSUPPORTED = "RECONSTRUCTION_UNSUPPORTED"
 
 
@@ -127,6 +129,10 @@ class DowserError(Exception):
             key: _cut(value, MAX_METADATA_BYTES) for key, value in (metadata or {}).items()
         }
         self.retry_after_seconds = retry_after_seconds
+
+    def __reduce__(self) -> tuple[Callable[..., "DowserError"], tuple[Reason, str]]:
+        details = partial(type(self), metadata=self.metadata, retry_after_seconds=self.retry_after_seconds)
+        return details, (self.reason, self.message)
 
 
 def invalid_argument(field: str, value: object, limit: str) -> DowserError:
@@ -386,8 +392,8 @@ def pool_full(added: int, count: int, limit: int) -> DowserError:
     """Refuse to add `count` samples to the `added` ones."""
     return DowserError(
         Reason.POOL_FULL,
-        f"{added} samples were added to this pool and {count} more would exceed the limit of {limit}; build the "
-        "index again with all samples, or start the server with a higher --max-added-samples",
+        f"{added} samples were added to this pool and {count} more would exceed the limit of {limit}; compact "
+        "the pool (dowser admin compact), or start the server with a higher --max-added-samples",
         metadata={"added": str(added), "limit": str(limit)},
     )
 
@@ -414,6 +420,15 @@ def snapshot_refused(name: str, why: str, what: str) -> DowserError:
     """Report that no snapshot was made; `why` is for programs, `what` says what to do."""
     return DowserError(
         Reason.SNAPSHOT_REFUSED, f"no snapshot {name!r}: {what}", metadata={"name": name, "why": why}
+    )
+
+
+def compaction_refused(pool: str, why: str, what: str) -> DowserError:
+    """Report that a pool was not compacted; `why` is for programs, `what` says what is wrong and what to do."""
+    return DowserError(
+        Reason.COMPACTION_REFUSED,
+        f"pool {pool!r} was not compacted, what was served before goes on: {what}",
+        metadata={"pool": pool, "why": why},
     )
 
 

@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
+import logging
+from pathlib import Path
+
 import numpy as np
 
+from dowser.v1 import index_pb2
 from query_server.campaigns import CampaignStore
 from query_server.errors import corrupt_file, shape_mismatch
 from query_server.files import file_name, sha256_of
 from query_server.models import Bundle, Runtime
 from query_server.models.sandbox import Sandbox, SandboxConfig, SandboxedClassifiers
-from query_server.pool import LivePool, Pool, TaskFeatures, read_manifest
-from query_server.pool.manifest import MANIFEST
+from query_server.pool import (
+    GpuIndexOptions,
+    LivePool,
+    Moment,
+    Pool,
+    TaskFeatures,
+    check_files,
+    compacted_folder,
+    identity_of,
+    read_manifest,
+)
+from query_server.pool.manifest import MANIFEST, check_bundle
 from query_server.selection.augmentation import Augmentation
 from query_server.selection.remote_scoring import RemoteScoring
 from query_server.selection.service import SelectionService
-from query_server.serving import Generation
+from query_server.serving import Generation, Users
 from query_server.settings import ServeSettings
 
+_LOG = logging.getLogger(__name__)
 LEDGER = "ledger.sqlite"
 CLASSIFIERS = "classifiers"
 
@@ -51,14 +66,7 @@ def open_generation(
             raise corrupt_file(index_dir / MANIFEST, f"{why}; name it as the one it replaces, or restart")
         if bundle.input_shape != previous.bundle.input_shape:
             raise shape_mismatch(previous.bundle.input_shape, bundle.input_shape, what="the bundle's samples")
-    base = Pool.open(
-        index_dir,
-        expected_bundle_digest=bundle.digest,
-        expected_encoder_sha256=bundle.encoder_sha256,
-        threads=settings.threads,
-        device=settings.device,
-        verify=settings.verify or previous is not None,
-    )
+    base = _open_base(settings, bundle, index_dir, manifest, previous)
     sandbox = Sandbox(
         SandboxConfig(
             workers=settings.sandbox_workers,
@@ -66,6 +74,7 @@ def open_generation(
             job_seconds=settings.worker_job_seconds,
             threads=settings.threads,
             device=runtime.device,
+            gpu=runtime.gpu,
             max_bytes=settings.max_classifier_bytes,
         ),
         bundle,
@@ -83,6 +92,63 @@ def open_generation(
         sandbox.close()
         base.close()
         raise
+    return _generation(
+        settings,
+        campaigns,
+        bundle=bundle,
+        base=base,
+        live=live,
+        classifiers=classifiers,
+        sandbox=sandbox,
+        sandbox_users=Users(sandbox.close),
+        index_dir=index_dir,
+        index_digest=digest,
+    )
+
+
+def compacted_generation(
+    settings: ServeSettings, campaigns: CampaignStore, old: Generation, moment: Moment, folder: str
+) -> Generation:
+    """Open the compacted index of a moment beside the same bundle, classifiers and worker processes.
+
+    Raises:
+        DowserError: CORRUPT_FILE, COMPACTION_REFUSED or STORAGE_FULL; then nothing changed.
+    """
+    base = _open_pool(settings, old.bundle, old.live.folders.directory / folder, verify=False)
+    try:
+        _try(old.bundle, base)
+        live = old.live.compacted(base, moment, folder, encode=old.bundle.encode)
+    except BaseException:
+        base.close()
+        raise
+    old.sandbox_users.join()
+    return _generation(
+        settings,
+        campaigns,
+        bundle=old.bundle,
+        base=base,
+        live=live,
+        classifiers=old.classifiers,
+        sandbox=old.sandbox,
+        sandbox_users=old.sandbox_users,
+        index_dir=old.index_dir,
+        index_digest=old.index_digest,
+    )
+
+
+def _generation(
+    settings: ServeSettings,
+    campaigns: CampaignStore,
+    *,
+    bundle: Bundle,
+    base: Pool,
+    live: LivePool,
+    classifiers: SandboxedClassifiers,
+    sandbox: Sandbox,
+    sandbox_users: Users,
+    index_dir: Path,
+    index_digest: str,
+) -> Generation:
     refreshes = settings.task_refresh_rounds and base.has_samples  # they are made of the samples
     task_features = TaskFeatures(live.current, threads=settings.threads) if refreshes else None
     selection = SelectionService(
@@ -108,20 +174,62 @@ def open_generation(
     def close() -> None:
         if task_features is not None:
             task_features.close()
-        sandbox.close()
+        sandbox_users.leave()
         base.close()
+        live.remove_unused()
 
     return Generation(
         bundle=bundle,
         live=live,
         classifiers=classifiers,
         sandbox=sandbox,
+        sandbox_users=sandbox_users,
         selection=selection,
         remote_scoring=remote_scoring,
         augmentation=augmentation,
         index_dir=index_dir,
-        index_digest=digest,
+        index_digest=index_digest,
         close=close,
+    )
+
+
+def _open_base(
+    settings: ServeSettings,
+    bundle: Bundle,
+    index_dir: Path,
+    manifest: index_pb2.IndexManifest,
+    previous: Generation | None,
+) -> Pool:
+    """Open the configured index, or the compacted one that stands for it; both must be sound."""
+    verify = settings.verify or previous is not None
+    source = identity_of(manifest)
+    if previous is not None:
+        compacted = previous.live.compacted_folder(source)
+    else:
+        compacted = compacted_folder(settings.state / journal_folder(manifest.pool), source)
+    if compacted is None:
+        return _open_pool(settings, bundle, index_dir, verify=verify)
+    check_bundle(index_dir, manifest, bundle.digest, bundle.encoder_sha256)
+    check_files(index_dir, manifest, verify=verify)
+    _LOG.info(
+        "pool %s: served from %s, which holds what was added to %s", manifest.pool, compacted, index_dir
+    )
+    return _open_pool(settings, bundle, compacted, verify=verify)
+
+
+def _open_pool(settings: ServeSettings, bundle: Bundle, directory: Path, *, verify: bool) -> Pool:
+    return Pool.open(
+        directory,
+        expected_bundle_digest=bundle.digest,
+        expected_encoder_sha256=bundle.encoder_sha256,
+        threads=settings.threads,
+        device=settings.device,
+        gpu=GpuIndexOptions(
+            kind=settings.gpu_index,
+            memory_bytes=settings.gpu_index_bytes,
+            temp_bytes=settings.gpu_temp_bytes,
+        ),
+        verify=verify,
     )
 
 

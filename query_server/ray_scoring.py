@@ -1,8 +1,7 @@
-"""Score jobs on Ray Data: a shard is a task, which any node does that sees the bundle, the index and the folder.
+"""Score jobs on Ray: a shard is a task, which any node does that sees the bundle, the index and the folder.
 
 Tasks return the bytes of their files and the driver writes them in order, so that the folder is the same as the local
-engine's, also where it goes on. A task whose node is lost is done again on another. Worker processes stay with Ray's
-own process between tasks.
+engine's, also where it goes on. Worker processes stay with Ray's own process between tasks.
 """
 
 from __future__ import annotations
@@ -12,21 +11,20 @@ import contextlib
 import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from query_server.batch.folder import JobFolder
 from query_server.batch.ports import Engine, Scorer
 from query_server.batch.scoring import compiled, score_shard, target_inputs
-from query_server.errors import extra_not_installed
 from query_server.offline_scoring import OfflineEngine, OfflineSetup
+from query_server.ray_tasks import in_order
 
 
 def run_on_ray(
     setup: OfflineSetup, folder: JobFolder, engine: Engine, progress: Callable[[int, int], None]
 ) -> None:
-    """Write a job's missing shards.
+    """Write a job's missing shards; ``ray_tasks.connected`` holds meanwhile.
 
     Args:
         setup: What each node opens.
@@ -35,14 +33,12 @@ def run_on_ray(
         progress: Called with the samples done and all of them, after each shard.
 
     Raises:
-        DowserError: EXTRA_NOT_INSTALLED, or as scoring refuses.
+        DowserError: As scoring refuses.
     """
-    try:
-        import ray
-        import ray.data
-    except ImportError:
-        raise extra_not_installed("ray", "ray") from None
     record = folder.record
+    size, shard_size = record.size, record.spec.shard_size
+    missing = range(len(folder.shards), -(-size // shard_size))
+    task = functools.partial(_score, setup=setup, path=folder.path.resolve(), fingerprint=record.fingerprint)
     conditions = folder.load_conditions(record.spec.acquisitions)
     compiled(
         engine.classifiers,
@@ -52,31 +48,19 @@ def run_on_ray(
         conditions=conditions,
     )
     folder.save_conditions(conditions)
-    if not ray.is_initialized():
-        ray.init(log_to_driver=False, include_dashboard=False)
-    context = ray.data.DataContext.get_current()
-    context.execution_options.preserve_order = True
-    context.enable_progress_bars = False
-    size, shard_size = record.size, record.spec.shard_size
-    missing = list(range(len(folder.shards), -(-size // shard_size)))
-    if not missing:
-        return
-    shards = ray.data.from_items([{"shard": shard} for shard in missing], override_num_blocks=len(missing))
-    task = functools.partial(_score, setup=setup, path=folder.path.resolve(), fingerprint=record.fingerprint)
-    for row in shards.map(task, num_cpus=setup.threads).iter_rows():
-        number = int(row["shard"])
-        planned = min(size, (number + 1) * shard_size) - number * shard_size
-        folder.write_shard(number, row["data"], rows=int(row["rows"]), missing=planned - int(row["rows"]))
-        progress(min(size, (number + 1) * shard_size), size)
+    scored = in_order(task, missing, threads=setup.threads, device=setup.device)
+    for number, (data, rows) in zip(missing, scored, strict=True):
+        end = min(size, (number + 1) * shard_size)
+        folder.write_shard(number, data, rows=rows, missing=end - number * shard_size - rows)
+        progress(end, size)
 
 
-def _score(row: dict[str, Any], *, setup: OfflineSetup, path: Path, fingerprint: str) -> dict[str, Any]:
-    """Score one shard, on whichever node."""
+def _score(shard: int, *, setup: OfflineSetup, path: Path, fingerprint: str) -> tuple[bytes, int]:
+    """Score one shard, on whichever node; return its file and its rows."""
     folder, engine, scorer = _opened(setup, path, fingerprint)
-    spec, shard = folder.record.spec, int(row["shard"])
+    spec = folder.record.spec
     ids = folder.pool_ids()[shard * spec.shard_size : (shard + 1) * spec.shard_size]
-    data, rows = score_shard(engine, scorer, spec, np.asarray(ids))
-    return {"shard": shard, "data": data, "rows": rows}
+    return score_shard(engine, scorer, spec, np.asarray(ids))
 
 
 _held = contextlib.ExitStack()

@@ -26,6 +26,28 @@ from query_server.selection.service import SelectionService
 _LOG = logging.getLogger(__name__)
 
 
+class Users:
+    """Counts who uses something, the first included, and closes it after the last. Thread-safe."""
+
+    def __init__(self, close: Callable[[], None]) -> None:
+        self._close = close
+        self._count = 1
+        self._lock = threading.Lock()
+
+    def join(self) -> None:
+        """Note one more."""
+        with self._lock:
+            self._count += 1
+
+    def leave(self) -> None:
+        """Note one less."""
+        with self._lock:
+            self._count -= 1
+            is_last = self._count == 0
+        if is_last:
+            self._close()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Generation:
     """What one call sees.
@@ -35,10 +57,11 @@ class Generation:
         live: The real samples, and what was added and removed.
         classifiers: The uploaded ones.
         sandbox: The worker processes they run in.
+        sandbox_users: Who closes it; generations of one bundle share it.
         selection: The rounds over them.
         remote_scoring: The rounds whose candidates the caller scores.
         augmentation: Companions of labeled samples.
-        index_dir: The index's folder, links resolved.
+        index_dir: The configured index's folder, links resolved; a compacted one may be served in its place.
         index_digest: sha256 of its manifest, hexadecimal.
         close: Gives back what it alone holds; the pool's journal goes on.
     """
@@ -47,6 +70,7 @@ class Generation:
     live: LivePool
     classifiers: SandboxedClassifiers
     sandbox: Sandbox
+    sandbox_users: Users
     selection: SelectionService
     remote_scoring: RemoteScoring
     augmentation: Augmentation
@@ -139,33 +163,37 @@ class Serving:
         Raises:
             DowserError: RELOAD_REFUSED; the current one goes on.
         """
-        with self._reloading, self.use() as old:
-            started = time.monotonic()
-            before = old.live.current().index_version
-            try:
-                new = open_next(old)
-            except DowserError as error:
-                raise reload_refused(str(error.reason), error.message, error.metadata) from error
-            except OSError as error:
-                raise reload_refused("UNREADABLE", str(error), {"file": str(error.filename)}) from error
-            with self._lock:
-                retired, self._held = self._held, _Held(new)
-                self._close_unused(retired)
-            pool = new.live.current()
-            reloaded = Reloaded(
-                pool=pool.name,
-                size=pool.size,
-                bundle_digest=new.bundle.digest,
-                index_digest=new.index_digest,
-                index_version=pool.index_version,
-                previous_index_version=before,
-                seconds=time.monotonic() - started,
-            )
+        started = time.monotonic()
+        before, new = self.replace(lambda old: _refusing(open_next, old))
+        pool = new.live.current()
+        reloaded = Reloaded(
+            pool=pool.name,
+            size=pool.size,
+            bundle_digest=new.bundle.digest,
+            index_digest=new.index_digest,
+            index_version=pool.index_version,
+            previous_index_version=before,
+            seconds=time.monotonic() - started,
+        )
         _LOG.info(
             "reloaded in %.1f s: bundle %s, index version %d with %d samples",
             *(reloaded.seconds, reloaded.bundle_digest[:12], reloaded.index_version, reloaded.size),
         )
         return reloaded
+
+    def replace(self, open_next: Callable[[Generation], Generation]) -> tuple[int, Generation]:
+        """Serve another generation in place of the current one. One at a time; others wait.
+
+        Returns:
+            The index version served before, and the new generation.
+        """
+        with self._reloading, self.use() as old:
+            before = old.live.current().index_version
+            new = open_next(old)
+            with self._lock:
+                retired, self._held = self._held, _Held(new)
+                self._close_unused(retired)
+        return before, new
 
     def close(self) -> None:
         """Close every generation and the pool's journal; no call may be under way."""
@@ -181,6 +209,15 @@ class Serving:
             thread = threading.Thread(target=_close, args=(held.generation,), name="dowser-retire")
             self._closing.append(thread)
             thread.start()
+
+
+def _refusing(open_next: Callable[[Generation], Generation], old: Generation) -> Generation:
+    try:
+        return open_next(old)
+    except DowserError as error:
+        raise reload_refused(str(error.reason), error.message, error.metadata) from error
+    except OSError as error:
+        raise reload_refused("UNREADABLE", str(error), {"file": str(error.filename)}) from error
 
 
 def _close(generation: Generation) -> None:

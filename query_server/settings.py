@@ -154,6 +154,39 @@ class ServeSettings(BaseSettings):
         ge=1,
         description="score jobs kept with what they wrote; a new one takes the place of the one that ended first",
     )
+    gpu_index: Literal["ivf", "cagra"] = Field(
+        default="ivf",
+        description="the index on a GPU: the pool's own lists, or CAGRA, a graph built at every start (needs cuVS)",
+    )
+    gpu_index_bytes: int = Field(
+        default=0,
+        ge=0,
+        description="GPU memory the index may take; 0 for what is free; else it stays on the CPU",
+    )
+    gpu_temp_bytes: int = Field(
+        default=2**28, ge=0, le=3 * 2**29, description="GPU memory for the index's intermediate results"
+    )
+    gpu_arena_bytes: int = Field(
+        default=0,
+        ge=0,
+        description="GPU memory that the models of one process, server or worker, may take; 0 for no limit",
+    )
+    cuda_graphs: bool = Field(
+        default=False, description="capture ascents as CUDA graphs, one for each number of latents"
+    )
+    gpu_tf32: bool = Field(
+        default=False, description="multiply in TF32 in ascents, not in scores; faster, and less exact"
+    )
+    compact_after: float = Field(
+        default=0.2,
+        ge=0,
+        allow_inf_nan=False,
+        description="a new index is built in the background once so large a part of the old one's size was added or "
+        "removed; 0 builds one only when asked to",
+    )
+    compact_least: int = Field(
+        default=10_000, ge=1, description="samples added or removed below which none is built unasked"
+    )
     verify: bool = Field(default=False, description="check the index files' sha256 at start")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="log level")
 

@@ -9,7 +9,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from query_server.pool import Addition, LivePool, Pool, Removal
+from query_server.pool import (
+    BUILDING,
+    Addition,
+    CompactedFolders,
+    LivePool,
+    Moment,
+    Pool,
+    Removal,
+    write_compacted,
+)
 
 Float32 = npt.NDArray[np.float32]
 DIGEST = "ab" * 32
@@ -73,3 +82,21 @@ def contents(pool: Pool) -> dict[int, tuple[bytes, bytes]]:
 def raw_contents(pool: Pool) -> dict[int, bytes]:
     """Everything that can be selected, without features, which round differently from batch to batch."""
     return {pool_id: raw for pool_id, (raw, _) in contents(pool).items()}
+
+
+def compact(live: LivePool, moment: Moment | None = None) -> LivePool:
+    """Build the index of a moment, now unless told otherwise, and return the pool over it."""
+    moment = live.moment() if moment is None else moment
+    state = moment.state
+    rows = np.flatnonzero(state.alive())
+    write_compacted(
+        state,
+        live.folders.directory / BUILDING,
+        queries=state.features(rows[: min(64, len(rows))]) + np.float32(1),
+        threads=1,
+        give_way=lambda: None,
+        checkpoint=lambda: None,
+    )
+    folder = live.folders.publish(CompactedFolders.name_of(state.index_version))
+    base = Pool.open(folder, expected_bundle_digest=DIGEST, verify=True)
+    return live.compacted(base, moment, folder.name, encode=encode)

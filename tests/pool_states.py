@@ -5,6 +5,8 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 
+from query_server.open_rows import OpenRows
+
 
 class StubPool:
     """One state of such a pool."""
@@ -21,5 +23,5 @@ class StubPool:
         rows = np.where((rows >= 0) & (rows < self.rows), rows, -1)
         return np.where(self._alive[rows], rows, -1)
 
-    def alive(self) -> npt.NDArray[np.bool_]:
-        return self._alive.copy()
+    def open_rows(self, closed: npt.NDArray[np.int64]) -> OpenRows:
+        return OpenRows(self.rows, closed, alive=self._alive, alive_count=self.size)

@@ -25,7 +25,7 @@ def run_tool(name: str, *arguments: str | Path) -> float:
     Raises:
         BenchmarkError: It is not installed, or it failed.
     """
-    command = [_script(name), *map(str, arguments)]
+    command = [script(name), *map(str, arguments)]
     started = time.perf_counter()
     code = subprocess.run(command, check=False).returncode
     if code != 0:
@@ -73,7 +73,7 @@ def server_command(
     """Return the command that serves on a free port of this machine."""
     named = {"bundle": bundle, "index": index, "state": state, "threads": threads}
     flags = [part for name, value in named.items() for part in (f"--{name}", str(value))]
-    return [_script("dowser-server"), "serve", "--host", "127.0.0.1", "--port", "0", *flags, *options]
+    return [script("dowser-server"), "serve", "--host", "127.0.0.1", "--port", "0", *flags, *options]
 
 
 def wait_for_address(process: subprocess.Popen[str], log_path: Path) -> str:
@@ -110,7 +110,7 @@ def wait_for_address(process: subprocess.Popen[str], log_path: Path) -> str:
             )
 
 
-def _script(name: str) -> str:
+def script(name: str) -> str:
     """Return the console script that belongs to this Python."""
     script = Path(sys.executable).with_name(name)
     if not script.exists():

@@ -34,7 +34,7 @@ class ForgetfulCampaign:
 
     def snapshot(self, id_or_name: str, pool: PoolState | None = None) -> Snapshot:
         """Return the campaign and what is free."""
-        available = self._pool.alive() & ~self._taken
+        available = self._pool.open_rows(np.flatnonzero(self._taken))
         info = CampaignInfo(
             id=id_or_name,
             name=self._name,
@@ -43,7 +43,7 @@ class ForgetfulCampaign:
             create_time=0.0,
             labeled=len(self._ids),
             leased=0,
-            unlabeled=int(np.count_nonzero(available)),
+            unlabeled=available.count,
             rounds=self._rounds,
         )
         return Snapshot(

@@ -66,7 +66,7 @@ class CellBandit:
         seen = self._cells[entries.rows]
         worth = np.bincount(seen, weights=gain, minlength=self._count) + _PRIOR * gain.mean()
         worth /= np.bincount(seen, minlength=self._count) + _PRIOR
-        open_rows = np.flatnonzero(round_.open)
+        open_rows = round_.open.rows()
         by_cell = open_rows[rng.permutation(len(open_rows))]
         by_cell = by_cell[np.argsort(self._cells[by_cell], kind="stable")]
         ends = np.cumsum(np.bincount(self._cells[by_cell], minlength=self._count))

@@ -17,6 +17,7 @@ from benchmarks.common.pools import PoolRecipe
 from benchmarks.ground.cells import CellBandit, cells_of
 from benchmarks.ground.memory_pool import MemoryPool, TorchClassifier, principal_components
 from benchmarks.ground.trials import FeaturesName, Trial
+from query_server.open_rows import OpenRows
 from query_server.selection import strategies
 from query_server.selection.batches.choose import choose_batch
 from query_server.selection.batches.registry import batch_rule
@@ -134,12 +135,10 @@ class Laboratory:
         return self._pool.over(np.concatenate(vectors, axis=1))
 
     def _round(self, pool: MemoryPool, classifier: TorchClassifier, rows: Int64, seed: int) -> Round:
-        open_ = np.ones(pool.size, bool)
-        open_[rows] = False
         return Round(
             pool=pool,
             classifier=classifier,
-            open=open_,
+            open=OpenRows(pool.size, rows),
             labeled=LabeledSet(
                 rows=rows,
                 pool_ids=pool.ids_of(rows),

@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from benchmarks.common.classifiers import logits_of
+from query_server.open_rows import OpenRows
 from query_server.scored import Scored
 
 Float32 = NDArray[np.float32]
@@ -39,11 +40,9 @@ class MemoryPool:
         """Return the same samples over other features [N, D']."""
         return MemoryPool(self.x, features)
 
-    def search_available(
-        self, features: Float32, k: int, available: NDArray[np.bool_]
-    ) -> tuple[Float32, Int64, int]:
+    def search_available(self, features: Float32, k: int, available: OpenRows) -> tuple[Float32, Int64, int]:
         """Return distances and rows [Q, k] of the nearest available rows, and how many were returned."""
-        selector = faiss.IDSelectorBitmap(np.packbits(available, bitorder="little"))
+        selector = faiss.IDSelectorBitmap(np.packbits(available.mask(), bitorder="little"))
         queries = np.ascontiguousarray(features, np.float32)
         squared, rows = self._index.search(queries, k, params=faiss.SearchParameters(sel=selector))
         return np.sqrt(np.maximum(squared, 0)), rows, int(rows.size)

@@ -20,6 +20,7 @@ from client.types import (
     CandidateSource,
     CaptureEstimate,
     ClassifierInfo,
+    Compacted,
     Companions,
     Diagnosis,
     Label,
@@ -111,6 +112,19 @@ def reloaded(reply: admin_pb2.ReloadResponse) -> Reloaded:
         index_digest=reply.index_digest,
         index_version=reply.index_version,
         previous_index_version=reply.previous_index_version,
+        seconds=reply.seconds,
+    )
+
+
+def compacted(reply: admin_pb2.CompactPoolResponse) -> Compacted:
+    """Read what a compaction did."""
+    return Compacted(
+        pool=reply.pool,
+        size=reply.size,
+        index_version=reply.index_version,
+        compacted_index_version=reply.compacted_index_version,
+        added=reply.added,
+        removed=reply.removed,
         seconds=reply.seconds,
     )
 

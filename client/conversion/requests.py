@@ -24,6 +24,7 @@ from client.types import (
     Campaign,
     CampaignImported,
     ClassifierInfo,
+    Compacted,
     Companions,
     Dowser,
     LabelEvent,
@@ -748,6 +749,12 @@ def score_samples(
 def reload() -> Call[Reloaded]:
     """AdminService.Reload."""
     return unary("AdminService/Reload", admin_pb2.ReloadRequest(), admin_pb2.ReloadResponse, replies.reloaded)
+
+
+def compact_pool(pool: str) -> Call[Compacted]:
+    """AdminService.CompactPool."""
+    request = fields.build(admin_pb2.CompactPoolRequest, pool=pool)
+    return unary("AdminService/CompactPool", request, admin_pb2.CompactPoolResponse, replies.compacted)
 
 
 def snapshot(name: str, *, request_id: str | None) -> Call[SnapshotInfo]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +14,20 @@ from query_server.acquisition import HeadCondition
 from query_server.acquisition.function import AcquisitionFunction
 from query_server.scored import Scored
 from query_server.selection.ports import Classifier, ClassifierFacts
+from samples.preprocess import Preprocessing
 
 Float32 = NDArray[np.float32]
 Int64 = NDArray[np.int64]
 UInt64 = NDArray[np.uint64]
+
+
+class Scorer(Classifier, Protocol):
+    """A classifier ready to score."""
+
+    def score_raw(
+        self, raw: NDArray[Any], preprocessing: Preprocessing, *, embedding: bool = False
+    ) -> Scored:
+        """Score raw samples [n, …] as their inputs; with their embedding where asked for and there is one."""
 
 
 class Classifiers(Protocol):
@@ -33,15 +43,8 @@ class Classifiers(Protocol):
         condition: HeadCondition | None,
         *,
         also: Sequence[tuple[AcquisitionFunction, HeadCondition | None]] = (),
-    ) -> Classifier:
+    ) -> Scorer:
         """Return one ready to score with an acquisition function, and others in the same pass."""
-
-
-class Scorer(Protocol):
-    """A classifier ready to score."""
-
-    def score(self, x: Float32, *, embedding: bool = False) -> Scored:
-        """Score inputs [n, …]; with their embedding where asked for and there is one."""
 
 
 class Pool(Protocol):
@@ -61,6 +64,13 @@ class Pool(Protocol):
 
     def alive(self) -> NDArray[np.bool_]:
         """Return bool [rows], false where removed."""
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """From raw samples to model inputs."""
+
+    def raw(self, rows: Int64) -> NDArray[Any]:
+        """Return raw samples [n, …] of rows [n]."""
 
     def inputs(self, rows: Int64) -> Float32:
         """Return model inputs [n, …] of rows [n]."""

@@ -113,7 +113,8 @@ def score_chunk(pool: Pool, scorer: Scorer, spec: ScoreSpec, pool_ids: UInt64) -
         rows, pool_ids = rows[there], pool_ids[there]
     if not len(rows):
         return {}
-    return columns_of(scorer.score(pool.inputs(rows), embedding=spec.embedding), spec, pool_ids)
+    said = scorer.score_raw(pool.raw(rows), pool.preprocessing, embedding=spec.embedding)
+    return columns_of(said, spec, pool_ids)
 
 
 def score_shard(engine: Engine, scorer: Scorer, spec: ScoreSpec, pool_ids: UInt64) -> tuple[bytes, int]:

@@ -12,6 +12,7 @@ import numpy as np
 from pyroaring import BitMap64
 
 from query_server.campaigns.values import Int64, Mask, PoolState, UInt64
+from query_server.open_rows import OpenRows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +26,7 @@ class View:
         pool_ids: Their pool ids uint64 [L].
         labels: Their labels int64 [L].
         free: Samples neither labeled nor leased.
+        open: Their rows, shared by all who ask.
     """
 
     state: PoolState
@@ -33,12 +35,11 @@ class View:
     pool_ids: UInt64
     labels: Int64
     free: int
+    open: OpenRows
 
-    def available(self) -> Mask:
-        """Return bool [rows of the state], true where a sample can be selected: the caller's own copy. O(N)."""
-        mask = self.state.alive()
-        mask[self.closed] = False
-        return mask
+    def available(self) -> OpenRows:
+        """Return the rows whose samples can be selected: the caller's own copy."""
+        return self.open.copy()
 
 
 class Membership:
@@ -77,6 +78,7 @@ class Membership:
                 pool_ids=pool_ids[known],
                 labels=labels[known],
                 free=state.size - len(closed),
+                open=state.open_rows(closed),
             )
         return self._view
 

@@ -49,7 +49,7 @@ class CampaignStore(LabelBook, LeaseBook, ProposalBook, Importer):
             self._mirror.forget(campaign)
 
     def snapshot(self, id_or_name: str, pool: PoolState | None = None) -> Snapshot:
-        """Return a campaign and its free rows, both of one moment. O(N) bytes copied.
+        """Return a campaign and its free rows, both of one moment. O(what it has used up).
 
         Args:
             id_or_name: The campaign.
@@ -72,5 +72,5 @@ class CampaignStore(LabelBook, LeaseBook, ProposalBook, Importer):
         )
 
     def available_mask(self, id_or_name: str) -> Mask:
-        """Return bool [rows], true where a sample can be selected; the caller's own copy."""
-        return self.snapshot(id_or_name).available
+        """Return bool [rows], true where a sample can be selected; the caller's own. O(N)."""
+        return self.snapshot(id_or_name).available.mask()

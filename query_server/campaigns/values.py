@@ -8,6 +8,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from query_server.open_rows import OpenRows
+
 Int64 = npt.NDArray[np.int64]
 UInt64 = npt.NDArray[np.uint64]
 Mask = npt.NDArray[np.bool_]
@@ -27,8 +29,8 @@ class PoolState(Protocol):
     def rows_of(self, pool_ids: UInt64) -> Int64:
         """Return rows int64 [n] of pool ids uint64 [n], -1 where unknown or removed."""
 
-    def alive(self) -> Mask:
-        """Return bool [rows], false where removed; the caller's own copy."""
+    def open_rows(self, closed: Int64) -> OpenRows:
+        """Return the rows that are neither removed nor closed int64 [n]."""
 
 
 #: Returns a pool's state of this moment, the same object until the pool changes.
@@ -166,8 +168,7 @@ class Snapshot:
 
     Attributes:
         info: The campaign and its counts.
-        available: bool [rows of the pool's state], true where a sample is neither removed nor labeled nor leased; the
-            caller's own copy.
+        available: Rows of the pool's state whose samples are neither removed nor labeled nor leased; the caller's own.
         labeled_rows: Rows with a label int64 [L], in the order in which they were recorded; samples that this state
             of the pool does not know are left out.
         labeled_ids: Their pool ids uint64 [L].
@@ -176,7 +177,7 @@ class Snapshot:
     """
 
     info: CampaignInfo
-    available: Mask
+    available: OpenRows
     labeled_rows: Int64
     labeled_ids: UInt64
     labels: Int64

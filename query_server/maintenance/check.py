@@ -11,7 +11,7 @@ from dowser.v1 import bundle_pb2, index_pb2
 from query_server.campaigns.schema import APPLICATION_ID, VERSION
 from query_server.errors import DowserError
 from query_server.maintenance.databases import SUFFIX, database_problem
-from query_server.maintenance.journals import DATABASE, JOURNALS, journal_problem
+from query_server.maintenance.journals import DATABASE, JOURNALS, compacted_index, journal_problem
 from query_server.maintenance.manifests import MANIFEST, bundle_manifest, encoder_sha256, index_manifest
 from query_server.pool.manifest import check_bundle
 
@@ -69,17 +69,7 @@ def _check_models(bundle: Path, index: Path, on_bytes: OnBytes) -> Iterator[Find
         (index, index_manifest),
     )
     for folder, read in readers:
-        try:
-            manifest = read(folder)
-        except DowserError as error:
-            yield _of(folder / MANIFEST, error)
-            continue
-        manifests.append(manifest)
-        yield Finding(path=str(folder / MANIFEST))
-        if not manifest.files:
-            yield Finding(path=str(folder / MANIFEST), problem="lists no files; make it again")
-        for entry in manifest.files:
-            yield _check_entry(folder, entry, on_bytes)
+        yield from _check_files(folder, read, on_bytes, manifests)
     match manifests:
         case [bundle_pb2.BundleManifest() as made, index_pb2.IndexManifest() as built]:
             try:
@@ -87,6 +77,26 @@ def _check_models(bundle: Path, index: Path, on_bytes: OnBytes) -> Iterator[Find
                 check_bundle(index, built, digest, encoder_sha256(made))
             except DowserError as error:
                 yield _of(index / MANIFEST, error)
+
+
+def _check_files(
+    folder: Path,
+    read: Callable[[Path], _ModelManifest],
+    on_bytes: OnBytes,
+    manifests: list[_ModelManifest],
+) -> Iterator[Finding]:
+    """Check a manifest, which is put on the list where it can be read, and the files that it names."""
+    try:
+        manifest = read(folder)
+    except DowserError as error:
+        yield _of(folder / MANIFEST, error)
+        return
+    manifests.append(manifest)
+    yield Finding(path=str(folder / MANIFEST))
+    if not manifest.files:
+        yield Finding(path=str(folder / MANIFEST), problem="lists no files; make it again")
+    for entry in manifest.files:
+        yield _check_entry(folder, entry, on_bytes)
 
 
 def _check_entry(folder: Path, entry: bundle_pb2.FileEntry, on_bytes: OnBytes) -> Finding:
@@ -117,6 +127,9 @@ def _check_state(state: Path, on_bytes: OnBytes) -> Iterator[Finding]:
             problem = database_problem(path, **known)
             if problem is None and path.name == DATABASE and path.parent.parent == state / JOURNALS:
                 problem = journal_problem(path.parent)
+                compacted = None if problem else compacted_index(path.parent)
+                if compacted is not None:
+                    yield from _check_files(compacted, index_manifest, on_bytes, [])
             yield Finding(path=str(path), problem=problem or "")
         except DowserError as error:
             yield _of(path, error)

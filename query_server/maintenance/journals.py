@@ -8,7 +8,7 @@ from pathlib import Path
 from query_server.errors import DowserError
 from query_server.pool.journal import DATABASE, Journal
 
-__all__ = ["DATABASE", "JOURNALS", "journal_problem", "journal_version"]
+__all__ = ["DATABASE", "JOURNALS", "compacted_index", "journal_problem", "journal_version"]
 
 JOURNALS = "pools"
 
@@ -23,6 +23,16 @@ def journal_version(directory: Path) -> int | None:
         return None
     with closing(Journal.open(directory)) as journal:
         return None if journal.head is None else journal.head.index_version
+
+
+def compacted_index(directory: Path) -> Path | None:
+    """Return the directory of the index that a journal names as compacted, None where it names none.
+
+    Raises:
+        DowserError: CORRUPT_FILE or UNAVAILABLE.
+    """
+    with closing(Journal.open(directory)) as journal:
+        return None if journal.compacted is None else directory / journal.compacted.folder
 
 
 def journal_problem(directory: Path) -> str | None:

@@ -28,7 +28,8 @@ from query_server.maintenance.targets import DirectoryTarget, OnBytes, Target, T
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _PART_MANIFEST = "manifest.json"
-_IMMUTABLE_STATE = "classifiers"
+_COMPACTED_MANIFEST = re.compile(r"state/pools/[^/]+/index-\d+/manifest\.json")
+_IMMUTABLE_STATE = re.compile(r"classifiers/.*|pools/[^/]+/index-\d+/.*")
 _LEFT_OUT = ("jobs",)  # what score jobs wrote can be made again, and may be larger than all else
 
 
@@ -101,8 +102,9 @@ def write_snapshot(
         raise snapshot_refused(out.name, "EXISTS", f"{out} exists; choose another name")
     target: Target = TarTarget(out) if out.suffix == ".tar" else DirectoryTarget(out)
     try:
-        entries = tuple(_add_all(target, sources, scratch=out.parent, on_bytes=on_bytes))
-        _compare(sources, {entry.name: entry for entry in entries})
+        listed: dict[str, bundle_pb2.FileEntry] = {}
+        entries = tuple(_add_all(target, sources, listed, scratch=out.parent, on_bytes=on_bytes))
+        _compare(sources, {entry.name: entry for entry in entries}, listed)
         manifest = SnapshotManifest(
             created_unix_seconds=int(time.time()),
             request_id=request_id,
@@ -163,8 +165,14 @@ def _made_by(out: Path, request_id: str) -> SnapshotManifest | None:
 
 
 def _add_all(
-    target: Target, sources: SnapshotSources, *, scratch: Path, on_bytes: OnBytes
+    target: Target,
+    sources: SnapshotSources,
+    listed: dict[str, bundle_pb2.FileEntry],
+    *,
+    scratch: Path,
+    on_bytes: OnBytes,
 ) -> Iterator[SnapshotFile]:
+    """Add all files; those that the manifests of compacted indexes name are put into `listed`."""
     state = _files(sources.state)
     databases = [name for name, _ in state if name.endswith(SUFFIX) and not _is_within(name, sources.copies)]
     copies: dict[str, Callable[[Path], None]] = {
@@ -178,11 +186,13 @@ def _add_all(
             inside = _files(made) if made.is_dir() else [("", made)]
             for below, path in inside:
                 full = f"state/{name}/{below}" if below else f"state/{name}"
+                listed |= _listed_beside(full, path)
                 yield target.add(full, path, immutable=True, on_bytes=on_bytes)
     for name, path in state:
         if _is_within(name, (*copies, *_LEFT_OUT)):
             continue
-        immutable = name.startswith(f"{_IMMUTABLE_STATE}/")
+        immutable = _IMMUTABLE_STATE.fullmatch(name) is not None
+        listed |= _listed_beside(f"state/{name}", path)
         try:
             yield target.add(f"state/{name}", path, immutable=immutable, on_bytes=on_bytes)
         except FileNotFoundError:
@@ -191,6 +201,13 @@ def _add_all(
     for part, folder_of_part in (("bundle", sources.bundle), ("index", sources.index)):
         for name, path in _files(folder_of_part):
             yield target.add(f"{part}/{name}", path, immutable=True, on_bytes=on_bytes)
+
+
+def _listed_beside(name: str, path: Path) -> dict[str, bundle_pb2.FileEntry]:
+    """Return what the manifest of a compacted index lists, by name in the snapshot; nothing for other files."""
+    if not _COMPACTED_MANIFEST.fullmatch(name):
+        return {}
+    return {f"{name.removesuffix(path.name)}{each.name}": each for each in index_manifest(path.parent).files}
 
 
 def _is_within(name: str, paths: Iterable[str]) -> bool:
@@ -208,7 +225,11 @@ def _files(folder: Path) -> list[tuple[str, Path]]:
     return found
 
 
-def _compare(sources: SnapshotSources, entries: Mapping[str, SnapshotFile]) -> None:
+def _compare(
+    sources: SnapshotSources,
+    entries: Mapping[str, SnapshotFile],
+    compacted: Mapping[str, bundle_pb2.FileEntry],
+) -> None:
     """Hold what was copied against the manifests it came with, and those against what is served."""
     manifests = (
         ("bundle", sources.bundle, sources.bundle_digest, bundle_manifest(sources.bundle).files),
@@ -221,6 +242,8 @@ def _compare(sources: SnapshotSources, entries: Mapping[str, SnapshotFile]) -> N
             raise corrupt_file(folder / _PART_MANIFEST, why)
         for each in listed:
             _compare_file(folder / each.name, each, entries.get(f"{part}/{each.name}"))
+    for name, each in compacted.items():
+        _compare_file(Path(name), each, entries.get(name))
 
 
 def _compare_file(path: Path, listed: bundle_pb2.FileEntry, copied: SnapshotFile | None) -> None:

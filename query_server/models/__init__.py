@@ -4,7 +4,7 @@ from query_server.models.bundle import Bundle
 from query_server.models.checking import ClassifierInfo
 from query_server.models.classifiers import ClassifierStore
 from query_server.models.compiled import CompiledClassifier
-from query_server.models.runtime import Runtime
+from query_server.models.runtime import GpuRuntimeOptions, Runtime
 from query_server.models.synthetic import synthetic_features
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "ClassifierInfo",
     "ClassifierStore",
     "CompiledClassifier",
+    "GpuRuntimeOptions",
     "Runtime",
     "synthetic_features",
 ]

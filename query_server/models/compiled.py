@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import onnx
@@ -16,6 +16,7 @@ from query_server.ascending import Ascended, AscentOptions
 from query_server.errors import not_finite
 from query_server.models import cross_entropy, gradient_ascent
 from query_server.models.ascent_graph import with_adam
+from query_server.models.bound_ascent import BoundAscents
 from query_server.models.derived_pullback import derived_pullback
 from query_server.models.runtime import Runtime, Session
 from query_server.scored import Scored
@@ -94,12 +95,19 @@ class CompiledClassifier:
         self._ascent: _Ascent | None = None
         self._lock = threading.Lock()
 
-    def score(self, x: NDArray[np.float32], *, embedding: bool = False) -> Scored:
+    def score(
+        self,
+        x: NDArray[Any],
+        *,
+        embedding: bool = False,
+        prepare: Callable[[NDArray[Any]], NDArray[np.float32]] | None = None,
+    ) -> Scored:
         """Score model inputs with the forward part alone.
 
         Args:
-            x: float32 [n, *input_shape].
+            x: float32 [n, *input_shape], or what ``prepare`` makes that of.
             embedding: Whether to give the classifier's embedding too, where it has one.
+            prepare: Called with a few samples at a time, which are then still in a core's cache.
 
         Raises:
             DowserError: NOT_FINITE if a score is NaN or infinite.
@@ -113,6 +121,7 @@ class CompiledClassifier:
             x,
             batch_axes=(1 if self._passes else 0, *([0] * (len(outputs) - 1))),
             repeats=self._repeats,
+            prepare=prepare,
         )
         said = dict(zip(outputs[1:], rest, strict=True))
         for name in self._scores:
@@ -153,12 +162,13 @@ class CompiledClassifier:
             DowserError: NOT_FINITE if a gradient or a score is NaN or infinite.
         """
         ascent = self._prepared()
-        session = ascent.session
         if not ascent.has_gradient:
-            return self._search(session, z, steps=options.steps, before_step=before_step)
+            return self._search(ascent.session(), z, steps=options.steps, before_step=before_step)
 
         def climb(part: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-            return gradient_ascent.climb(session, part, options=options, before_step=before_step)
+            if ascent.bound is not None:
+                return ascent.bound.climb(part, options=options, before_step=before_step)
+            return gradient_ascent.climb(ascent.session(), part, options=options, before_step=before_step)
 
         # Latents that do not know of each other: each thread climbs with its own, and none waits for another's step.
         parts = [climb(z)] if options.repulsion else self._runtime.spread(climb, z)
@@ -203,17 +213,33 @@ class CompiledClassifier:
             )
         if differentiable is None:
             model = synthesis_forward(generator, self._classifier, self._head, for_cpu=on_cpu)
-        else:
-            model = with_adam(splice(generator, differentiable, self._head, for_cpu=on_cpu))
-        return _Ascent(session=self._runtime.session(model), has_gradient=differentiable is not None)
+            return _Ascent(loaded=self._runtime.session(model), bound=None, has_gradient=False)
+        model = with_adam(splice(generator, differentiable, self._head, for_cpu=on_cpu))
+        if on_cpu:
+            return _Ascent(loaded=self._runtime.session(model), bound=None, has_gradient=True)
+        bound = BoundAscents(model, self._runtime)
+        bound.prepare()
+        return _Ascent(loaded=None, bound=bound, has_gradient=True)
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Ascent:
-    """The session an ascent runs: a whole optimizer step, or scores of latents where there is no gradient."""
+    """What an ascent runs.
 
-    session: Session
+    Attributes:
+        loaded: A session of a whole optimizer step, or of scores of latents where there is no gradient.
+        bound: On a GPU, where there is a gradient, ascents whose state stays there, instead.
+        has_gradient: Whether there is one.
+    """
+
+    loaded: Session | None
+    bound: BoundAscents | None
     has_gradient: bool
+
+    def session(self) -> Session:
+        """Return the session."""
+        assert self.loaded is not None  # who has bound ascents asks those
+        return self.loaded
 
 
 def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:

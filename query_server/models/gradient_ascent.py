@@ -17,12 +17,10 @@ from numpy.typing import NDArray
 
 from query_server.ascending import AscentOptions
 from query_server.models.ascent_graph import corrections
+from query_server.models.ascent_loop import WINDOW
 from query_server.models.runtime import Session
 
 Float32 = NDArray[np.float32]
-
-# Steps over which growth is measured before an early stop.
-_WINDOW = 10
 
 
 def climb(
@@ -80,7 +78,7 @@ def _inputs(
 
 
 def _has_settled(history: list[Float32], least_growth: float) -> bool:
-    if len(history) <= _WINDOW:
+    if len(history) <= WINDOW:
         return False
-    before, now = float(history[-1 - _WINDOW].mean()), float(history[-1].mean())
+    before, now = float(history[-1 - WINDOW].mean()), float(history[-1].mean())
     return now - before < least_growth * abs(now)

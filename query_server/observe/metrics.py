@@ -182,10 +182,18 @@ class _Held(Collector):
                 ("dowser_index_samples", "Samples of the pool.", index.samples),
                 ("dowser_index_version", "Grows with every change of the pool.", index.version),
                 ("dowser_index_recall_at_10", "recall@10 as measured by the build.", index.recall_at_10),
+                ("dowser_index_outside", "Rows added beside the index or removed from it.", index.outside),
+                ("dowser_compaction_seconds", "What the last compaction took.", index.compaction_seconds),
             ):
                 family = GaugeMetricFamily(name, text, labels=("pool",))
                 family.add_metric((index.pool,), value)
                 yield family
+            compactions = CounterMetricFamily(
+                "dowser_compactions", "Compactions that ended.", labels=("pool", "result")
+            )
+            compactions.add_metric((index.pool, "done"), index.compactions)
+            compactions.add_metric((index.pool, "failed"), index.failed_compactions)
+            yield compactions
         campaigns = _ask(self.campaigns)
         if campaigns is not None:
             yield _gauge("dowser_campaigns", "Campaigns in the ledger.", campaigns.campaigns)

@@ -16,12 +16,27 @@ class QueueStats:
 
 @dataclass(frozen=True, kw_only=True)
 class IndexStats:
-    """The pool that is served: its name, samples, version, and recall@10 as its build measured it."""
+    """The pool that is served.
+
+    Attributes:
+        pool: Its name.
+        samples: In it.
+        version: Of the index.
+        recall_at_10: As the index's build measured it.
+        outside: Rows added beside the index or removed, which every search pays for.
+        compactions: Since the start.
+        failed_compactions: Likewise.
+        compaction_seconds: Of the last one.
+    """
 
     pool: str
     samples: int
     version: int
     recall_at_10: float
+    outside: int = 0
+    compactions: int = 0
+    failed_compactions: int = 0
+    compaction_seconds: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)

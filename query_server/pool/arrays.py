@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from query_server import errors
-from samples.mapped import forget_pages
+from samples.mapped import forget_pages, gathered
 
 Rows = npt.NDArray[np.int64]
 
@@ -72,5 +72,6 @@ def take_rows(array: RowsArray, rows: Rows) -> npt.NDArray[Any]:
     if rows.size and (rows.min() < 0 or rows.max() >= len(array)):
         raise IndexError(f"rows must be 0 to {len(array) - 1}, got {rows.min()} to {rows.max()}")
     distinct, inverse = np.unique(rows, return_inverse=True)
-    taken: npt.NDArray[Any] = np.asarray(array[distinct])[inverse]
+    found = gathered(array, distinct) if isinstance(array, np.ndarray) else np.asarray(array[distinct])
+    taken: npt.NDArray[Any] = found[inverse]
     return taken

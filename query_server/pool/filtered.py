@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from query_server import errors
+from query_server.open_rows import OpenRows
 from query_server.pool.exact import exact_neighbors
 from query_server.pool.index import FeatureIndex, check_features
 
@@ -40,7 +41,7 @@ def search_available(
     features: npt.NDArray[np.float32],
     queries: npt.NDArray[np.float32],
     k: int,
-    available: npt.NDArray[np.bool_],
+    available: OpenRows,
     *,
     threads: int,
 ) -> AvailableNeighbors:
@@ -51,21 +52,21 @@ def search_available(
         features: float32 [N, D], what the index was filled with.
         queries: float32 [Q, D].
         k: Neighbors per query; more than N means N.
-        available: bool [N].
+        available: Of the N rows.
         threads: OpenMP threads of the exact scan.
 
     Raises:
         DowserError: SHAPE_MISMATCH, NOT_FINITE or INVALID_ARGUMENT (k below 1).
     """
     queries = check_features(queries, index.feature_dim)
-    if available.shape != (index.size,):
-        raise errors.shape_mismatch((index.size,), available.shape, what="available")
+    if len(available) != index.size:
+        raise errors.shape_mismatch((index.size,), (len(available),), what="available")
     if k < 1:
         raise errors.invalid_argument("k", k, f"1 to {index.size}")
     k = min(k, index.size)
     distances = np.full((len(queries), k), np.inf, dtype=np.float32)
     rows = np.full((len(queries), k), -1, dtype=np.int64)
-    left = int(np.count_nonzero(available))
+    left = available.count
     visited = 0
     # With a share p available, k/p rows hold k available ones on average.
     fetch = k if left == index.size else min(index.size, int(1.2 * k * index.size / max(left, 1)) + 8)
@@ -79,7 +80,9 @@ def search_available(
             )
             visited += returned
         if left and len(short):
-            found = exact_neighbors(queries[part][short], features, k, threads=threads, available=available)
+            found = exact_neighbors(
+                queries[part][short], features, k, threads=threads, available=available.mask()
+            )
             distances[part][short], rows[part][short] = found
             visited += left * len(short)
     return AvailableNeighbors(distances, rows, visited)
@@ -89,7 +92,7 @@ def _widen(
     index: FeatureIndex,
     queries: npt.NDArray[np.float32],
     fetch: int,
-    available: npt.NDArray[np.bool_],
+    available: OpenRows,
     enough: int,
     distances: npt.NDArray[np.float32],  # [Q, k], filled in
     rows: npt.NDArray[np.int64],  # [Q, k], filled in

@@ -45,6 +45,10 @@ class PoolIds:
 
     def ids_of(self, rows: Rows) -> UInt64Array:
         """Return pool ids uint64 [n] of rows int64 [n]; IndexError outside 0…N-1."""
+        if self._order is IdOrder.ROWS:
+            if rows.size and (rows.min() < 0 or rows.max() >= len(self)):
+                raise IndexError(f"rows must be 0 to {len(self) - 1}, got {rows.min()} to {rows.max()}")
+            return rows.astype(np.uint64)
         ids: UInt64Array = take_rows(self._ids, rows)
         return ids
 

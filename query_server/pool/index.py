@@ -5,13 +5,12 @@ distances in the features, which stay mapped. A copy of the vectors in memory, a
 cost what the codes saved.
 
 A search on the CPU is safe from many threads at once; each sets its own number of OpenMP threads, because
-FAISS's pools multiply per calling thread. A GPU index is not safe for two searches at a time, so one thread
-owns it.
+FAISS's pools multiply per calling thread. Where a copy is on a GPU, its owner thread searches it for everybody
+(``gpu``), up to the GPU's limits; beyond them, and after an error of the GPU, this index is searched.
 """
 
 import logging
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self
@@ -24,12 +23,14 @@ from query_server import errors
 from query_server.cores import share
 from query_server.pool.arrays import Streamed
 from query_server.pool.factory import first_line, inverted_lists, is_compressed
+from query_server.pool.gpu import GpuIndex, GpuIndexOptions, put_on_gpu
+from query_server.pool.gpu_copies import ivf_parameters
 from query_server.timing import engine
+from samples.mapped import gathered
 
 Device = Literal["auto", "cpu", "cuda"]
 Neighbors = tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]
 
-_GPU_LIMIT = 2048  # k and nprobe of the classic GPU indexes
 _RANKED_ROWS = 65_536  # features read at a time to rank candidates
 _MAX_CANDIDATES = 4_000_000  # held at a time, 12 bytes each
 _MOST_EXTRA = 32_768  # candidates beyond k: of a large k only the last few can be missed
@@ -56,14 +57,16 @@ def detect_flavour() -> Flavour:
 class FeatureIndex:
     """A trained and filled index over N features of dimension D.
 
+    Searches go to its copy on a GPU where one is given or made, as far as that can take them.
+
     Attributes:
         size: N.
         feature_dim: D.
         nlist: Inverted lists; 0 for a flat index.
         nprobe: Lists probed a query unless the call says otherwise; 0 for a flat index.
-        refine_factor: Candidates ranked for each neighbor asked for; 0 where the index holds the vectors themselves.
+        refine_factor: Candidates ranked for each neighbor asked for; 0 where the index holds the vectors themselves,
+            or codes that come near enough.
         compressed: Whether it holds codes instead.
-        device: "cpu" or "cuda", where it really searches.
     """
 
     def __init__(
@@ -75,6 +78,8 @@ class FeatureIndex:
         refine_factor: int = 0,
         features: npt.NDArray[np.float32] | Streamed | None = None,
         device: Device = "cpu",
+        gpu: GpuIndexOptions | None = None,
+        on_gpu: GpuIndex | None = None,
     ) -> None:
         self._index = index
         self._features = features
@@ -85,10 +90,14 @@ class FeatureIndex:
         self.feature_dim = int(index.d)
         self.nlist = inverted_lists(index)
         self.nprobe = nprobe
-        self._on_gpu = _GpuCopy.of(index) if device != "cpu" else None
-        if device == "cuda" and self._on_gpu is None:
+        self._leaving = threading.Lock()
+        self._on_gpu = on_gpu
+        if on_gpu is not None:
+            return
+        if device != "cpu" and detect_flavour().gpus:
+            self._on_gpu = put_on_gpu(index, features, nprobe=nprobe, options=gpu or GpuIndexOptions())
+        elif device == "cuda":
             _log.warning("no CUDA device for the feature index (%s); searching on the CPU", detect_flavour())
-        self.device: Literal["cpu", "cuda"] = "cpu" if self._on_gpu is None else "cuda"
 
     @classmethod
     def open(
@@ -100,6 +109,7 @@ class FeatureIndex:
         refine_factor: int = 0,
         features: npt.NDArray[np.float32] | Streamed | None = None,
         device: Device = "auto",
+        gpu: GpuIndexOptions | None = None,
     ) -> Self:
         """Map an index file into memory.
 
@@ -110,6 +120,7 @@ class FeatureIndex:
             refine_factor: Candidates ranked for each neighbor asked for; 0 where the index holds the vectors.
             features: float32 [N, D], what candidates are ranked by.
             device: Where to search; "auto" takes a GPU if FAISS has one.
+            gpu: How it may use one.
 
         Raises:
             DowserError: CORRUPT_FILE if FAISS cannot read it.
@@ -131,7 +142,13 @@ class FeatureIndex:
             refine_factor=refine_factor,
             features=features,
             device=device,
+            gpu=gpu,
         )
+
+    @property
+    def device(self) -> Literal["cpu", "cuda"]:
+        """Where it really searches."""
+        return "cpu" if self._on_gpu is None else "cuda"
 
     def search(
         self,
@@ -140,6 +157,7 @@ class FeatureIndex:
         *,
         nprobe: int | None = None,
         refine_factor: int | None = None,
+        exact: bool = False,
     ) -> Neighbors:
         """Find the nearest neighbors of each query. O(Q · (nprobe · N/nlist + refine_factor · k) · D).
 
@@ -148,6 +166,7 @@ class FeatureIndex:
             k: Neighbors per query; more than N means N.
             nprobe: Lists to probe instead of the tuned number.
             refine_factor: Candidates to rank for each neighbor, instead of the tuned number.
+            exact: Rank one candidate a neighbor at least where the index holds codes, so that distances are exact.
 
         Returns:
             (distances float32 [Q, k] Euclidean, ascending, rows int64 [Q, k]); where the probed lists hold fewer,
@@ -164,6 +183,8 @@ class FeatureIndex:
             return np.empty((0, k), np.float32), np.empty((0, k), np.int64)
         probes = min(max(nprobe or self.nprobe, 1), self.nlist) if self.nlist else 0
         factor = self.refine_factor if refine_factor is None else refine_factor
+        if exact and self.compressed and self._features is not None:
+            factor = max(1, factor)
         if factor:
             squared, rows = self._search_and_rank(queries, k, probes, factor)
         else:
@@ -174,11 +195,23 @@ class FeatureIndex:
 
     def _search(self, queries: npt.NDArray[np.float32], k: int, probes: int) -> Neighbors:
         with engine():
-            if self._on_gpu is not None and k <= _GPU_LIMIT and probes <= _GPU_LIMIT:
-                return self._on_gpu.search(queries, k, probes)
+            gpu = self._on_gpu
+            if gpu is not None and gpu.takes(k, probes):
+                try:
+                    return gpu.search(queries, k, probes)
+                except (RuntimeError, MemoryError) as error:
+                    self._leave_gpu(error)
             with share(self._threads) as threads:
                 faiss.omp_set_num_threads(threads)
                 return _search(self._index, queries, k, probes)
+
+    def _leave_gpu(self, error: Exception) -> None:
+        """Search on the CPU from now on; the first of those who met the error says so."""
+        with self._leaving:
+            gpu, self._on_gpu = self._on_gpu, None
+        if gpu is not None:
+            _log.error("the GPU's search failed (%s); searching on the CPU from now on", first_line(error))
+            gpu.close()
 
     def _search_and_rank(
         self, queries: npt.NDArray[np.float32], k: int, probes: int, factor: int
@@ -196,8 +229,10 @@ class FeatureIndex:
 
     def close(self) -> None:
         """Give the GPU back, where one was used."""
-        if self._on_gpu is not None:
-            self._on_gpu.close()
+        with self._leaving:
+            gpu, self._on_gpu = self._on_gpu, None
+        if gpu is not None:
+            gpu.close()
 
 
 def check_features(features: npt.NDArray[np.float32], feature_dim: int) -> npt.NDArray[np.float32]:
@@ -236,7 +271,9 @@ def _ranked(
     found = np.flatnonzero(wanted >= 0)
     for start in range(0, len(found), _RANKED_ROWS):
         at = found[start : start + _RANKED_ROWS]
-        difference = features[wanted[at]] - queries[at // candidates.shape[1]]  # [n, D]
+        rows = wanted[at]
+        taken = features[rows] if isinstance(features, Streamed) else gathered(features, rows)
+        difference = taken - queries[at // candidates.shape[1]]  # [n, D]
         flat[at] = np.einsum("nd,nd->n", difference, difference)
     order = np.argsort(squared, axis=1, kind="stable")[:, :k]
     return np.take_along_axis(squared, order, axis=1), np.take_along_axis(candidates, order, axis=1)
@@ -244,52 +281,5 @@ def _ranked(
 
 def _search(index: faiss.Index, queries: npt.NDArray[np.float32], k: int, probes: int) -> Neighbors:
     # Parameters are passed with the call: setting nprobe on a shared index would race.
-    params = None
-    if probes:
-        params = faiss.SearchParametersIVF()
-        params.nprobe = probes
-    squared, rows = index.search(queries, k, params=params)
+    squared, rows = index.search(queries, k, params=ivf_parameters(k, probes))
     return squared, rows
-
-
-class _GpuCopy:
-    """A copy of an index on one GPU and the only thread that touches it."""
-
-    def __init__(self, owner: ThreadPoolExecutor, search: Callable[..., Neighbors]) -> None:
-        self._owner = owner
-        self._search = search
-
-    @classmethod
-    def of(cls, index: faiss.Index) -> "_GpuCopy | None":
-        """Copy an index to the first GPU; None, with a line in the log, where that cannot be."""
-        if detect_flavour().gpus == 0:
-            return None
-        owner = ThreadPoolExecutor(max_workers=1, thread_name_prefix="faiss-gpu")
-        try:
-            search = owner.submit(_clone_to_gpu, index).result()
-        except RuntimeError as error:
-            owner.shutdown()
-            _log.warning(
-                "FAISS cannot put the index on the GPU (%s); searching on the CPU", first_line(error)
-            )
-            return None
-        return cls(owner, search)
-
-    def search(self, queries: npt.NDArray[np.float32], k: int, probes: int) -> Neighbors:
-        """Search from the owner thread and wait for it."""
-        return self._owner.submit(self._search, queries, k, probes).result()
-
-    def close(self) -> None:
-        """End the owner thread."""
-        self._owner.shutdown()
-
-
-def _clone_to_gpu(index: faiss.Index) -> Callable[..., Neighbors]:
-    resources = faiss.StandardGpuResources()  # lives as long as the closure below
-    copy = faiss.index_cpu_to_gpu(resources, 0, index)
-
-    def search(queries: npt.NDArray[np.float32], k: int, probes: int) -> Neighbors:
-        assert resources is not None
-        return _search(copy, queries, k, probes)
-
-    return search

@@ -2,15 +2,19 @@
 
 A directory of its own, so that an index directory never changes:
 
-    journal.sqlite      ids of what was added and removed, how many rows count, the index version, answered request ids
+    journal.sqlite      ids of what was added and removed, how many rows count, the index version, answered request ids,
+                        and what was compacted
     samples.bin         the raw samples added, in order; absent where the pool keeps none
     features-G.bin      their features, G growing with every change of encoder
+    samples-G.bin       in place of samples.bin after a compaction, which also begins new features
+    index-V             what the pool held at version V, as an index; see `compacted`
 
 Rows are written and fsynced first; then one SQLite transaction makes them count, stores the new index version and the
 answer. A crash before it leaves a tail that the next opening cuts off, so what is found is the old state or the new
 one. The state is kept by pool ids, not by rows of an index, and outlives it.
 """
 
+import contextlib
 import hashlib
 import json
 import sqlite3
@@ -28,10 +32,13 @@ import numpy.typing as npt
 from query_server import errors
 from query_server.databases import open_database
 from query_server.files import refusing_failed_writes
+from query_server.pool.compacted import Compacted
+from query_server.pool.id_sets import from_runs, to_runs
+from query_server.pool.journal_head import Head, read_compacted, read_head, write_compacted, write_head
 from query_server.pool.journal_schema import SCHEMA
 from query_server.pool.row_file import RowFile
 
-DATABASE, SAMPLES = "journal.sqlite", "samples.bin"
+DATABASE, SAMPLES = "journal.sqlite", "samples"
 UInt64Array = npt.NDArray[np.uint64]
 
 
@@ -52,28 +59,12 @@ class Write(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Head:
-    """Where a journal stands.
+class Rows:
+    """Rows to be written: ids uint64 [n], raw samples [n, *raw_shape] where they are kept, features float32 [n, D]."""
 
-    Attributes:
-        index_version: Of the newest visible state.
-        rows: Added rows that count, A.
-        base: Identifies the index it was last served beside.
-        encoder: Identifies the encoder of the features.
-        generation: G of the features' file.
-        raw_shape: Of one raw sample; None where no raw samples are kept.
-        raw_dtype: Of raw samples, likewise.
-        feature_dim: D.
-    """
-
-    index_version: int
-    rows: int
-    base: str
-    encoder: str
-    generation: int
-    raw_shape: tuple[int, ...] | None
-    raw_dtype: str | None
-    feature_dim: int
+    ids: UInt64Array
+    samples: npt.NDArray[Any] | None
+    features: npt.NDArray[np.float32]
 
 
 class Journal:
@@ -83,6 +74,7 @@ class Journal:
         directory: Where they are.
         lock: Held by whoever reads or writes.
         head: Where it stands; None before it was first served.
+        compacted: The newest compaction; None before the first.
         owner: Who may write: the last to take it over.
     """
 
@@ -91,7 +83,8 @@ class Journal:
         self.lock = threading.Lock()
         self.owner: object = None
         self._connection = connection
-        self.head = self._read_head()
+        self.head = read_head(connection)
+        self.compacted = read_compacted(connection)
         if self.head is not None:
             self._settle(self.head)
 
@@ -114,8 +107,8 @@ class Journal:
         """Close the database; SQLite folds the write-ahead log into it."""
         self._connection.close()
 
-    def answer(self, write: Write) -> dict[str, int] | None:
-        """Return what a request was answered before.
+    def answer(self, write: Write) -> dict[str, Any] | None:
+        """Return what a request was answered before, ids as an array uint64 [n].
 
         Raises:
             DowserError: REQUEST_ID_REUSED if the id was used for another request.
@@ -127,15 +120,12 @@ class Journal:
             return None
         if (row[0], row[1]) != (write.method, write.fingerprint):
             raise errors.request_id_reused(write.id)
-        stored: dict[str, int] = json.loads(row[2])
-        return stored
+        stored: dict[str, Any] = json.loads(row[2])
+        return stored | {"ids": from_runs(stored["ids"])} if "ids" in stored else stored
 
-    def added_ids(self, first_row: int = 0, count: int = -1) -> UInt64Array:
+    def added_ids(self) -> UInt64Array:
         """Return the ids of added rows in order, uint64 [n]."""
-        rows = self._connection.execute(
-            "SELECT pool_id FROM additions WHERE row >= ? ORDER BY row LIMIT ?", (first_row, count)
-        ).fetchall()
-        return _ids(rows)
+        return _ids(self._connection.execute("SELECT pool_id FROM additions ORDER BY row").fetchall())
 
     def removed_ids(self) -> UInt64Array:
         """Return the ids that were removed, uint64 [n], in no order."""
@@ -153,7 +143,7 @@ class Journal:
     def start(self, head: Head) -> None:
         """Begin, or go on beside another index or encoder: with no rows, or those that are there."""
         with self.transaction():
-            self._write_head(head)
+            write_head(self._connection, head)
         self.head = head
 
     def write_rows(
@@ -183,7 +173,7 @@ class Journal:
         samples: npt.NDArray[Any] | None,
         features: npt.NDArray[np.float32],
         write: Write,
-        answer: Mapping[str, int],
+        answer: Mapping[str, Any],
     ) -> None:
         """Make written rows count and store the answer; on disk when this returns.
 
@@ -192,22 +182,10 @@ class Journal:
         """
         first_row = head.rows - len(pool_ids)
         with self.transaction():
-            self._connection.execute(
-                "INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?)",
-                (
-                    first_row,
-                    len(pool_ids),
-                    None if samples is None else _sha256(samples),
-                    _sha256(features),
-                    head.index_version,
-                    time.time(),
-                ),
+            self._count(
+                first_row, pool_ids, None if samples is None else _sha256(samples), _sha256(features), head
             )
-            self._connection.executemany(
-                "INSERT INTO additions (row, pool_id) VALUES (?, ?)",
-                enumerate(pool_ids.astype(np.int64).tolist(), first_row),
-            )
-            self._write_head(head)
+            write_head(self._connection, head)
             self._answered(write, answer)
         self.head = head
 
@@ -223,38 +201,92 @@ class Journal:
                 "INSERT INTO removals (pool_id, index_version, time) VALUES (?, ?, ?)",
                 ((pool_id, head.index_version, now) for pool_id in pool_ids.astype(np.int64).tolist()),
             )
-            self._write_head(head)
+            write_head(self._connection, head)
             self._answered(write, answer)
         self.head = head
 
-    def replace_features(self, head: Head, parts: Iterator[npt.NDArray[np.float32]]) -> None:
-        """Write the features of all rows anew, in the order of `batches`, and go over to them at once.
+    def go_over(
+        self, head: Head, *, anew: Iterator[npt.NDArray[np.float32]] | None, carried: Iterator[Rows]
+    ) -> None:
+        """Go on beside another index, with more rows or other features, at once.
 
         Args:
-            head: With the new encoder and the next generation.
-            parts: Features [n, D] of each batch.
+            head: With the next generation where features are made anew, and with all rows.
+            anew: Features [n, D] of each batch, in the order of `batches`; None keeps those there are.
+            carried: Rows that follow.
 
         Raises:
             DowserError: STORAGE_FULL; then the old ones stand.
         """
-        assert self.head is not None  # there are rows
-        old, new = self._features_file(self.head), self._features_file(head)
-        new.path.unlink(missing_ok=True)  # of an attempt that did not end
+        assert self.head is not None  # something was served before
+        old = self.head
+        first_row, hashes, counted = old.rows, [], []
         try:
-            hashes = []
-            for (first_row, _), features in zip(self.batches(), parts, strict=True):
-                new.write(first_row, features)
-                hashes.append((_sha256(features), first_row))
+            if anew is not None:
+                self._features_file(head).path.unlink(missing_ok=True)  # of an attempt that did not end
+                for (first, _), features in zip(self.batches(), anew, strict=True):
+                    self._features_file(head).write(first, features)
+                    hashes.append((_sha256(features), first))
+            for rows in carried:
+                self.write_rows(rows.samples, rows.features, replace(head, rows=first_row))
+                sample_hash = None if rows.samples is None else _sha256(rows.samples)
+                counted.append((first_row, rows.ids, sample_hash, _sha256(rows.features), head))
+                first_row += len(rows.ids)
             with self.transaction():
                 self._connection.executemany(
                     "UPDATE batches SET features_sha256 = ? WHERE first_row = ?", hashes
                 )
-                self._write_head(head)
+                for each in counted:
+                    self._count(*each)
+                write_head(self._connection, head)
         except BaseException:
-            new.path.unlink(missing_ok=True)
+            self._settle(old)
             raise
         self.head = head
-        old.path.unlink(missing_ok=True)  # maps of it stay valid
+        self._settle(head)
+
+    def fold(self, head: Head, compacted: Compacted, *, rows: int, index_version: int) -> None:
+        """Drop the first rows and the removals up to a version, which a compacted index stands for from now on.
+
+        What was added since is written anew, so that the rows' space is given back; maps of the old files stay valid.
+
+        Args:
+            head: Beside the compacted index, with the rows that stay and both generations the next ones.
+            compacted: What stands for the rest.
+            rows: How many rows to drop; batches end there.
+            index_version: Of the state that was compacted.
+
+        Raises:
+            DowserError: STORAGE_FULL; then the old state stands.
+        """
+        assert self.head is not None  # there was a state
+        old = self.head
+        features, samples = self.features(old), self.samples(old)
+        try:
+            for first, count in self.batches():
+                if first >= rows:
+                    part = slice(first, first + count)
+                    self.write_rows(
+                        None if samples is None else samples[part],
+                        features[part],
+                        replace(head, rows=first - rows),
+                    )
+            with self.transaction():
+                for table, column in (("batches", "first_row"), ("additions", "row")):
+                    self._connection.execute(f"DELETE FROM {table} WHERE {column} < ?", (rows,))
+                    # By way of negative numbers, so that no row takes the number of one that has not moved yet.
+                    self._connection.execute(f"UPDATE {table} SET {column} = ? - {column}", (rows - 1,))
+                    self._connection.execute(f"UPDATE {table} SET {column} = -1 - {column}")
+                self._connection.execute("DELETE FROM removals WHERE index_version <= ?", (index_version,))
+                write_compacted(self._connection, compacted)
+                write_head(self._connection, head)
+        except BaseException:
+            self._settle(old)
+            raise
+        self.head, self.compacted = head, compacted
+        self._settle(head)
+        with contextlib.suppress(sqlite3.OperationalError):  # a full disk only keeps the space
+            self._connection.execute("VACUUM")
 
     def batches(self) -> list[tuple[int, int]]:
         """Return (first row, count) of each addition, in order."""
@@ -275,7 +307,7 @@ class Journal:
             part = slice(first_row, first_row + count)
             for array, expected, name in (
                 (features, features_sha256, self._features_file(self.head).path.name),
-                (samples, samples_sha256, SAMPLES),
+                (samples, samples_sha256, _samples_name(self.head)),
             ):
                 if array is not None and _sha256(array[part]) != expected:
                     raise errors.corrupt_file(
@@ -319,16 +351,14 @@ class Journal:
                 raise
 
     def _settle(self, head: Head) -> None:
-        features = self._features_file(head)
-        features.settle(head.rows)
-        samples = self._samples_file(head)
-        if samples is not None:
-            samples.settle(head.rows)
-        else:
-            (self.directory / SAMPLES).unlink(missing_ok=True)  # of a first addition that did not commit
-        for path in self.directory.glob("features-*.bin"):
-            if path != features.path:
-                path.unlink()
+        """Cut off what does not count, and remove files of other generations."""
+        files = [file for file in (self._features_file(head), self._samples_file(head)) if file is not None]
+        for file in files:
+            file.settle(head.rows)
+        for pattern in (f"{SAMPLES}*.bin", "features-*.bin"):
+            for path in self.directory.glob(pattern):
+                if path not in {file.path for file in files}:
+                    path.unlink()
 
     def _features_file(self, head: Head) -> RowFile:
         return RowFile(
@@ -338,38 +368,38 @@ class Journal:
     def _samples_file(self, head: Head) -> RowFile | None:
         if head.raw_shape is None or head.raw_dtype is None:
             return None
-        return RowFile(self.directory / SAMPLES, head.raw_shape, head.raw_dtype)
+        return RowFile(self.directory / _samples_name(head), head.raw_shape, head.raw_dtype)
 
-    def _read_head(self) -> Head | None:
-        row = self._connection.execute(
-            "SELECT index_version, rows, base, encoder, generation, raw_shape, raw_dtype, feature_dim FROM pool"
-        ).fetchone()
-        if row is None:
-            return None
-        head = Head(**dict(zip(Head.__dataclass_fields__, row, strict=True)))
-        return replace(head, raw_shape=None if row[5] is None else tuple(json.loads(row[5])))
-
-    def _write_head(self, head: Head) -> None:
+    def _count(
+        self,
+        first_row: int,
+        pool_ids: UInt64Array,
+        samples_sha256: str | None,
+        features_sha256: str,
+        head: Head,
+    ) -> None:
+        """Make written rows count, in a transaction."""
         self._connection.execute(
-            "INSERT OR REPLACE INTO pool (key, index_version, rows, base, encoder, generation, raw_shape, raw_dtype, "
-            "feature_dim) VALUES (0, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                head.index_version,
-                head.rows,
-                head.base,
-                head.encoder,
-                head.generation,
-                None if head.raw_shape is None else json.dumps(head.raw_shape),
-                head.raw_dtype,
-                head.feature_dim,
-            ),
+            "INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?)",
+            (first_row, len(pool_ids), samples_sha256, features_sha256, head.index_version, time.time()),
+        )
+        self._connection.executemany(
+            "INSERT INTO additions (row, pool_id) VALUES (?, ?)",
+            enumerate(pool_ids.astype(np.int64).tolist(), first_row),
         )
 
-    def _answered(self, write: Write, answer: Mapping[str, int]) -> None:
+    def _answered(self, write: Write, answer: Mapping[str, Any]) -> None:
+        told = dict(answer)
+        if "ids" in told:
+            told["ids"] = to_runs(told["ids"])
         self._connection.execute(
             "INSERT INTO requests (id, method, fingerprint, answer, time) VALUES (?, ?, ?, ?, ?)",
-            (write.id, write.method, write.fingerprint, json.dumps(dict(answer)), time.time()),
+            (write.id, write.method, write.fingerprint, json.dumps(told), time.time()),
         )
+
+
+def _samples_name(head: Head) -> str:
+    return f"{SAMPLES}-{head.samples_generation}.bin" if head.samples_generation else f"{SAMPLES}.bin"
 
 
 def _sha256(values: npt.NDArray[Any]) -> str:

@@ -5,25 +5,29 @@ journal put it on disk, and then shows it. So a request sees one state, and whoe
 every state from the index version named.
 """
 
-import hashlib
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
+from pyroaring import BitMap64
 
 from query_server import errors
+from query_server.pool.compacted import CompactedFolders
+from query_server.pool.id_sets import ids_in, members
 from query_server.pool.ids import PoolIds
-from query_server.pool.journal import Head, Journal, Write
+from query_server.pool.journal import DATABASE, Journal, Write
+from query_server.pool.journal_head import Head
 from query_server.pool.pool import Pool
 from query_server.pool.segments import Added
+from query_server.pool.takeover import Encode, Moment, fold, go_over
 
 Float32Array = npt.NDArray[np.float32]
 UInt64Array = npt.NDArray[np.uint64]
-Encode = Callable[[Float32Array], Float32Array]
 SampleKind = Literal["raw", "features"]
 
 MAX_CHANGED = 100_000
@@ -53,19 +57,47 @@ class Removal:
 class LivePool:
     """An index, and what was added beside it and removed from it since. Thread-safe.
 
-    Made by `open`, and by `rebased` for an index that takes its place.
+    Made by `open`, by `rebased` for an index that takes its place, and by `compacted` for one made of a state.
+
+    Attributes:
+        folders: Where compacted indexes lie.
     """
 
-    def __init__(self, journal: Journal, base: Pool, encode: Encode, encoder: str, max_added: int) -> None:
-        """Take over the journal, whose lock is held."""
+    def __init__(
+        self,
+        journal: Journal,
+        base: Pool,
+        encode: Encode,
+        encoder: str,
+        max_added: int,
+        *,
+        folding: tuple[Moment, str] | None = None,
+    ) -> None:
+        """Take over the journal, whose lock is held.
+
+        Args:
+            journal: Of the pool.
+            base: The index.
+            encode: Model inputs float32 [n, *input_shape] to features float32 [n, D].
+            encoder: Identifies that encoder.
+            max_added: Samples that may be added beside the index.
+            folding: The moment that the index was made of, and its directory's name.
+        """
         self._journal = journal
         self._encode = encode
         self._max_added = max_added
-        self._added = journal.added_ids()  # in the order of their rows
-        self._removed = journal.removed_ids()
+        self.folders = CompactedFolders(journal.directory)
         before = journal.head
         try:
-            head = self._go_over(base, encoder)
+            if folding is None:
+                head = go_over(journal, base, encode=encode, encoder=encoder)
+            else:
+                head = fold(journal, base, *folding)
+            self._added = journal.added_ids()  # in the order of their rows
+            self._removed = journal.removed_ids()
+            self._retired = BitMap64() if journal.compacted is None else journal.compacted.retired
+            retired_rows = base.base_ids.rows_of(ids_in(self._retired))
+            self._retired_rows = retired_rows[retired_rows >= 0]
             self._state = self._at(base, head, self._added, self._removed)
         except BaseException:
             if journal.head is not before:  # it is beside the new index already: the old pool must not write
@@ -91,7 +123,7 @@ class LivePool:
             base: The index.
             encode: Model inputs float32 [n, *input_shape] to features float32 [n, D].
             encoder: Identifies that encoder.
-            max_added: Samples that may be added in all; every search scans them.
+            max_added: Samples that may be added beside the index; every search scans them.
             verify: Compare what was added with its hashes; reads all of it.
 
         Raises:
@@ -102,7 +134,10 @@ class LivePool:
             with journal.lock:
                 if verify:
                     journal.verify()
-                return cls(journal, base, encode, encoder, max_added)
+                opened = cls(journal, base, encode, encoder, max_added)
+            opened.remove_unused()
+            opened.folders.remove_unfinished()
+            return opened
         except BaseException:
             journal.close()
             raise
@@ -120,6 +155,68 @@ class LivePool:
         """
         with self._journal.lock:
             return LivePool(self._journal, base, encode, encoder, self._max_added)
+
+    def moment(self) -> Moment:
+        """Return the newest state and what a compaction needs to know of it.
+
+        Raises:
+            DowserError: UNAVAILABLE if another pool has taken over, COMPACTION_REFUSED if nothing is alive or raw
+                samples would be lost.
+        """
+        with self._journal.lock:
+            head, record = self._head(), self._journal.compacted
+            if not self._state.size:
+                raise errors.compaction_refused(
+                    self._state.name, "EMPTY", "every sample was removed; add some"
+                )
+            if head.rows and head.raw_shape is not None and not self._state.has_samples:
+                what = "the raw samples added would be lost, as the index keeps none; serve one that does"
+                raise errors.compaction_refused(self._state.name, "SAMPLES", what)
+            source = head.base if record is None or record.identity != head.base else record.source
+            return Moment(
+                state=self._state,
+                rows=head.rows,
+                removed=self._removed,
+                base=head.base,
+                source=source,
+                encoder=head.encoder,
+            )
+
+    def compacted(self, base: Pool, moment: Moment, folder: str, *, encode: Encode) -> "LivePool":
+        """Return the pool over an index made of a moment; this one only reads from then on.
+
+        What the index holds leaves the journal, and so do the removals up to the moment; later changes stay.
+
+        Args:
+            base: The index, of the samples alive at the moment.
+            moment: What `moment` returned.
+            folder: Name of its directory in `folders`.
+            encode: As `open` takes it.
+
+        Raises:
+            DowserError: COMPACTION_REFUSED if another index or encoder took over since, STORAGE_FULL; then nothing
+                changed.
+        """
+        with self._journal.lock:
+            head = self._head()
+            if (head.base, head.encoder) != (moment.base, moment.encoder):
+                what = "another index or encoder took over meanwhile; ask again"
+                raise errors.compaction_refused(base.name, "OVERTAKEN", what)
+            return LivePool(
+                self._journal, base, encode, moment.encoder, self._max_added, folding=(moment, folder)
+            )
+
+    def compacted_folder(self, source: str) -> Path | None:
+        """Return the directory of the compacted index that stands for a configured one; None where none does."""
+        with self._journal.lock:
+            return stands_for(self._journal, source)
+
+    def remove_unused(self) -> None:
+        """Remove compacted indexes that another took the place of."""
+        with self._journal.lock:
+            record = self._journal.compacted
+            self.folders.drop_all_but(None if record is None else record.folder)
+        self.folders.remove_dropped()
 
     def close(self) -> None:
         """Close the journal, for every pool over it; the index is its opener's to close."""
@@ -180,12 +277,7 @@ class LivePool:
                 self._journal.write_rows(samples, features, replace(head, rows=old.rows))
                 added = np.concatenate([self._added, ids])
                 state = self._at(before, head, added, self._removed)
-                answer = {
-                    "first_row": old.rows,
-                    "count": len(ids),
-                    "index_version": head.index_version,
-                    "size": state.size,
-                }
+                answer = {"ids": ids, "index_version": head.index_version, "size": state.size}
                 self._journal.add(head, ids, samples, features, write, answer)
             except BaseException:
                 self._journal.cut()
@@ -210,7 +302,7 @@ class LivePool:
                 return Removal(**stored)
             old, before = self._head(), self._state
             ids = np.unique(np.asarray(pool_ids, np.uint64))
-            ids = ids[~np.isin(ids, self._removed)]
+            ids = ids[~np.isin(ids, self._removed) & ~members(ids, self._retired)]
             unknown = before.rows_of(ids) < 0
             if unknown.any():
                 raise errors.pool_id_not_found(int(ids[unknown][0]), int(unknown.sum()))
@@ -223,50 +315,25 @@ class LivePool:
             return Removal(**answer)
 
     def copy_to(self, directory: Path) -> None:
-        """Write a copy of the journal, as it stands at one moment, into a new directory.
+        """Write a copy of the journal, as it stands at one moment, and its compacted index into a new directory.
 
         Raises:
             DowserError: STORAGE_FULL.
         """
-        with self._journal.lock:
-            self._journal.copy_to(directory)
+        with ExitStack() as kept:
+            with self._journal.lock:
+                self._journal.copy_to(directory)
+                record = self._journal.compacted
+                if record is not None:
+                    kept.enter_context(self.folders.held(record.folder))
+            if record is not None:
+                self.folders.copy_to(record.folder, directory)
 
     def _head(self) -> Head:
         """Return where the journal stands, to write what follows; its lock is held."""
         head = self._journal.head
         if head is None or self._journal.owner is not self:
             raise errors.unavailable("the index is being reloaded; send the request again", 0.1)
-        return head
-
-    def _go_over(self, base: Pool, encoder: str) -> Head:
-        """Bring the journal beside an index; return where it stands then."""
-        identity = hashlib.sha256(base.manifest.SerializeToString(deterministic=True)).hexdigest()
-        old = self._journal.head
-        if old is None:
-            head = Head(
-                index_version=base.index_version,
-                rows=0,
-                base=identity,
-                encoder=encoder,
-                generation=1,
-                raw_shape=None,
-                raw_dtype=None,
-                feature_dim=base.feature_dim,
-            )
-            self._journal.start(head)
-            return head
-        version = max(old.index_version, base.index_version) + (old.base != identity)
-        head = replace(old, base=identity, index_version=version)
-        anew = old.encoder != encoder
-        if anew:
-            head = replace(head, encoder=encoder, feature_dim=base.feature_dim, generation=old.generation + 1)
-        if old.rows:
-            self._check_layout(base, old, same_encoder=not anew)
-        if old.rows and anew:
-            _log.info("pool %s: encoding %d added samples with another encoder", base.name, head.rows)
-            self._journal.replace_features(head, self._encoded_anew(base, old))
-        elif head != old:
-            self._journal.start(head)
         return head
 
     def _at(self, base: Pool, head: Head, added_ids: UInt64Array, removed: UInt64Array) -> Pool:
@@ -283,6 +350,7 @@ class LivePool:
         whole = base.changed(added=added, alive=None, removed=0, index_version=head.index_version)
         rows = whole.rows_of(removed)
         rows = rows[rows >= 0]
+        rows = np.concatenate([rows, self._retired_rows])
         if not len(rows) and not len(passed_over):
             return whole
         alive = np.ones(whole.rows, bool)
@@ -290,12 +358,9 @@ class LivePool:
         alive[len(base.base_ids) + passed_over] = False
         return base.changed(added=added, alive=alive, removed=len(rows), index_version=head.index_version)
 
-    def _addition(self, answer: dict[str, int]) -> Addition:
-        return Addition(
-            pool_ids=self._journal.added_ids(answer["first_row"], answer["count"]),
-            index_version=answer["index_version"],
-            size=answer["size"],
-        )
+    @staticmethod
+    def _addition(answer: dict[str, Any]) -> Addition:
+        return Addition(pool_ids=answer["ids"], index_version=answer["index_version"], size=answer["size"])
 
     def _features_of(
         self, values: npt.NDArray[Any], kind: SampleKind, checkpoint: Callable[[str], None]
@@ -331,7 +396,12 @@ class LivePool:
         """Return the ids of new samples, assigned or checked to be new."""
         added, removed = self._added, self._removed
         if given is None:
-            largest = max(state.base_ids.largest(), int(added.max(initial=0)), int(removed.max(initial=0)))
+            largest = max(
+                state.base_ids.largest(),
+                int(added.max(initial=0)),
+                int(removed.max(initial=0)),
+                self._retired.max() if self._retired else 0,
+            )
             if largest + count >= 2**64:
                 raise errors.invalid_argument(
                     "pool_ids", "none", f"given: the pool's largest id is {largest} and leaves none to assign"
@@ -343,43 +413,28 @@ class LivePool:
         if len(np.unique(ids)) != count:
             raise errors.invalid_argument("pool_ids", "an id twice", "distinct ids")
         exists = (state.base_ids.rows_of(ids) >= 0) | np.isin(ids, added) | np.isin(ids, removed)
+        exists |= members(ids, self._retired)
         if exists.any():
             raise errors.pool_id_exists(int(ids[exists][0]), int(exists.sum()))
         return ids
 
-    def _check_layout(self, base: Pool, old: Head, *, same_encoder: bool) -> None:
-        """Refuse an index that the samples added so far cannot be served beside."""
-        where, undo = self._journal.directory, "move this directory away and add its samples again"
-        raw = (tuple(base.raw_shape), str(base.raw_dtype))
-        if old.raw_shape is None and (base.has_samples or not same_encoder):
-            what = "the index keeps raw samples" if base.has_samples else "the bundle has another encoder"
-            raise errors.corrupt_file(
-                where,
-                f"{old.rows} samples were added as features and {what}; serve the index and bundle they were added to, "
-                f"or {undo}",
-            )
-        if old.raw_shape is not None and (old.raw_shape, old.raw_dtype) != raw:
-            raise errors.corrupt_file(
-                where,
-                f"{old.rows} samples of {old.raw_dtype} {list(old.raw_shape)} were added and the index is of {raw[1]} "
-                f"{list(raw[0])}; serve the index they were added to, or {undo}",
-            )
 
-    def _encoded_anew(self, base: Pool, old: Head) -> Iterator[Float32Array]:
-        samples = self._journal.samples(old)
-        assert samples is not None  # the layout was checked
-        for first_row, count in self._journal.batches():
-            batch = samples[first_row : first_row + count]
-            features = np.concatenate(
-                [
-                    self._encode(base.preprocessing.to_input(batch[start : start + _CHUNK]))
-                    for start in range(0, count, _CHUNK)
-                ]
-            )
-            finite = np.isfinite(features).all(axis=1)
-            if not finite.all():
-                raise errors.not_finite("features of added samples", first_row + int(np.argmin(finite)))
-            yield features
+def compacted_folder(directory: Path, source: str) -> Path | None:
+    """Return the compacted index that stands for a configured one, as a journal that nobody has open says; or None.
+
+    Raises:
+        DowserError: CORRUPT_FILE, UNAVAILABLE or STORAGE_FULL, as opening the pool would.
+    """
+    if not (directory / DATABASE).exists():
+        return None
+    with closing(Journal.open(directory)) as journal:
+        return stands_for(journal, source)
+
+
+def stands_for(journal: Journal, source: str) -> Path | None:
+    """Return the directory of the compacted index that stands for a configured one; None where none does."""
+    record = journal.compacted
+    return None if record is None or record.source != source else journal.directory / record.folder
 
 
 def _check_request_id(write: Write) -> None:

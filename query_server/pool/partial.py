@@ -3,7 +3,7 @@
 The files have their full size from the start and are written with plain writes, not through a map: a full
 disk is then an error and not a SIGBUS. `progress.json` moves forward only when a chunk is on disk, so a build
 that was killed goes on after the last durable chunk. It also holds the build's identity: another pool, bundle
-or preprocessing starts over.
+or preprocessing starts over. What the pool's own file holds as it is may be a second name of that file, not a copy.
 """
 
 import fcntl
@@ -70,10 +70,28 @@ class PartialPool:
         identity: Mapping[str, object],
         resume: bool,
         store_samples: bool,
+        linked: str | None = None,
     ) -> None:
-        """Open what an earlier run of the same build left, or start over."""
+        """Open what an earlier run of the same build left, or start over.
+
+        Args:
+            directory: Of the unfinished index.
+            source: The pool.
+            preprocessing: From raw samples to model inputs.
+            feature_dim: D.
+            identity: What the build is of.
+            resume: Whether to go on with what is there.
+            store_samples: Whether the index holds the samples.
+            linked: SAMPLES or FEATURES: the file that is the pool's own under a second name, and never written.
+
+        Raises:
+            DowserError: INVALID_ARGUMENT if the pool's file cannot be linked.
+        """
         self._directory = directory
         self._identity = {**identity, "samples": store_samples, "content": _probe(source)}
+        if linked is not None:
+            self._identity["linked"] = linked
+        self._linked = linked
         size = len(source)
         self._shapes: dict[str, tuple[tuple[int, ...], np.dtype[Any]]] = {
             FEATURES: ((size, feature_dim), np.dtype(np.float32)),
@@ -82,25 +100,17 @@ class PartialPool:
         if store_samples:
             raw_dtype: np.dtype[Any] = np.dtype(preprocessing.raw_dtype)
             self._shapes[SAMPLES] = ((size, *preprocessing.raw_shape), raw_dtype)
+        if linked is not None:
+            _check_layout(source, *self._shapes[linked])
         self.rows_done, self.seconds = 0, 0.0
         if not (resume and self._load_progress()):
             self._start_over(source)
 
-    def features(self) -> npt.NDArray[np.float32]:
-        """Map the features, float32 [N, D]."""
-        features: npt.NDArray[np.float32] = np.load(self._directory / FEATURES, mmap_mode="r")
-        return features
-
-    def ids(self) -> npt.NDArray[np.uint64]:
-        """Map the pool ids, uint64 [N]."""
-        ids: npt.NDArray[np.uint64] = np.load(self._directory / POOL_IDS, mmap_mode="r")
-        return ids
-
     def append(self, raw: npt.NDArray[Any], features: npt.NDArray[np.float32], *, started: float) -> None:
         """Write the next chunk, begun at `started` (time.perf_counter); on disk when this returns."""
-        if SAMPLES in self._shapes:
-            self._write(SAMPLES, self.rows_done, raw)
-        self._write(FEATURES, self.rows_done, features)
+        for name, values in ((SAMPLES, raw), (FEATURES, features)):
+            if name in self._shapes and name != self._linked:
+                self._write(name, self.rows_done, values)
         self.rows_done += len(raw)
         self.seconds += time.perf_counter() - started
         self._save_progress()
@@ -111,6 +121,9 @@ class PartialPool:
             if path.name != _LOCK:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
         for name, (shape, dtype) in self._shapes.items():
+            if name == self._linked:
+                _link(source.path, self._directory / name)
+                continue
             # Writes the header and reserves the size; the map itself is dropped at once.
             np.lib.format.open_memmap(self._directory / name, mode="w+", dtype=dtype, shape=shape)
         size = len(source)
@@ -159,6 +172,24 @@ def remove_build_files(directory: Path) -> None:
     for name in (_PROGRESS, _LOCK):
         (directory / name).unlink(missing_ok=True)
     remove_unfinished(directory)
+
+
+def _check_layout(source: SampleSource, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    """Refuse a pool file that is not, byte for byte, what an index keeps."""
+    what = f"a .npy file of {dtype} {list(shape)} in C order, to be linked; build without a link"
+    if source.path.suffix != ".npy":
+        raise errors.invalid_argument("pool", str(source.path), what)
+    array = np.load(source.path, mmap_mode="r", allow_pickle=False)
+    if (array.shape, array.dtype) != (shape, dtype) or not array.flags.c_contiguous:
+        raise errors.invalid_argument("pool", f"{source.path}, {array.dtype} {list(array.shape)}", what)
+
+
+def _link(path: Path, name: Path) -> None:
+    try:
+        name.hardlink_to(path.resolve())
+    except OSError as error:
+        limit = f"on the index's file system, to be linked ({error.strerror}); build without a link"
+        raise errors.invalid_argument("pool", str(path), limit) from error
 
 
 def _probe(source: SampleSource) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,20 +22,20 @@ import numpy.typing as npt
 from query_server import errors
 from query_server.files import sync, write_durably
 from query_server.pool.arrays import Streamed
+from query_server.pool.blocks import TRAINED, FillBlocks, Span, add_rows, block_rows
 from query_server.pool.factory import first_line, inverted_lists, make_index
 from query_server.pool.lists import can_be_merged, merge_blocks
 from query_server.pool.manifest import INDEX
 
 Float32Array = npt.NDArray[np.float32]
 
-_STAGE, _TRAINED, _WRITING = "index.json", "trained.faiss", "index.writing"
+_STAGE, _WRITING = "index.json", "index.writing"
 _TRAINING_ROWS_PER_LIST = 48  # FAISS warns below 39
 # 10 rounds over 48 rows a list: recall@10 0.958 where 25 over 64 had 0.960 (1M vectors, 12 of 4096 lists).
 _KMEANS_ROUNDS = 10
 _MIN_TRAINING_ROWS = 4096
 _GRAPH_LISTS = 8192  # from so many lists k-means, too, finds the nearest by a graph
-_ADD_ROWS = 65_536
-_BLOCK_BYTES = 256 * 2**20
+_READ_ROWS = 65_536
 _SEED = 0  # of the training rows: one pool gives one index
 
 
@@ -43,11 +43,18 @@ class PartialIndex:
     """The FAISS index of an unfinished index directory.
 
     Attributes:
-        seconds: Spent training and adding so far, over all runs.
+        seconds: Spent training, adding and, where there are blocks, merging them so far, over all runs.
     """
 
     def __init__(
-        self, directory: Path, *, factory: str, features: Streamed, threads: int, progress: bool
+        self,
+        directory: Path,
+        *,
+        factory: str,
+        features: Streamed,
+        threads: int,
+        progress: bool,
+        fill: FillBlocks | None = None,
     ) -> None:
         """Take over what an earlier run with the same factory and FAISS left, and remove the rest.
 
@@ -57,12 +64,14 @@ class PartialIndex:
             features: float32 [N, D].
             threads: OpenMP threads.
             progress: Show progress bars.
+            fill: Fills blocks elsewhere; None fills them here.
         """
         self._directory = directory
         self._factory = factory
         self._features = features
         self._threads = threads
         self._progress = progress
+        self._fill = fill
         plan = f"{factory} {faiss.__version__} {_KMEANS_ROUNDS} {_TRAINING_ROWS_PER_LIST} {_SEED}"
         self._plan = hashlib.sha256(plan.encode()).hexdigest()
         self.seconds = {"train": 0.0, "add": 0.0}
@@ -89,16 +98,17 @@ class PartialIndex:
             self._lap("train")
             if can_be_merged(index):
                 self._merge(index, self._filled_blocks(index), path)
+                self._lap("merge")
             else:
-                self._add(index, 0, len(self._features))
+                self._add(index, (0, len(self._features)))
                 self._write(index, path)
-            self._lap("add")
+                self._lap("add")
         for block in self._blocks():
             block.unlink()
         return path
 
     def _trained(self) -> faiss.Index:
-        path = self._directory / _TRAINED
+        path = self._directory / TRAINED
         if path.exists():
             return faiss.read_index(str(path), faiss.IO_FLAG_SKIP_PRECOMPUTE_TABLE)
         index = make_index(self._factory, self._features.shape[1])
@@ -130,43 +140,48 @@ class PartialIndex:
     def _taken(self, rows: npt.NDArray[np.int64]) -> Float32Array:
         """Return the features float32 [n, D] of ascending rows, read in file order."""
         taken = np.empty((len(rows), self._features.shape[1]), np.float32)
-        for start in range(0, len(rows), _ADD_ROWS):
-            taken[start : start + _ADD_ROWS] = self._features[rows[start : start + _ADD_ROWS]]
+        for start in range(0, len(rows), _READ_ROWS):
+            taken[start : start + _READ_ROWS] = self._features[rows[start : start + _READ_ROWS]]
         return taken
 
     def _filled_blocks(self, index: faiss.Index) -> list[Path]:
-        size = len(self._features)
-        rows = max(_ADD_ROWS, _BLOCK_BYTES // (int(faiss.extract_index_ivf(index).code_size) + 8))
+        size, rows = len(self._features), block_rows(index)
+        blocks = {
+            self._block(first, rows): (first, min(first + rows, size)) for first in range(0, size, rows)
+        }
         for path in self._blocks():  # of a run with other blocks
-            if path not in {self._block(first, rows) for first in range(0, size, rows)}:
+            if path not in blocks:
                 path.unlink()
-        paths = []
-        for first in range(0, size, rows):
-            path = self._block(first, rows)
-            if not path.exists():
-                self._add(index, first, min(first + rows, size))
-                self._write(index, path)
-                self._lap("add")
-                index.reset()
-            paths.append(path)
-        return paths
+        missing = {path: span for path, span in blocks.items() if not path.exists()}
+        if self._fill is not None and missing:
+            self._take(missing, self._fill(self._directory.resolve(), list(missing.values())))
+            return list(blocks)
+        for path, span in missing.items():
+            self._add(index, span)
+            self._write(index, path)
+            self._lap("add")
+            index.reset()
+        return list(blocks)
 
-    def _add(self, index: faiss.Index, first: int, last: int) -> None:
-        """Add rows first…last-1 under their numbers, or in order where the index takes none."""
+    def _take(self, missing: Mapping[Path, Span], filled: Iterator[bytes]) -> None:
+        """Write the blocks that others fill."""
+        with self._bar() as bar:
+            bar.update(len(self._features) - sum(last - first for first, last in missing.values()))
+            for (path, (first, last)), data in zip(missing.items(), filled, strict=True):
+                write_durably(path, data)
+                self._lap("add")
+                bar.update(last - first)
+
+    def _add(self, index: faiss.Index, span: Span) -> None:
+        with self._bar(span[0]) as bar:
+            add_rows(index, self._features, span, bar.update)
+
+    def _bar(self, done: int = 0) -> Any:
         from tqdm import tqdm
 
-        numbered = faiss.try_extract_index_ivf(index) is not None
-        with tqdm(
-            total=len(self._features), initial=first, desc="index", unit="vectors", disable=not self._progress
-        ) as bar:
-            for start in range(first, last, _ADD_ROWS):
-                rows = np.arange(start, min(start + _ADD_ROWS, last))
-                block = self._features[slice(start, start + len(rows))]
-                if numbered:
-                    index.add_with_ids(block, rows)
-                else:
-                    index.add(block)
-                bar.update(len(rows))
+        return tqdm(
+            total=len(self._features), initial=done, desc="index", unit="vectors", disable=not self._progress
+        )
 
     def _merge(self, index: faiss.Index, blocks: list[Path], path: Path) -> None:
         from tqdm import tqdm
@@ -195,7 +210,7 @@ class PartialIndex:
     def _lap(self, stage: str) -> None:
         """Count the time since the last lap to a stage, durably."""
         now = time.perf_counter()
-        self.seconds[stage] += now - self._lap_started
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + now - self._lap_started
         self._lap_started = now
         self._save_stage()
 
@@ -207,7 +222,7 @@ class PartialIndex:
 def remove_index_files(directory: Path) -> None:
     """Remove what only the building of the index needed; what vouches for the rest goes first."""
     (directory / _STAGE).unlink(missing_ok=True)
-    for name in (_TRAINED, _WRITING):
+    for name in (TRAINED, _WRITING):
         (directory / name).unlink(missing_ok=True)
     for path in directory.glob("block-*.faiss"):
         path.unlink()

@@ -6,16 +6,18 @@ server; they mean the same in every state over one index. Pool ids are what call
 """
 
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from dowser.v1 import index_pb2
 from query_server import errors
+from query_server.open_rows import OpenRows
 from query_server.pool.arrays import map_array, take_rows
 from query_server.pool.exact import exact_neighbors
 from query_server.pool.filtered import AvailableNeighbors, search_available
+from query_server.pool.gpu import GpuIndexOptions
 from query_server.pool.ids import IdOrder, PoolIds
 from query_server.pool.index import Device, FeatureIndex, check_features
 from query_server.pool.manifest import (
@@ -33,6 +35,7 @@ from query_server.pool.manifest import (
 from query_server.pool.segments import Added, Stacked, nearest_of_both
 from query_server.pool.store import SampleStore
 from samples.errors import SampleError
+from samples.mapped import forget_pages
 from samples.preprocess import Preprocessing
 
 Float32Array = npt.NDArray[np.float32]
@@ -57,7 +60,6 @@ class Pool:
         raw_dtype: Of raw samples.
         has_samples: Whether the samples themselves are here, or only their features.
         manifest: The index's manifest.
-        device: "cpu" or "cuda", where the index searches.
     """
 
     def __init__(
@@ -88,7 +90,6 @@ class Pool:
         self.raw_shape = preprocessing.raw_shape
         self.raw_dtype: np.dtype[Any] = np.dtype(preprocessing.raw_dtype)
         self.has_samples = store is not None
-        self.device = index.device
         self._index = index
         self._features = features
         self._store = store
@@ -112,6 +113,7 @@ class Pool:
         expected_encoder_sha256: str | None = None,
         threads: int = 1,
         device: Device = "auto",
+        gpu: GpuIndexOptions | None = None,
         verify: bool = False,
     ) -> Self:
         """Open an index directory.
@@ -122,6 +124,7 @@ class Pool:
             expected_encoder_sha256: Of that bundle's encoder; one equal to the index's makes another digest do.
             threads: OpenMP threads of each search.
             device: Where to search; "auto" takes a GPU if FAISS has one.
+            gpu: How it may use one.
             verify: Hash every file and compare; reads all of them.
 
         Raises:
@@ -149,6 +152,7 @@ class Pool:
             refine_factor=int(manifest.refine_factor),
             features=features,
             device=device,
+            gpu=gpu,
         )
         if (index.size, index.feature_dim) != (size, feature_dim):
             raise errors.corrupt_file(
@@ -165,6 +169,11 @@ class Pool:
             ids=_open_ids(index_dir, manifest),
             threads=threads,
         )
+
+    @property
+    def device(self) -> Literal["cpu", "cuda"]:
+        """Where the index searches; a GPU that fails is left."""
+        return self._index.device
 
     def close(self) -> None:
         """Give the GPU back, where one was used; maps end with the object."""
@@ -209,6 +218,10 @@ class Pool:
         """Return bool [R], false where removed; the caller's own copy."""
         return np.ones(self.rows, bool) if self._alive is None else self._alive.copy()
 
+    def open_rows(self, closed: Int64Array) -> OpenRows:
+        """Return the rows [R] that are neither removed nor closed int64 [n]."""
+        return OpenRows(self.rows, closed, alive=self._alive, alive_count=self.size)
+
     def search(self, features: Float32Array, k: int) -> tuple[Float32Array, Int64Array]:
         """Find the k nearest rows of each query.
 
@@ -223,18 +236,17 @@ class Pool:
             DowserError: SHAPE_MISMATCH, NOT_FINITE or INVALID_ARGUMENT (k below 1).
         """
         if self._alive is not None:
-            distances, rows, _ = self.search_available(features, k, self._alive)
+            everything = self.open_rows(np.empty(0, np.int64))
+            distances, rows, _ = self.search_available(features, k, everything)
             return distances, rows
-        found = self._index.search(features, k)
+        found = self._index.search(features, k, exact=True)
         if self._added is None:
             return found
         beside = self._scan(features, min(k, len(self._added)), None)
         return nearest_of_both(found, beside, k, base_rows=self._index.size)
 
-    def search_available(
-        self, features: Float32Array, k: int, available: npt.NDArray[np.bool_]
-    ) -> AvailableNeighbors:
-        """Find the k nearest rows of each query among the available ones, bool [R]; removed ones never are.
+    def search_available(self, features: Float32Array, k: int, available: OpenRows) -> AvailableNeighbors:
+        """Find the k nearest rows of each query among the available ones of R; removed ones never are.
 
         The index's own samples as the index finds them, the added ones by an exact scan, O(Q · A · D).
 
@@ -245,23 +257,30 @@ class Pool:
         Raises:
             DowserError: SHAPE_MISMATCH, NOT_FINITE or INVALID_ARGUMENT (k below 1).
         """
-        if available.shape != (self.rows,):
-            raise errors.shape_mismatch((self.rows,), available.shape, what="available")
+        if len(available) != self.rows:
+            raise errors.shape_mismatch((self.rows,), (len(available),), what="available")
         if self._alive is not None:
-            available = available & self._alive
+            available = available.among(self._alive, self.size)
         base_rows = self._index.size
-        of_base = search_available(
-            self._index, self._features, features, k, available[:base_rows], threads=self._threads
-        )
+        in_base = available
+        if self._added is not None:
+            in_base = available.part(0, base_rows, alive_count=self.size - self.added)
+        of_base = search_available(self._index, self._features, features, k, in_base, threads=self._threads)
         k = min(k, self.size)
         if self._added is None:
             return AvailableNeighbors(of_base.distances[:, :k], of_base.rows[:, :k], of_base.visited)
-        beside = available[base_rows:]
+        beside = available.part(base_rows, self.rows, alive_count=self.added).mask()
         scanned = self._scan(features, min(k, len(self._added)), beside)
         distances, rows = nearest_of_both(of_base[:2], scanned, k, base_rows=base_rows)
         return AvailableNeighbors(
             distances, rows, of_base.visited + len(features) * int(np.count_nonzero(beside))
         )
+
+    def forget_pages(self) -> None:
+        """Take what was read of the files out of this process's memory, for passes over all of them."""
+        forget_pages(self._features)
+        if self._store is not None:
+            self._store.forget_pages()
 
     def features(self, rows: Int64Array) -> Float32Array:
         """Return features float32 [n, D] of rows int64 [n], removed ones too; IndexError outside 0…R-1."""

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from query_server.pool.exact import Neighbors
 from query_server.pool.ids import PoolIds
+from samples.mapped import gathered
 
 
 class Stacked:
@@ -27,7 +28,7 @@ class Stacked:
         """Return rows [n, …] of ascending rows int64 [n]."""
         split = int(np.searchsorted(rows, len(self._first)))
         taken = np.empty((len(rows), *self._first.shape[1:]), self._first.dtype)
-        taken[:split] = self._first[rows[:split]]
+        taken[:split] = gathered(self._first, rows[:split])
         taken[split:] = self._second[rows[split:] - len(self._first)]
         return taken
 

@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from query_server.pool.arrays import Rows, take_rows
 from query_server.pool.segments import Stacked
+from samples.mapped import forget_pages
 from samples.preprocess import Preprocessing
 
 
@@ -24,6 +25,11 @@ class SampleStore:
         """Return a store of these samples and, after them, others [A, *raw_shape]; nothing is copied."""
         assert isinstance(self._samples, np.ndarray)  # only a base is extended
         return SampleStore(Stacked(self._samples, samples), self.preprocessing)
+
+    def forget_pages(self) -> None:
+        """Take what was read out of this process's memory."""
+        if isinstance(self._samples, np.ndarray):
+            forget_pages(self._samples)
 
     def read(self, rows: Rows) -> npt.NDArray[Any]:
         """Return raw samples [n, *raw_shape] of rows int64 [n]; IndexError outside 0…N-1."""

@@ -19,6 +19,7 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
+from query_server.open_rows import OpenRows
 from query_server.pool.factory import choose_index, make_index
 from query_server.pool.filtered import AvailableNeighbors, search_available
 from query_server.pool.index import FeatureIndex
@@ -70,9 +71,7 @@ class Neighborhood:
         taken: Float32Array = self._features[rows]
         return taken
 
-    def search_available(
-        self, features: Float32Array, k: int, available: npt.NDArray[np.bool_]
-    ) -> AvailableNeighbors:
+    def search_available(self, features: Float32Array, k: int, available: OpenRows) -> AvailableNeighbors:
         """Find the k nearest rows of each query among the available ones, as ``Pool.search_available`` does."""
         return search_available(self._index, self._features, features, k, available, threads=self._threads)
 

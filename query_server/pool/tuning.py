@@ -16,6 +16,7 @@ import numpy.typing as npt
 from query_server.pool.arrays import Streamed
 from query_server.pool.exact_many import exact_neighbors_of_many
 from query_server.pool.index import FeatureIndex
+from query_server.pool.recall import recall
 
 Float32Array = npt.NDArray[np.float32]
 Features = Float32Array | Streamed
@@ -26,6 +27,7 @@ _HELD_OUT_BESIDE = 256  # held-out queries where the index is tuned with others
 _SPACING_ROWS = 64  # rows whose nearest neighbor is measured
 _SPREAD_ROWS = 4096  # rows the pool's spread is measured on
 _FACTORS = (1, 2, 4, 8, 16, 32, 64)
+_UNRANKED_LISTS = 2  # times the lists that ranking needs are read at most to do without it
 _NEAR_BEST = 0.005  # where nothing meets the target, so much below the best will do
 
 
@@ -35,7 +37,8 @@ class Tuning:
 
     Attributes:
         nprobe: Lists to probe; 0 for a flat index.
-        refine_factor: Candidates to rank for each neighbor; 0 where the index holds the vectors themselves.
+        refine_factor: Candidates to rank for each neighbor; 0 where the index holds the vectors themselves, or codes
+            that come near enough.
         recall_at_10: On the queries it was tuned with.
         queries: How many those are.
         held_out_recall_at_10: On held-out queries.
@@ -60,7 +63,8 @@ def tune(
     """Find the fewest lists and candidates that meet a recall target. O(Q · N · D), for the exact neighbors.
 
     Lists are tuned first, with candidates in plenty and a target raised by a quarter of what it leaves, which is what
-    ranking fewer of them may then lose.
+    ranking fewer of them may then lose. Codes that meet the target with up to twice as many lists are not ranked at
+    all: lists are read in order, and features of candidates here and there in a file that may not be in memory.
 
     Args:
         index: Filled with the features; where it is compressed, it has them to rank by.
@@ -89,7 +93,12 @@ def tune(
     if index.nlist:
         raised = recall_target + (1 - recall_target) / 4 if index.compressed else recall_target
         nprobe = _fewest(lambda probes: measured(probes, factor), index.nlist, raised)
-    if index.compressed:
+    if index.nlist and index.compressed:
+        most = min(index.nlist, _UNRANKED_LISTS * nprobe)
+        if measured(most, 0) >= recall_target:
+            factor = 0
+            nprobe = _fewest(lambda probes: measured(probes, 0), most, recall_target)
+    if factor:
         best = measured(nprobe, factor)
         goal = recall_target if best >= recall_target else best - _NEAR_BEST
         factor = next(one for one in _FACTORS if one == factor or measured(nprobe, one) >= goal)
@@ -134,31 +143,3 @@ def held_out_queries(
     noise *= spacing / np.maximum(lengths, np.finfo(np.float32).tiny)
     moved: Float32Array = features[np.sort(rng.choice(size, count, replace=False))] + noise
     return moved
-
-
-def recall(
-    queries: Float32Array,
-    features: Features,
-    found_rows: npt.NDArray[np.int64],
-    exact_rows: npt.NDArray[np.int64],
-) -> float:
-    """Return the part of the exact k nearest neighbors that was found, ties counting as found.
-
-    Args:
-        queries: float32 [Q, D].
-        features: float32 [N, D].
-        found_rows: int64 [Q, k], -1 where nothing was found.
-        exact_rows: int64 [Q, k].
-    """
-    # Recomputed in float64: the two searches round differently.
-    farthest = _distances(queries, features, exact_rows).max(axis=1, keepdims=True)  # [Q, 1]
-    found = _distances(queries, features, found_rows) <= farthest * (1 + 1e-6)
-    return float(np.mean(found & (found_rows >= 0)))
-
-
-def _distances(
-    queries: Float32Array, features: Features, rows: npt.NDArray[np.int64]
-) -> npt.NDArray[np.float64]:
-    neighbors = features[np.maximum(rows, 0)].astype(np.float64)  # [Q, k, D]
-    distances: npt.NDArray[np.float64] = np.linalg.norm(neighbors - queries[:, None, :], axis=2)
-    return distances

@@ -1,4 +1,4 @@
-"""AdminService: reload and snapshot, beside the calls and never in their queue."""
+"""AdminService: reload, snapshot and compaction, beside the calls and never in their queue."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any, Protocol
 from grpc import aio
 
 from dowser.v1 import admin_pb2, admin_pb2_grpc
-from query_server.errors import invalid_argument
+from query_server.compaction import Compaction
+from query_server.errors import invalid_argument, pool_not_found
 from query_server.rpc.work import Workers
 from query_server.serving import Reloaded
 
@@ -32,6 +33,8 @@ class Copied(Protocol):
         """The index version in it."""
 
 
+#: Compacts the pool; the callable raises once the caller no longer waits.
+Compact = Callable[[Callable[[str], None]], Compaction]
 #: Makes a snapshot of a name for a request id; the callable raises once the caller no longer waits.
 TakeSnapshot = Callable[[str, str, Callable[[str], None]], Copied]
 
@@ -42,12 +45,24 @@ class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
     Args:
         reload: Replaces what is served.
         snapshot: Copies it away.
+        compact: Folds changes into a new index.
+        pool_name: Of the pool that is served.
         workers: Runs them, few at a time.
     """
 
-    def __init__(self, *, reload: Callable[[], Reloaded], snapshot: TakeSnapshot, workers: Workers) -> None:
+    def __init__(
+        self,
+        *,
+        reload: Callable[[], Reloaded],
+        snapshot: TakeSnapshot,
+        compact: Compact,
+        pool_name: str,
+        workers: Workers,
+    ) -> None:
         self._reload = reload
         self._snapshot = snapshot
+        self._compact = compact
+        self._pool_name = pool_name
         self._workers = workers
 
     async def Reload(self, request: admin_pb2.ReloadRequest, context: _Context) -> admin_pb2.ReloadResponse:
@@ -78,4 +93,21 @@ class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
             files=done.files,
             size_bytes=done.size_bytes,
             index_version=done.index_version,
+        )
+
+    async def CompactPool(
+        self, request: admin_pb2.CompactPoolRequest, context: _Context
+    ) -> admin_pb2.CompactPoolResponse:
+        """Fold what was added and removed into a new index."""
+        if request.pool not in ("", self._pool_name):
+            raise pool_not_found(request.pool)
+        done = await self._workers.run(context, lambda waiting: self._compact(waiting.checkpoint))
+        return admin_pb2.CompactPoolResponse(
+            pool=done.pool,
+            size=done.size,
+            index_version=done.index_version,
+            compacted_index_version=done.compacted_index_version,
+            added=done.added,
+            removed=done.removed,
+            seconds=done.seconds,
         )

@@ -42,7 +42,7 @@ def diagnose(round_: Round, entries: Entries, picked: Entries, allocation: Alloc
             picked.scores,
             draws,
             best_seen=best_seen,
-            pool=int(np.count_nonzero(round_.open)) + round_.board.scored,
+            pool=round_.open.count + round_.board.scored,
             bound=round_.score_bound,
             rng=round_.rng(Source.RANDOM),
         )

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from query_server.selection.ports import Float32, Int64, Mask, Pool
+from query_server.open_rows import OpenRows
+from query_server.selection.ports import Float32, Int64, Pool
 
 _SPARE = 4
 
@@ -30,7 +31,7 @@ class Matches:
     visited: int
 
 
-def nearest_unshared(pool: Pool, features: Float32, *, count: int, available: Mask) -> Matches:
+def nearest_unshared(pool: Pool, features: Float32, *, count: int, available: OpenRows) -> Matches:
     """Match every synthetic sample with its nearest real sample that no other has taken.
 
     The synthetic samples take turns in their order; one whose nearest is taken gets its next. With ``count`` above
@@ -40,7 +41,7 @@ def nearest_unshared(pool: Pool, features: Float32, *, count: int, available: Ma
         pool: The real samples.
         features: Of the synthetic samples, float32 [S, D], the most informative first.
         count: Matches wanted.
-        available: Rows that may be taken, bool [N], at least ``count`` of them.
+        available: Rows that may be taken, at least ``count`` of them.
     """
     k = min(pool.size, max(8, 2 * -(-count // len(features))))
     visited = 0
@@ -74,7 +75,7 @@ def nearest_unshared(pool: Pool, features: Float32, *, count: int, available: Ma
         k = min(pool.size, 2 * k)
 
 
-def nearest_many(pool: Pool, features: Float32, *, count: int, available: Mask) -> Matches:
+def nearest_many(pool: Pool, features: Float32, *, count: int, available: OpenRows) -> Matches:
     """Collect up to ``count`` distinct real samples, the nearest of every synthetic sample before their next nearest.
 
     A row near several synthetic samples is kept once, with the one it is nearest to in rank.
@@ -83,9 +84,9 @@ def nearest_many(pool: Pool, features: Float32, *, count: int, available: Mask) 
         pool: The real samples.
         features: Of the synthetic samples, float32 [S, D].
         count: Matches wanted at most.
-        available: Rows that may be taken, bool [N].
+        available: Rows that may be taken.
     """
-    count = min(count, int(np.count_nonzero(available)))
+    count = min(count, available.count)
     if not count:
         none = np.empty(0, np.int64)
         return Matches(rows=none, synthetic=none, distances=none.astype(np.float32), nearest=none, visited=0)

@@ -13,12 +13,12 @@ from query_server.acquisition import HeadCondition
 from query_server.acquisition.function import AcquisitionFunction
 from query_server.ascending import Ascended, AscentOptions
 from query_server.campaigns.values import AnswerBuilder, Request, Snapshot
+from query_server.open_rows import OpenRows
 from query_server.scored import Scored as Scored
 
 Float32 = NDArray[np.float32]
 Int64 = NDArray[np.int64]
 UInt64 = NDArray[np.uint64]
-Mask = NDArray[np.bool_]
 
 #: Raises DowserError (CANCELLED or DEADLINE_EXCEEDED) once the caller no longer waits; called between steps.
 Checkpoint = Callable[[str], None]
@@ -85,7 +85,7 @@ class Classifiers(Protocol):
 class Neighborhood(Protocol):
     """Matching features of every row, and what is near in them."""
 
-    def search_available(self, features: Float32, k: int, available: Mask) -> tuple[Float32, Int64, int]:
+    def search_available(self, features: Float32, k: int, available: OpenRows) -> tuple[Float32, Int64, int]:
         """Return distances [Q, k'], rows [Q, k'] (-1 padded, available ones only, nearest first) and visited."""
 
     def features(self, rows: Int64) -> Float32:
@@ -113,8 +113,8 @@ class Pool(Neighborhood, Protocol):
     def rows(self) -> int:
         """Rows of masks; removed samples keep theirs."""
 
-    def alive(self) -> Mask:
-        """Return bool [rows], false where removed; the caller's own copy."""
+    def open_rows(self, closed: Int64) -> OpenRows:
+        """Return the rows that are neither removed nor closed int64 [n]."""
 
     @property
     def index_version(self) -> int:

@@ -16,12 +16,13 @@ from query_server.errors import (
     invalid_argument,
     pool_not_found,
 )
+from query_server.open_rows import OpenRows
 from query_server.selection.board import SOURCES
 from query_server.selection.conditions import compiled
 from query_server.selection.evidence import LabeledSet, settle
 from query_server.selection.memory import Memory
 from query_server.selection.policy import Allocation, adaptive, fixed
-from query_server.selection.ports import Checkpoint, Classifiers, Float32, Mask, Neighborhood, Pool
+from query_server.selection.ports import Checkpoint, Classifiers, Float32, Neighborhood, Pool
 from query_server.selection.round import Round, draw
 from query_server.selection.sources import PROPOSAL_SOURCES
 from query_server.selection.unscored import NoClassifier, UnscoredRound
@@ -160,7 +161,7 @@ def open_round(
     )
 
 
-def targets_of(pool: Pool, acquisition: str, seed: int, open_: Mask) -> Callable[[int], Float32]:
+def targets_of(pool: Pool, acquisition: str, seed: int, open_: OpenRows) -> Callable[[int], Float32]:
     """Return what draws model inputs of so many open samples, for functions that ask about the pool at large."""
     rng = np.random.default_rng(np.random.SeedSequence([seed, len(SOURCES), 0]))
 

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from query_server.open_rows import OpenRows
 from query_server.selection.board import NUMBER_OF, Board, Proposal
 from query_server.selection.evidence import LabeledSet
 from query_server.selection.memory import Memory
-from query_server.selection.ports import Checkpoint, Classifier, Float32, Int64, Mask, Neighborhood, Pool
+from query_server.selection.ports import Checkpoint, Classifier, Float32, Int64, Neighborhood, Pool
 from query_server.selection.values import Source, SynthesisOptions, SyntheticSamples
 from query_server.timing import StageClock
 
@@ -25,7 +26,7 @@ class Round:
     Attributes:
         pool: The real samples.
         classifier: The current one.
-        open: Rows neither labeled, leased nor scored in this round, bool [N]; the round's own.
+        open: Rows neither labeled, leased nor scored in this round; the round's own.
         labeled: The labels so far.
         memory: What earlier rounds left, settled.
         budget: Samples to pick, B.
@@ -43,7 +44,7 @@ class Round:
 
     pool: Pool
     classifier: Classifier
-    open: Mask
+    open: OpenRows
     labeled: LabeledSet
     memory: Memory
     budget: int
@@ -72,7 +73,7 @@ class Round:
                 x = self.pool.inputs(rows)
             with self.clock.stage("score"):
                 scored = self.classifier.score(x, embedding=self.embedding)
-            self.open[rows] = False
+            self.open.close(rows)
             self.board.add(
                 source,
                 Proposal(
@@ -96,17 +97,17 @@ class Round:
             return self.near.search_available(features, k, self.open)
 
 
-def draw(open_: Mask, count: int, rng: np.random.Generator) -> Int64:
+def draw(open_: OpenRows, count: int, rng: np.random.Generator) -> Int64:
     """Draw up to ``count`` distinct open rows uniformly.
 
     Rows are drawn from all N and rejected where not open, so that nothing of size N is made unless most of the pool
     is gone.
     """
     size = len(open_)
-    free = int(np.count_nonzero(open_))
+    free = open_.count
     count = min(count, free)
     if 2 * (size - free + count) > size:
-        return rng.permutation(np.flatnonzero(open_))[:count]
+        return rng.permutation(open_.rows())[:count]
     drawn = np.empty(0, np.int64)
     while len(drawn) < count:
         more = rng.integers(0, size, 2 * count)

@@ -132,7 +132,7 @@ class SelectionService:
                 acquisition_function(acquisition),
                 class_prior_weight=0.0,
                 label_counts=None,
-                targets=targets_of(pool, acquisition, seed, pool.alive()),
+                targets=targets_of(pool, acquisition, seed, pool.open_rows(np.empty(0, np.int64))),
             )
         made = synthesize(
             classifier,

@@ -1,7 +1,6 @@
 """The strategies of a round: Dowser's own, and the baselines it is held against.
 
-Each fills the round's board. All but the exhaustive one cost the same at any pool size, but for the draw and the mask
-over the N rows, which touch no sample.
+Each fills the round's board. All but the exhaustive one cost the same at any pool size.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ def search(
     for source, make in sources.items():
         if source in counts:
             proposer = make()
-            left = min(counts[source], int(np.count_nonzero(round_.open)))
+            left = min(counts[source], round_.open.count)
             while left > 0:
                 proposal = proposer.propose(round_, min(left, proposer.step or left))
                 if not len(proposal.rows):
@@ -81,7 +80,7 @@ def plain(round_: Round) -> None:
 
 def exhaustive(round_: Round) -> None:
     """Score every open sample: the O(N) reference. The board keeps the best of them."""
-    rows = np.flatnonzero(round_.open)
+    rows = round_.open.rows()
     for start in range(0, len(rows), _CHUNK):
         round_.score(Source.EXHAUSTIVE, Proposal(rows=rows[start : start + _CHUNK]))
         round_.board.trim(best=_KEPT * round_.budget, per_class=_KEPT_OF_CLASS * round_.budget)

@@ -16,7 +16,7 @@ class UnscoredRound(Round):
     def score(self, source: Source, proposal: Proposal) -> None:
         """Put proposed rows on the board as they are."""
         self.checkpoint("propose")
-        self.open[proposal.rows] = False
+        self.open.close(proposal.rows)
         noted = not_scored(source, proposal.rows, synthetic=proposal.synthetic, distances=proposal.distances)
         self.board.extend(noted, scored=0, visited=proposal.visited)
 

@@ -1,3 +1,5 @@
+import pickle
+
 import pytest
 
 from dowser.v1 import errors_pb2
@@ -18,6 +20,14 @@ def test_an_error_says_field_value_and_limit() -> None:
     assert error.reason is Reason.INVALID_ARGUMENT
     assert error.metadata == {"field": "budget", "value": "0", "limit": "1 to 50000"}
     assert str(error) == "budget must be 1 to 50000, got 0"
+
+
+def test_an_error_survives_the_way_to_another_process() -> None:
+    error = errors.overloaded("the queue", 64, 3.5)
+    again = pickle.loads(pickle.dumps(error))
+    assert type(again) is type(error)
+    assert vars(again) == vars(error)
+    assert str(again) == str(error)
 
 
 def test_shapes_are_written_as_the_proto_documents_them() -> None:

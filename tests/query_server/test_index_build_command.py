@@ -58,13 +58,13 @@ def test_an_index_is_made_to_fit_a_budget_and_tuned_with_what_the_generator_make
     done = run_command("dowser-server", *arguments, "--memory-budget", budget)
     assert done.returncode == 0, done.stderr
     manifest = json.loads((out / "manifest.json").read_text())
-    assert manifest["factory"].startswith("IVF")
-    assert manifest["refine_factor"] >= 1
+    assert "IVF" in manifest["factory"]
     assert manifest["recall_query_kind"] == "QUERY_KIND_SYNTHETIC"
     assert manifest["recall_at_10"] >= manifest["recall_target"] == 0.95
     assert 0 < manifest["held_out_recall_at_10"] <= 1
     assert (out / "index.faiss").stat().st_size <= budget
-    assert f"refine {manifest['refine_factor']}" in done.stdout
+    refined = f", refine {manifest['refine_factor']}" if manifest.get("refine_factor") else ""
+    assert f"{refined}, recall@10" in done.stdout
     assert "would not fit" in manifest["choice"]
 
 

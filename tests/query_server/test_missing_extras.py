@@ -30,6 +30,18 @@ sys.exit(main({arguments}))
             ["serve", "--bundle", "b", "--index", "i", "--otlp-endpoint", "http://127.0.0.1:4317"],
             "dowser-al[tracing]",
         ),
+        (
+            "query_server.cli",
+            ["ray"],
+            ["index", "build", "--bundle", "b", "--pool", "p", "--out", "o", "--engine", "ray"],
+            "dowser-al[ray]",
+        ),
+        (
+            "query_server.cli",
+            ["ray"],
+            ["score", "--bundle", "b", "--index", "i", "--classifier", "c", "--out", "o", "--engine", "ray"],
+            "dowser-al[ray]",
+        ),
         ("trainer.cli", ["torch"], ["train", "--data", "d", "--out", "o"], "dowser-al[trainer]"),
     ],
 )

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x64owser/v1/admin.proto\x12\tdowser.v1\"\x0f\n\rReloadRequest\"\xa1\x01\n\x0eReloadResponse\x12\x0c\n\x04pool\x18\x01 \x01(\t\x12\x0c\n\x04size\x18\x02 \x01(\x04\x12\x15\n\rbundle_digest\x18\x03 \x01(\t\x12\x14\n\x0cindex_digest\x18\x04 \x01(\t\x12\x15\n\rindex_version\x18\x05 \x01(\x04\x12\x1e\n\x16previous_index_version\x18\x06 \x01(\x04\x12\x0f\n\x07seconds\x18\x07 \x01(\x01\"3\n\x0fSnapshotRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\"Z\n\x10SnapshotResponse\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x66iles\x18\x02 \x01(\x04\x12\x12\n\nsize_bytes\x18\x03 \x01(\x04\x12\x15\n\rindex_version\x18\x04 \x01(\x04\x32\x92\x01\n\x0c\x41\x64minService\x12=\n\x06Reload\x12\x18.dowser.v1.ReloadRequest\x1a\x19.dowser.v1.ReloadResponse\x12\x43\n\x08Snapshot\x12\x1a.dowser.v1.SnapshotRequest\x1a\x1b.dowser.v1.SnapshotResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x64owser/v1/admin.proto\x12\tdowser.v1\"\x0f\n\rReloadRequest\"\xa1\x01\n\x0eReloadResponse\x12\x0c\n\x04pool\x18\x01 \x01(\t\x12\x0c\n\x04size\x18\x02 \x01(\x04\x12\x15\n\rbundle_digest\x18\x03 \x01(\t\x12\x14\n\x0cindex_digest\x18\x04 \x01(\t\x12\x15\n\rindex_version\x18\x05 \x01(\x04\x12\x1e\n\x16previous_index_version\x18\x06 \x01(\x04\x12\x0f\n\x07seconds\x18\x07 \x01(\x01\"3\n\x0fSnapshotRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\"Z\n\x10SnapshotResponse\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x66iles\x18\x02 \x01(\x04\x12\x12\n\nsize_bytes\x18\x03 \x01(\x04\x12\x15\n\rindex_version\x18\x04 \x01(\x04\"\"\n\x12\x43ompactPoolRequest\x12\x0c\n\x04pool\x18\x01 \x01(\t\"\x9a\x01\n\x13\x43ompactPoolResponse\x12\x0c\n\x04pool\x18\x01 \x01(\t\x12\x0c\n\x04size\x18\x02 \x01(\x04\x12\x15\n\rindex_version\x18\x03 \x01(\x04\x12\x1f\n\x17\x63ompacted_index_version\x18\x04 \x01(\x04\x12\r\n\x05\x61\x64\x64\x65\x64\x18\x05 \x01(\x04\x12\x0f\n\x07removed\x18\x06 \x01(\x04\x12\x0f\n\x07seconds\x18\x07 \x01(\x01\x32\xe0\x01\n\x0c\x41\x64minService\x12=\n\x06Reload\x12\x18.dowser.v1.ReloadRequest\x1a\x19.dowser.v1.ReloadResponse\x12\x43\n\x08Snapshot\x12\x1a.dowser.v1.SnapshotRequest\x1a\x1b.dowser.v1.SnapshotResponse\x12L\n\x0b\x43ompactPool\x12\x1d.dowser.v1.CompactPoolRequest\x1a\x1e.dowser.v1.CompactPoolResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,6 +39,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SNAPSHOTREQUEST']._serialized_end=268
   _globals['_SNAPSHOTRESPONSE']._serialized_start=270
   _globals['_SNAPSHOTRESPONSE']._serialized_end=360
-  _globals['_ADMINSERVICE']._serialized_start=363
-  _globals['_ADMINSERVICE']._serialized_end=509
+  _globals['_COMPACTPOOLREQUEST']._serialized_start=362
+  _globals['_COMPACTPOOLREQUEST']._serialized_end=396
+  _globals['_COMPACTPOOLRESPONSE']._serialized_start=399
+  _globals['_COMPACTPOOLRESPONSE']._serialized_end=553
+  _globals['_ADMINSERVICE']._serialized_start=556
+  _globals['_ADMINSERVICE']._serialized_end=780
 # @@protoc_insertion_point(module_scope)

@@ -45,3 +45,27 @@ class SnapshotResponse(_message.Message):
     size_bytes: int
     index_version: int
     def __init__(self, name: _Optional[str] = ..., files: _Optional[int] = ..., size_bytes: _Optional[int] = ..., index_version: _Optional[int] = ...) -> None: ...
+
+class CompactPoolRequest(_message.Message):
+    __slots__ = ("pool",)
+    POOL_FIELD_NUMBER: _ClassVar[int]
+    pool: str
+    def __init__(self, pool: _Optional[str] = ...) -> None: ...
+
+class CompactPoolResponse(_message.Message):
+    __slots__ = ("pool", "size", "index_version", "compacted_index_version", "added", "removed", "seconds")
+    POOL_FIELD_NUMBER: _ClassVar[int]
+    SIZE_FIELD_NUMBER: _ClassVar[int]
+    INDEX_VERSION_FIELD_NUMBER: _ClassVar[int]
+    COMPACTED_INDEX_VERSION_FIELD_NUMBER: _ClassVar[int]
+    ADDED_FIELD_NUMBER: _ClassVar[int]
+    REMOVED_FIELD_NUMBER: _ClassVar[int]
+    SECONDS_FIELD_NUMBER: _ClassVar[int]
+    pool: str
+    size: int
+    index_version: int
+    compacted_index_version: int
+    added: int
+    removed: int
+    seconds: float
+    def __init__(self, pool: _Optional[str] = ..., size: _Optional[int] = ..., index_version: _Optional[int] = ..., compacted_index_version: _Optional[int] = ..., added: _Optional[int] = ..., removed: _Optional[int] = ..., seconds: _Optional[float] = ...) -> None: ...

@@ -46,6 +46,11 @@ class AdminServiceStub:
                 request_serializer=dowser_dot_v1_dot_admin__pb2.SnapshotRequest.SerializeToString,
                 response_deserializer=dowser_dot_v1_dot_admin__pb2.SnapshotResponse.FromString,
                 _registered_method=True)
+        self.CompactPool = channel.unary_unary(
+                '/dowser.v1.AdminService/CompactPool',
+                request_serializer=dowser_dot_v1_dot_admin__pb2.CompactPoolRequest.SerializeToString,
+                response_deserializer=dowser_dot_v1_dot_admin__pb2.CompactPoolResponse.FromString,
+                _registered_method=True)
 
 
 class AdminServiceServicer:
@@ -70,6 +75,15 @@ class AdminServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CompactPool(self, request, context):
+        """Builds a new index of what the pool holds now, beside the calls, and serves it in place of the old; what was added
+        or removed meanwhile stays so. Returns when it is served; a caller who leaves does not end it. Sent again, it folds
+        in what changed since; where nothing did, it returns at once.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AdminServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -82,6 +96,11 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.Snapshot,
                     request_deserializer=dowser_dot_v1_dot_admin__pb2.SnapshotRequest.FromString,
                     response_serializer=dowser_dot_v1_dot_admin__pb2.SnapshotResponse.SerializeToString,
+            ),
+            'CompactPool': grpc.unary_unary_rpc_method_handler(
+                    servicer.CompactPool,
+                    request_deserializer=dowser_dot_v1_dot_admin__pb2.CompactPoolRequest.FromString,
+                    response_serializer=dowser_dot_v1_dot_admin__pb2.CompactPoolResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -140,6 +159,33 @@ class AdminService:
             '/dowser.v1.AdminService/Snapshot',
             dowser_dot_v1_dot_admin__pb2.SnapshotRequest.SerializeToString,
             dowser_dot_v1_dot_admin__pb2.SnapshotResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CompactPool(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dowser.v1.AdminService/CompactPool',
+            dowser_dot_v1_dot_admin__pb2.CompactPoolRequest.SerializeToString,
+            dowser_dot_v1_dot_admin__pb2.CompactPoolResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -6,7 +6,7 @@ This process hashes, stores and sends their bytes and never parses them; encoder
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from query_server.models.files import ClassifierFiles, id_of
 from query_server.models.sandbox.frames import Expected
 from query_server.models.sandbox.sandbox import Job, Loading, Sandbox
 from query_server.scored import Scored
+from samples.preprocess import Preprocessing
 
 _KNOWN = 4096
 Float32 = NDArray[np.float32]
@@ -196,7 +197,20 @@ class SandboxedClassifier:
         Raises:
             DowserError: NOT_FINITE, CLASSIFIER_FAILED, CANCELLED or DEADLINE_EXCEEDED.
         """
-        rows, passes = len(x), self._info.passes
+        return self._scored(np.asarray(x, np.float32), embedding=embedding)
+
+    def score_raw(
+        self, raw: NDArray[Any], preprocessing: Preprocessing, *, embedding: bool = False
+    ) -> Scored:
+        """Score raw samples [n, *raw_shape]: the same bits as of their inputs, which the worker makes of them.
+
+        Raises:
+            DowserError: As ``score``.
+        """
+        return self._scored(raw, embedding=embedding, preprocessing=asdict(preprocessing))
+
+    def _scored(self, samples: NDArray[Any], *, embedding: bool, **header: Any) -> Scored:
+        rows, passes = len(samples), self._info.passes
         expected: dict[str, tuple[str, tuple[int, ...]]] = {
             "scores": ("float32", (rows,)),
             "predicted": ("int64", (rows,)),
@@ -210,8 +224,8 @@ class SandboxedClassifier:
             expected["embedding"] = ("float32", (rows, self._info.embedding_dim))
         _, said = self._run(
             "score",
-            header={"embedding": embedding},
-            arrays={"x": np.asarray(x, np.float32)},
+            header={"embedding": embedding, **header},
+            arrays={"x": samples},
             expected=expected,
         )
         predicted = said.pop("predicted")

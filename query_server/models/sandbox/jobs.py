@@ -18,6 +18,7 @@ from query_server.ascending import AscentOptions
 from query_server.models.checking import probe, read_classifier
 from query_server.models.compiled import CompiledClassifier
 from query_server.models.runtime import Runtime
+from samples.preprocess import Preprocessing
 
 Arrays = dict[str, NDArray[Any]]
 Answer = tuple[dict[str, Any], Arrays]
@@ -78,7 +79,13 @@ class Workbench:
                 self._compiled(header, arrays)
                 return {}, {}
             case "score":
-                said = self._compiled(header, arrays).score(arrays["x"], embedding=header["embedding"])
+                classifier = self._compiled(header, arrays)
+                raw = header.get("preprocessing")
+                said = classifier.score(
+                    arrays["x"],
+                    embedding=header["embedding"],
+                    prepare=None if raw is None else _preprocessing(raw).to_input,
+                )
                 named = {"passes": said.passes, "further": said.further, "embedding": said.embedding}
                 return {}, {
                     "scores": said.scores,
@@ -130,3 +137,7 @@ class Workbench:
                 runtime=self.runtime,
             )
         return self.compiled[key]
+
+
+def _preprocessing(said: Mapping[str, Any]) -> Preprocessing:
+    return Preprocessing(**{**said, "raw_shape": tuple(said["raw_shape"])})

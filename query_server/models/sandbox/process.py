@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from query_server.models.compiled import GeneratorBundle
-from query_server.models.runtime import RUN_ROWS
+from query_server.models.runtime import RUN_ROWS, GpuRuntimeOptions
 from query_server.models.sandbox.confine import mapped_bytes
 from query_server.models.sandbox.frames import Arrays, Channel, Expected
 
@@ -55,6 +55,7 @@ class SandboxConfig:
         check_seconds: Longest check of an upload.
         threads: Parts of one batch that run at the same time on the CPU.
         device: "cpu" or "cuda".
+        gpu: How models may use a GPU.
         max_bytes: Largest upload.
         max_compiled: Compiled classifiers a worker keeps.
         run_rows: Rows a worker runs at a time.
@@ -67,6 +68,7 @@ class SandboxConfig:
     check_seconds: float = 30.0
     threads: int = 1
     device: str = "cpu"
+    gpu: GpuRuntimeOptions = field(default_factory=GpuRuntimeOptions)
     max_bytes: int = 64 * 2**20
     max_compiled: int = 8
     run_rows: int = RUN_ROWS
@@ -101,6 +103,7 @@ class WorkerProcess:
             "stop_fd": stop,
             "server_pid": os.getpid(),
             "device": config.device,
+            "gpu": asdict(config.gpu),
             "threads": config.threads,
             "memory_bytes": config.memory_bytes,
             "run_rows": config.run_rows,
@@ -195,6 +198,11 @@ class WorkerProcess:
         self._stop[0] = 0
         self._channel.send(header, arrays, tick=tick)
         return self._channel.receive(tick=tick, expected=expected)
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether it was asked to end the job it has."""
+        return bool(self._stop[0])
 
     def ask_to_stop(self) -> None:
         """Ask it to end its job before its next run of a graph."""

@@ -3,7 +3,9 @@
 One process more than may work is kept, so that whoever comes after a death need not wait for a start. A job goes to a
 process that has its classifier compiled, if one is idle or soon will be; else to any other, and to an unused one last.
 Requests under way therefore come before new ones, until one of those has waited for a quarter of a second.
-A classifier that has not yet done a job to its end never has all of them.
+A classifier that has not yet done a job to its end never has all of them, and where one is being started it waits for
+that rather than take down what another has compiled. While a worker that was asked to stop has not done so, the one in
+reserve works in its place.
 """
 
 from __future__ import annotations
@@ -22,6 +24,8 @@ from query_server.models.sandbox.process import SandboxConfig, WorkerProcess, Wo
 _LOG = logging.getLogger(__name__)
 # How long a job waits for the worker that has its classifier; longer than it takes to compile another time.
 _AFFINITY_SECONDS = 0.25
+# How long a classifier on trial waits for a worker that is being started; several times what a start takes.
+_FRESH_SECONDS = 5.0
 _LOOK_SECONDS = 0.05
 _START_SECONDS = 120.0
 _RETRY_SECONDS = 0.5
@@ -188,7 +192,7 @@ class Staff:
 
     def _choose(self, ticket: _Ticket) -> WorkerProcess | None:
         limit = self._config.workers
-        if len(self._busy) >= limit:
+        if sum(not worker.is_stopping for worker in self._busy) >= limit:
             return None
         if not ticket.proven and list(self._busy.values()).count(ticket.classifier_id) >= max(1, limit - 1):
             return None
@@ -202,7 +206,10 @@ class Staff:
             if soon and time.monotonic() - ticket.since < _AFFINITY_SECONDS:
                 return None
         if not ticket.proven:  # it may take its worker down, and what that has compiled for others
-            return min(self._idle, key=lambda worker: worker.held, default=None)
+            chosen = min(self._idle, key=lambda worker: worker.held, default=None)
+            starting = len(self._idle) + len(self._busy) <= limit and not self._failure
+            fresh_soon = starting and time.monotonic() - ticket.since < _FRESH_SECONDS
+            return None if chosen is not None and chosen.held and fresh_soon else chosen
         return next((worker for worker in self._idle if worker.ran), None) or next(iter(self._idle), None)
 
     def _keep(self) -> None:

@@ -1,8 +1,7 @@
-"""`dowser-server score`: without a server, on this machine and on a Ray cluster of two nodes."""
+"""`dowser-server score`: without a server, on this machine; on Ray: see ../on_ray."""
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import time
@@ -66,35 +65,3 @@ def test_a_folder_of_other_scores_is_refused(asked, tmp_path) -> None:
     other = run_command("dowser-server", *asked, "--out", tmp_path / "out", "--probabilities")
     assert other.returncode == 1
     assert "was used for a different request" in other.stderr
-
-
-def test_two_ray_nodes_of_which_one_is_killed_write_the_same_shards(
-    asked, tmp_path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pytest.importorskip("ray", reason="needs the extra ray")
-    from ray.cluster_utils import Cluster
-
-    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-    local, on_ray = tmp_path / "local", tmp_path / "ray"
-    assert run_command("dowser-server", *asked, "--out", local, "--shard-size", 20).returncode == 0
-    node = {"num_cpus": 1, "object_store_memory": 100 * 2**20, "include_dashboard": False}
-    cluster = Cluster(initialize_head=True, head_node_args=node)
-    try:
-        second = cluster.add_node(**{k: v for k, v in node.items() if k != "include_dashboard"})
-        cluster.wait_for_nodes(timeout=60)
-        words = [command("dowser-server"), *map(str, asked), "--out", str(on_ray), "--shard-size", "20"]
-        process = subprocess.Popen(
-            [*words, "--engine", "ray"],
-            cwd=REPOSITORY,
-            env={**os.environ, "RAY_ADDRESS": cluster.address},
-            stderr=(tmp_path / "ray.log").open("w"),
-        )
-        try:
-            wait_for_shards(on_ray, 3, process)
-            cluster.remove_node(second, allow_graceful=False)
-            assert process.wait(timeout=240) == 0, (tmp_path / "ray.log").read_text()[-3000:]
-        finally:
-            process.kill()
-    finally:
-        cluster.shutdown()
-    assert shards(on_ray) == shards(local)

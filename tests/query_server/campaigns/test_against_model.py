@@ -190,7 +190,7 @@ class StoreAgainstModel(RuleBasedStateMachine):
             self.rounds,
         )
         now = self.store.snapshot("c")
-        assert set(np.flatnonzero(now.available).tolist()) == self.free()
+        assert set(now.available.rows().tolist()) == self.free()
         known = [(row, label) for row, label in self.labels.items() if row not in self.removed]
         assert list(zip(now.labeled_rows.tolist(), now.labels.tolist(), strict=True)) == known
         assert {term.pool_id: term.expire_time for term in self.store.lease_terms("c")} == self.leases

@@ -184,7 +184,7 @@ def test_a_ledger_of_version_1_is_brought_up_and_keeps_what_it_holds(tmp_path: P
             assert (info.id, info.seed, info.labeled, info.leased, info.rounds) == ("abc", 2**64 - 1, 2, 1, 1)
             now = store.snapshot("old")
             assert (now.labeled_ids.tolist(), now.labels.tolist()) == ([7, 5], [3, 4])
-            assert np.flatnonzero(~now.available).tolist() == [5, 7, 9]
+            assert np.flatnonzero(~now.available.mask()).tolist() == [5, 7, 9]
             with store.exclusive(Request(id="select", method="select", fingerprint=bytes(1))) as stored:
                 assert stored == b"answer"
             assert now.memory == memory

@@ -101,9 +101,9 @@ def test_leased_and_labeled_rows_are_unavailable(
     store.lease(campaign, ids(3, 4), 2, request_of(), _answer)
     store.record_labels(campaign, _labels(ids(3, 10), 5, 6), request_of())
     now = store.snapshot(campaign)
-    assert np.flatnonzero(~now.available).tolist() == [3, 4, 10]
+    assert np.flatnonzero(~now.available.mask()).tolist() == [3, 4, 10]
     assert (now.info.labeled, now.info.leased, now.info.unlabeled, now.info.rounds) == (2, 1, 47, 1)
-    assert before.available.all()  # a snapshot is the caller's own
+    assert before.available.mask().all()  # a snapshot is the caller's own
 
 
 def test_released_samples_can_be_leased_again(
@@ -354,7 +354,7 @@ def test_removed_samples_cannot_be_selected_or_labeled_and_keep_their_labels(
     before = served.current
     served.current = served.without(3, 5, 9)
     now = store.snapshot(campaign)
-    assert np.flatnonzero(~now.available).tolist() == [2, 3, 4, 5, 9]
+    assert np.flatnonzero(~now.available.mask()).tolist() == [2, 3, 4, 5, 9]
     assert (now.labeled_rows.tolist(), now.labeled_ids.tolist(), now.labels.tolist()) == (
         [2],
         ids(2).tolist(),
@@ -368,7 +368,7 @@ def test_removed_samples_cannot_be_selected_or_labeled_and_keep_their_labels(
     # Rows of an older state, for work that began before the removal.
     old = store.snapshot(campaign, before)
     assert old.labeled_rows.tolist() == [2, 3]
-    assert np.flatnonzero(~old.available).tolist() == [2, 3, 4, 7, 8]
+    assert np.flatnonzero(~old.available.mask()).tolist() == [2, 3, 4, 7, 8]
 
 
 def test_a_pool_whose_rows_were_renumbered_has_the_same_labels(

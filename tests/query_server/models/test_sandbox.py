@@ -22,6 +22,7 @@ from query_server.models.sandbox import Sandbox, SandboxConfig, SandboxedClassif
 from query_server.models.sandbox.quarantine import FAILURES
 from query_server.patience import waiting_caller
 from query_server.timing import StageClock
+from samples import Preprocessing
 
 ENTROPY = acquisition_function("maximum_entropy")
 MAKER = Maker(shape=(1, 8, 8), classes=10)
@@ -84,6 +85,20 @@ def test_a_worker_answers_bit_for_bit_as_the_server_itself_would(
         assert again.info(info.id) == info
     finally:
         sandbox.close()
+
+
+@pytest.mark.parametrize("scale", [1.0, np.float32(2 / 255).item()])
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_raw_samples_score_bit_for_bit_as_their_inputs(make_sandbox, digits, sound_bytes, scale, dtype):
+    raw = digits.pool[:300].astype(dtype)
+    preprocessing = Preprocessing(
+        layout="hw", raw_dtype=raw.dtype.name, raw_shape=(8, 8), scale=scale, offset=-0.7
+    )
+    _, classifiers = make_sandbox()
+    scorer = classifiers.compiled(classifiers.add(sound_bytes).id, ENTROPY)
+    said, expected = scorer.score_raw(raw, preprocessing), scorer.score(preprocessing.to_input(raw))
+    assert said.scores.tobytes() == expected.scores.tobytes()
+    assert said.probabilities.tobytes() == expected.probabilities.tobytes()
 
 
 def test_time_in_a_worker_counts_as_the_engines(make_sandbox, sound_bytes, samples):
@@ -267,6 +282,36 @@ def test_a_bad_classifier_never_has_all_workers(make_sandbox, sound_bytes, sampl
         for future in hogs:
             assert isinstance(future.exception(timeout=60), DowserError)
     assert sandbox.queue_depth == 0
+
+
+def test_a_classifier_on_trial_takes_down_no_worker_that_another_needs(make_sandbox, sound_bytes, samples):
+    sandbox, classifiers = make_sandbox(workers=2)
+    large = classifiers.compiled(classifiers.add(growth.outer_product_of_the_whole_batch(MAKER)).id, ENTROPY)
+    sound = classifiers.add(sound_bytes).id
+    classifiers.compiled(sound, ENTROPY).score(samples)
+    eventually(lambda: len(sandbox._staff._idle) == 3)
+    (needed,) = [worker.pid for worker in sandbox._staff._idle if worker.held and sound in worker.ran]
+    for pid in set(worker_pids()) - {needed}:
+        os.kill(pid, signal.SIGKILL)
+    assert "memory" in refused(large.score, samples).metadata["what"]
+    assert needed in worker_pids()
+
+
+def test_while_a_worker_is_stopping_the_one_in_reserve_works(make_sandbox):
+    sandbox, _ = make_sandbox(workers=2)
+    give_up = time.monotonic() + 60
+
+    def tick() -> None:
+        if time.monotonic() > give_up:
+            raise TimeoutError("no worker was handed out")
+
+    def acquire(name: str):
+        return sandbox._staff.acquire(name, "", unused=False, proven=True, tick=tick)
+
+    first, second = acquire("first"), acquire("second")
+    first.ask_to_stop()
+    assert acquire("third") not in (first, second)
+    assert sandbox.busy == 3
 
 
 def test_workers_know_nothing_of_the_servers_environment(make_sandbox, monkeypatch):

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from live_pools import Named, add, contents, encode, open_live, other_encode, raw_contents, remove, samples
 
 from query_server.errors import DowserError, Reason
+from query_server.open_rows import OpenRows
 from query_server.pool import LivePool, Pool
 from query_server.pool.ids import PoolIds
 from query_server.pool.segments import Added
@@ -79,7 +80,7 @@ def test_removed_samples_are_found_by_no_search_and_no_id(live: LivePool, pool: 
     _, found = state.search(queries, 2000)
     assert found.shape == (23, 957)
     assert state.alive()[found].all()
-    _, found, _ = state.search_available(queries, 3, np.ones(970, bool))
+    _, found, _ = state.search_available(queries, 3, OpenRows(970))
     assert state.alive()[found].all()
 
 
@@ -376,4 +377,4 @@ def test_a_search_over_both_parts_is_the_brute_force_one(pool: Pool, data: st.Da
             assert allowed[real].all()
 
     check(*state.search(queries, k), alive)
-    check(*state.search_available(queries, k, available)[:2], alive & available)
+    check(*state.search_available(queries, k, OpenRows.of(available))[:2], alive & available)

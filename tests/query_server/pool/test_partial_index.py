@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 
 from query_server.pool import Pool
 from query_server.pool.arrays import Streamed
+from query_server.pool.blocks import FillBlocks, Span, filled_block
 from query_server.pool.factory import make_index
 from query_server.pool.index import FeatureIndex
 from query_server.pool.partial_index import PartialIndex, remove_index_files
@@ -26,8 +28,8 @@ FACTORY = "IVF16,SQ8"
 
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("query_server.pool.partial_index._ADD_ROWS", BLOCK)
-    monkeypatch.setattr("query_server.pool.partial_index._BLOCK_BYTES", 1)
+    monkeypatch.setattr("query_server.pool.blocks._ADD_ROWS", BLOCK)
+    monkeypatch.setattr("query_server.pool.blocks._BLOCK_BYTES", 1)
 
 
 @pytest.fixture(scope="module")
@@ -37,11 +39,28 @@ def vectors(many_features: Features, tmp_path_factory: pytest.TempPathFactory) -
     return path
 
 
-def _finished(directory: Path, features: Features, factory: str) -> Path:
+class _LostError(Exception):
+    pass
+
+
+def _finished(directory: Path, features: Features, factory: str, fill: FillBlocks | None = None) -> Path:
     directory.mkdir(exist_ok=True)
     return PartialIndex(
-        directory, factory=factory, features=Streamed(features), threads=1, progress=False
+        directory, factory=factory, features=Streamed(features), threads=1, progress=False, fill=fill
     ).finish()
+
+
+def _fill_until(asked: list[Span], blocks: int) -> FillBlocks:
+    """Fill some blocks, noting their rows, and fail at the next."""
+
+    def fill(directory: Path, spans: Sequence[Span]) -> Iterator[bytes]:
+        for done, span in enumerate(spans):
+            if done == blocks:
+                raise _LostError
+            asked.append(span)
+            yield filled_block(directory, span, threads=1)
+
+    return fill
 
 
 @pytest.mark.parametrize(
@@ -67,6 +86,23 @@ def test_merged_blocks_are_the_file_that_faiss_would_have_written(
         mapped.search(features[:50], 10), expected.search(features[:50], 10), strict=True
     ):
         assert np.array_equal(found, wanted)
+
+
+@pytest.mark.parametrize("factory", ["IVF16,Flat", "IVF32_HNSW8,SQfp16", "PCA8,IVF16,SQ8", "IVF16,RaBitQ"])
+@pytest.mark.parametrize("then_here", [True, False])
+def test_blocks_filled_elsewhere_make_the_same_file_and_either_goes_on_with_the_others(
+    many_features: Features, tmp_path: Path, factory: str, then_here: bool
+) -> None:
+    features = many_features[:ROWS]
+    here = _finished(tmp_path / "here", features, factory)
+    partial, asked = tmp_path / "elsewhere", list[Span]()
+    partial.mkdir()
+    np.save(partial / "features.npy", features)
+    with pytest.raises(_LostError):
+        _finished(partial, features, factory, _fill_until(asked, 2))
+    path = _finished(partial, features, factory, None if then_here else _fill_until(asked, 9))
+    assert path.read_bytes() == here.read_bytes()
+    assert asked == [(0, 1000), (1000, 2000), *([] if then_here else [(2000, 3000), (3000, 3500)])]
 
 
 @pytest.mark.parametrize("factory", ["Flat", "SQ8", "HNSW8,Flat", "IVF16,PQ8x4fs"])
@@ -104,7 +140,7 @@ def test_vectors_that_cannot_train_an_index_are_refused(tmp_path: Path) -> None:
 _KILLED_BUILD = """
 import os, signal, sys
 from pathlib import Path
-import query_server.pool.partial_index as stages
+import query_server.pool.blocks as stages
 from query_server.pool import build_index
 from samples import Preprocessing, open_samples
 
@@ -144,8 +180,8 @@ def _build(images: Any, vectors: Path, out: Path) -> Any:
 def uninterrupted(images: Any, vectors: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("uninterrupted") / "index"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("query_server.pool.partial_index._ADD_ROWS", BLOCK)
-        patch.setattr("query_server.pool.partial_index._BLOCK_BYTES", 1)
+        patch.setattr("query_server.pool.blocks._ADD_ROWS", BLOCK)
+        patch.setattr("query_server.pool.blocks._BLOCK_BYTES", 1)
         _build(images, vectors, out)
     return out
 
@@ -182,9 +218,9 @@ def test_a_build_killed_at_any_stage_goes_on_there_and_ends_the_same(
     added = []
     add = PartialIndex._add
 
-    def counted(self: PartialIndex, index: faiss.Index, first: int, last: int) -> None:
-        added.append(last - first)
-        add(self, index, first, last)
+    def counted(self: PartialIndex, index: faiss.Index, span: Span) -> None:
+        added.append(span[1] - span[0])
+        add(self, index, span)
 
     monkeypatch.setattr(PartialIndex, "_add", counted)
     _build(images, vectors, out)

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pytest
 
 from query_server.errors import DowserError, Reason
+from query_server.open_rows import OpenRows
 from query_server.pool import Pool
 
 Encode = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]
@@ -102,7 +103,7 @@ def test_a_query_that_makes_no_sense_is_refused(
     with _refused(reason):
         pool.search(query, k)
     with _refused(reason):
-        pool.search_available(query, k, np.ones(pool.size, dtype=bool))
+        pool.search_available(query, k, OpenRows(pool.size))
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from query_server.open_rows import OpenRows
 from query_server.pool import Pool, TaskFeatures
 
 Float32Array = npt.NDArray[np.float32]
@@ -42,7 +43,7 @@ def test_neighbors_are_those_of_the_embedding(task_features: TaskFeatures, pool:
     available = np.ones(pool.size, bool)
     available[::2] = False
     rows = np.array([3, 5, 8])
-    distances, found, _ = near.search_available(near.features(rows), 4, available)
+    distances, found, _ = near.search_available(near.features(rows), 4, OpenRows.of(available))
     embedded = embed(pool.inputs(np.arange(pool.size)))
     exact = np.linalg.norm(embedded[rows][:, None] - embedded, axis=2)
     exact[:, ~available] = np.inf

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from query_server.ascending import Ascended
+from query_server.open_rows import OpenRows
 from query_server.scored import Scored
 from query_server.selection.evidence import LabeledSet
 from query_server.selection.memory import Memory
@@ -33,7 +34,7 @@ class ExactPool:
         assert 1 <= k <= self.size
         self.searches += 1
         distances = np.linalg.norm(features[:, None] - self.all[None], axis=2).astype(np.float32)
-        distances[:, ~available] = np.inf
+        distances[:, ~available.mask()] = np.inf
         rows = np.argsort(distances, axis=1, kind="stable")[:, :k]
         near = np.take_along_axis(distances, rows, 1)
         return near, np.where(np.isinf(near), -1, rows), rows.size
@@ -125,13 +126,11 @@ def make_round(plane):
     def make(
         *, pool=plane, classifier=None, labels=None, classes=2, closed=(), memory=None, budget=10, seed=3
     ):
-        open_ = np.ones(pool.size, bool)
-        open_[list(labels or ())] = False
-        open_[list(closed)] = False
+        taken = np.array([*(labels or ()), *closed], np.int64)
         return Round(
             pool=pool,
             classifier=classifier or Peak((1.0, 0.5), 0.5, classes),
-            open=open_,
+            open=OpenRows(pool.size, taken),
             labeled=labeled_set(labels or {}, classes=classes),
             memory=memory or Memory(),
             budget=budget,

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from query_server.open_rows import OpenRows
 from query_server.selection.matching import nearest_many, nearest_unshared
 
 
@@ -12,7 +13,7 @@ def line(exact_pool):
 
 
 def everything(pool):
-    return np.ones(pool.size, bool)
+    return OpenRows(pool.size)
 
 
 def test_each_synthetic_sample_gets_its_nearest(line):
@@ -31,7 +32,7 @@ def test_a_sample_taken_by_another_is_replaced_by_the_next_nearest(line):
 
 def test_unavailable_samples_are_never_matched(line):
     available = everything(line)
-    available[[3, 4]] = False
+    available.close(np.array([3, 4]))
     for match in (nearest_unshared, nearest_many):
         found = match(line, np.array([[3.1]], np.float32), count=3, available=available)
         assert found.rows.tolist() == [2, 5, 1]
@@ -66,11 +67,11 @@ def test_overlapping_neighbors_are_made_up_for_by_looking_further(line):
 
 def test_many_matches_end_with_the_pool(line):
     available = everything(line)
-    available[:12] = False
+    available.close(np.arange(12))
     found = nearest_many(line, np.array([[0.0], [1.0]], np.float32), count=50, available=available)
     assert sorted(found.rows.tolist()) == list(range(12, 20))
 
 
 def test_nothing_available_is_no_match(line):
-    found = nearest_many(line, np.array([[3.0]], np.float32), count=5, available=np.zeros(20, bool))
+    found = nearest_many(line, np.array([[3.0]], np.float32), count=5, available=OpenRows(20, np.arange(20)))
     assert (len(found.rows), found.visited, line.searches) == (0, 0, 0)

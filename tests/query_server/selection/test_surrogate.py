@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF
 
+from query_server.open_rows import OpenRows
 from query_server.scored import Scored
 from query_server.selection import strategies
 from query_server.selection.board import NUMBER_OF, Entries
@@ -62,12 +63,10 @@ def a_round(*, of_first: int = 20, of_second: int = 20, seed: int = 0) -> Round:
     pool = Plane()
     ends = np.argsort(pool.points.sum(1))
     rows = np.concatenate([ends[:of_first], ends[len(ends) - of_second :]])
-    open_ = np.ones(N, bool)
-    open_[rows] = False
     return Round(
         pool=pool,
         classifier=TwoPeaks(),
-        open=open_,
+        open=OpenRows(N, rows),
         labeled=LabeledSet(
             rows=rows,
             pool_ids=rows.astype(np.uint64),
