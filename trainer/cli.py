@@ -79,11 +79,15 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="make the class that --labels suggest part of the generator",
     )
-    add("--iterations", type=int, help="generator updates (default: wgan-gp 10000, dcgan 20000, mlp 5000)")
+    add("--iterations", type=int, help="generator updates (default: wgan-gp… 10000, dcgan 20000, mlp 5000)")
     add("--batch-size", type=int, default=_DEFAULTS["batch_size"], help="default %(default)s")
     add("--latent-dim", type=int, help="Z (default: 128, gaussian 33)")
-    add("--width", type=int, help="channels or hidden units (default: 32 for images, 256 for mlp)")
-    add("--learning-rate", type=float, help="of Adam (default: 1e-4, dcgan 2e-4)")
+    add(
+        "--width",
+        type=int,
+        help="channels or hidden units (default: 32 for images, 64 residual, 256 for mlp)",
+    )
+    add("--learning-rate", type=float, help="of Adam (default: 1e-4, dcgan and residual 2e-4)")
     add(
         "--feature-dim",
         type=int,

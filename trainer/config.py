@@ -9,7 +9,9 @@ from typing import Any
 
 from trainer.errors import TrainerError
 
-GENERATORS = ("wgan-gp", "dcgan", "mlp", "gaussian")
+GENERATORS = ("wgan-gp", "dcgan", "wgan-gp-resnet", "wgan-ct-resnet", "mlp", "gaussian")
+RESIDUAL = ("wgan-gp-resnet", "wgan-ct-resnet")
+FOR_IMAGES = ("wgan-gp", "dcgan", *RESIDUAL)
 FEATURES = ("pixels", "autoencoder", "critic")
 DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = ("auto", "float32", "bfloat16")
@@ -37,7 +39,8 @@ class TrainConfig:
     Attributes:
         data: the pool: .npy, .npz, idx or a folder of images.
         out: the bundle's folder to write; must not exist.
-        generator: "wgan-gp", "dcgan" (images), "mlp" (vectors, also images) or "gaussian" (anything, no training).
+        generator: "wgan-gp", "dcgan", "wgan-gp-resnet", "wgan-ct-resnet" (images), "mlp" (vectors, also images) or
+            "gaussian" (anything, no training).
         features: what the encoder measures before its PCA: "pixels", "autoencoder" or "critic".
         key: array of an .npz; None finds it.
         image_size: resize a folder of images to this many px; None keeps their size.
@@ -48,11 +51,12 @@ class TrainConfig:
             rare their class seems (`trainer.rarity`). None draws uniformly.
         rarity: exponent of that weight: 0 draws uniformly, 1 undoes the imbalance.
         conditional: make the class, as the labels suggest it, part of the generator.
-        iterations: generator updates; None is 10000 for wgan-gp, 20000 for dcgan, 5000 for mlp.
+        iterations: generator updates; None is 10000 for wgan-gp and the residual ones, 20000 for dcgan, 5000 for mlp.
         batch_size: real samples in each critic update.
         latent_dim: Z; None is 128 for GANs, 33 for gaussian (one draws the component, the rest its coordinates).
-        width: channels (images) or hidden units (mlp) that scale the networks; None is 32 for images, 256 for mlp.
-        learning_rate: of both Adam optimizers; None is 1e-4 for WGAN-GP losses, 2e-4 for dcgan.
+        width: channels (images) or hidden units (mlp) that scale the networks; None is 32 for images, 64 for the
+            residual networks (128 in the paper), 256 for mlp.
+        learning_rate: of both Adam optimizers; None is 1e-4 for wgan-gp and mlp, 2e-4 for dcgan and the residual ones.
         feature_dim: D of the encoder, cut to what the data allows.
         components: of the Gaussian mixture, cut to a tenth of the samples.
         autoencoder_iterations: updates of the auto-encoder, if `features` wants one.
@@ -140,10 +144,10 @@ class TrainConfig:
     def resolved(self) -> TrainConfig:
         """Return a copy with every None that has a default filled in."""
         defaults: dict[str, Any] = {
-            "iterations": {"wgan-gp": 10_000, "dcgan": 20_000, "mlp": 5_000, "gaussian": 1}[self.generator],
+            "iterations": {"dcgan": 20_000, "mlp": 5_000, "gaussian": 1}.get(self.generator, 10_000),
             "latent_dim": 33 if self.generator == "gaussian" else 128,
-            "width": 256 if self.generator == "mlp" else 32,
-            "learning_rate": 2e-4 if self.generator == "dcgan" else 1e-4,
+            "width": {"mlp": 256, **dict.fromkeys(RESIDUAL, 64)}.get(self.generator, 32),
+            "learning_rate": 2e-4 if self.generator in ("dcgan", *RESIDUAL) else 1e-4,
             "run": self.run_folder,
         }
         return replace(
