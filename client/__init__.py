@@ -9,7 +9,8 @@
             print(report.round, report.labeled)
 
 Needs grpcio, protobuf and numpy; only `export_classifier` needs more (pip install "dowser-al[export]"), and
-`export_linear` and `export_sklearn` (pip install "dowser-al[sklearn]", or "dowser-al[boosting]" for LightGBM and XGBoost).
+`export_linear` and `export_sklearn` (pip install "dowser-al[sklearn]", or "dowser-al[boosting]" for LightGBM and
+XGBoost).
 """
 
 from client.async_client import AsyncClient

@@ -1,8 +1,8 @@
 """A linear classifier of scikit-learn as one ONNX graph with its gradient, ready for `Client.upload_classifier`.
 
 Above all a linear SVM, which gives no probabilities: its decision values are the logits, and with the acquisition
-function ``minimum_distance`` the score is minus the distance to the hyperplane, in units of 1 / norm(w) (ASAL, ICLR 2019
-submission, equation 1). Needs the onnx package (extra "sklearn" or "export"); no scikit-learn, and no torch.
+function ``minimum_distance`` the score is minus the distance to the hyperplane, in units of 1 / norm(w) (ASAL, ICLR
+2019 submission, equation 1). Needs the onnx package (extra "sklearn" or "export"); no scikit-learn, and no torch.
 """
 
 from __future__ import annotations
@@ -64,8 +64,8 @@ def _logits_of(estimator: Any, features: int) -> tuple[Any, Any]:
     name = type(estimator).__name__
     if not all(hasattr(estimator, each) for each in ("coef_", "intercept_", "classes_")):
         raise ValueError(
-            f"{name} has no coef_, intercept_ and classes_: it is not linear or not fitted; fit a linear classifier, or "
-            "use export_sklearn"
+            f"{name} has no coef_, intercept_ and classes_: it is not linear or not fitted; fit a linear classifier, "
+            "or use export_sklearn"
         )
     weights = np.atleast_2d(np.asarray(estimator.coef_, dtype=np.float64))
     bias = np.broadcast_to(np.asarray(estimator.intercept_, dtype=np.float64), (len(weights),))
@@ -80,7 +80,7 @@ def _logits_of(estimator: Any, features: int) -> tuple[Any, Any]:
         bias = np.concatenate([[0.0], bias])
     if len(weights) != classes:
         raise ValueError(
-            f"{name} has {len(weights)} hyperplanes for {classes} classes; one a class is needed, so fit it one against "
-            "the rest (LinearSVC does)"
+            f"{name} has {len(weights)} hyperplanes for {classes} classes; one a class is needed, so fit it one "
+            "against the rest (LinearSVC does)"
         )
     return weights.astype(np.float32), bias.astype(np.float32)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from client import export_linear
+from client import Acquisition, Batch, Client, Dowser, Exhaustive, export_linear
 
 pytest.importorskip("onnx", reason="exporting needs onnx")
 ort = pytest.importorskip("onnxruntime", reason="running the export needs onnxruntime")
@@ -59,3 +59,33 @@ def test_what_cannot_be_one_hyperplane_a_class_is_refused(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         export_linear(estimator.fit(*data(4)), shape)
+
+
+def test_a_served_svm_selects_what_is_nearest_to_its_hyperplane(server, digits) -> None:
+    wanted = np.isin(digits.pool_labels, (5, 7))
+    x = digits.pool.reshape(len(digits.pool), -1).astype(np.float32) * (2 / 255) - 1
+    svm = LinearSVC(C=0.1).fit(x[wanted][:80], digits.pool_labels[wanted][:80])
+    with Client.connect(server.target, timeout_seconds=60) as client:
+        info = client.upload_classifier(export_linear(svm, client.get_pool().input_shape))
+        campaign = client.create_campaign("svm", seed=1)
+        try:
+            chosen = {
+                strategy: client.select_samples(
+                    campaign,
+                    classifier=info,
+                    budget=10,
+                    acquisition=Acquisition.MINIMUM_DISTANCE,
+                    strategy=strategy,
+                    batch=Batch(rule="top"),
+                ).pool_ids.astype(int)
+                for strategy in (Exhaustive(), Dowser(max_scored=0, latents=10))
+            }
+            synthesis = client.synthesize_samples(info, acquisition="minimum_distance", latents=10)
+        finally:
+            client.delete_campaign(campaign)
+    distance = np.abs(svm.decision_function(x))
+    exhaustive, matched = chosen.values()
+    assert set(exhaustive.tolist()) == set(np.argsort(distance)[:10].tolist())
+    assert len(set(matched.tolist())) == 10
+    assert (synthesis.scores >= synthesis.initial_scores).all()
+    assert np.abs(synthesis.scores).mean() < np.abs(synthesis.initial_scores).mean() / 2
