@@ -40,7 +40,10 @@ def prepare(units: Sequence[Unit], folder: Path) -> Iterator[Resources]:
     folder = folder.parent / f"{parameters['data']}-{len(parameters['classes'])}"
     folder.mkdir(parents=True, exist_ok=True)
     pool = folder / "pool.npy"
-    np.save(pool, task.pool_raw)
+    if not pool.exists():
+        temporary = pool.with_name(f".{pool.name}.tmp.npy")
+        np.save(temporary, task.pool_raw)
+        temporary.replace(pool)
     with ExitStack() as stack:
         targets = {}
         for key, training in _wanted(units).items():
