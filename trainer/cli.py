@@ -84,11 +84,19 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
         type=int,
         help="of acgan and vae-acgan, labels 0 to C - 1 (default: the largest label and one)",
     )
-    add("--iterations", type=int, help="generator updates (default: wgan-gp 10000, dcgan 20000, others 5000)")
+    add("--iterations", type=int, help="generator updates (default: wgan… 10000, dcgan 20000, others 5000)")
     add("--batch-size", type=int, default=_DEFAULTS["batch_size"], help="default %(default)s")
     add("--latent-dim", type=int, help="Z (default: 128, gaussian 33, vae 20)")
-    add("--width", type=int, help="channels or hidden units (default: 32 for images, mlp 256, vae 400)")
-    add("--learning-rate", type=float, help="of Adam (default: 1e-4, dcgan 2e-4, vae 1e-3)")
+    add(
+        "--width",
+        type=int,
+        help="channels or hidden units (default: 32 for images, 64 residual, 256 for mlp, 400 for vae)",
+    )
+    add(
+        "--learning-rate",
+        type=float,
+        help="of Adam (default: 1e-4; dcgan, residual, acgan and vae-acgan 2e-4; vae 1e-3)",
+    )
     add(
         "--feature-dim",
         type=int,

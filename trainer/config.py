@@ -9,9 +9,14 @@ from typing import Any
 
 from trainer.errors import TrainerError
 
-GENERATORS = ("wgan-gp", "dcgan", "mlp", "gaussian", "vae", "acgan", "vae-acgan")
+GENERATORS = (
+    *("wgan-gp", "dcgan", "wgan-gp-resnet", "wgan-ct-resnet", "mlp", "gaussian"),
+    *("vae", "acgan", "vae-acgan"),
+)
+RESIDUAL = ("wgan-gp-resnet", "wgan-ct-resnet")
 JOINT = ("acgan", "vae-acgan")
 """Generators that are trained together with a classifier, on labeled samples alone."""
+FOR_IMAGES = ("wgan-gp", "dcgan", *RESIDUAL, *JOINT)
 INFERRING = ("vae", "vae-acgan")
 """Generators that come with an encoder from samples to latents."""
 FEATURES = ("pixels", "autoencoder", "critic", "latent")
@@ -41,8 +46,9 @@ class TrainConfig:
     Attributes:
         data: the pool: .npy, .npz, idx or a folder of images.
         out: the bundle's folder to write; must not exist.
-        generator: "wgan-gp", "dcgan" (images), "mlp" (vectors, also images), "gaussian" (anything, no training), "vae"
-            (anything), "acgan" or "vae-acgan" (images; trained with a classifier on what `labels` names).
+        generator: "wgan-gp", "dcgan", "wgan-gp-resnet", "wgan-ct-resnet" (images), "mlp" (vectors, also images),
+            "gaussian" (anything, no training), "vae" (anything), "acgan" or "vae-acgan" (images; trained with a
+            classifier on what `labels` names).
         features: what the encoder measures before its PCA: "pixels", "autoencoder", "critic", or "latent": the mean of
             the latents that a generator's own encoder infers.
         key: array of an .npz; None finds it.
@@ -56,14 +62,15 @@ class TrainConfig:
         rarity: exponent of that weight: 0 draws uniformly, 1 undoes the imbalance.
         conditional: make the class, as the labels suggest it, part of the generator.
         classes: C of a jointly trained generator, whose labels are 0 to C - 1; None is the largest label and one.
-        iterations: generator updates; None is 10000 for wgan-gp, 20000 for dcgan, 5000 for the others.
+        iterations: generator updates; None is 10000 for wgan-gp and the residual ones, 20000 for dcgan, 5000 for the
+            others.
         batch_size: real samples in each critic update.
         latent_dim: Z; None is 128 for GANs, 33 for gaussian (one draws the component, the rest its coordinates), 20 for
             vae.
-        width: channels (images) or hidden units (mlp, vae) that scale the networks; None is 32 for images, 256 for mlp,
-            400 for vae (32 on color images).
-        learning_rate: of the Adam optimizers; None is 1e-4 for WGAN-GP losses, 2e-4 for dcgan and jointly trained
-            generators, 1e-3 for vae.
+        width: channels (images) or hidden units (mlp, vae) that scale the networks; None is 32 for images, 64 for the
+            residual networks (128 in the paper), 256 for mlp, 400 for vae (32 on color images).
+        learning_rate: of the Adam optimizers; None is 1e-4 for wgan-gp and mlp, 2e-4 for dcgan, the residual and the
+            jointly trained ones, 1e-3 for vae.
         feature_dim: D of the encoder, cut to what the data allows.
         components: of the Gaussian mixture, cut to a tenth of the samples.
         autoencoder_iterations: updates of the auto-encoder, if `features` wants one.
@@ -165,10 +172,15 @@ class TrainConfig:
     def resolved(self) -> TrainConfig:
         """Return a copy with every None that has a default filled in."""
         defaults: dict[str, Any] = {
-            "iterations": {"wgan-gp": 10_000, "dcgan": 20_000, "gaussian": 1}.get(self.generator, 5_000),
+            "iterations": {
+                "dcgan": 20_000,
+                "gaussian": 1,
+                **dict.fromkeys(("mlp", "vae", *JOINT), 5_000),
+            }.get(self.generator, 10_000),
             "latent_dim": {"gaussian": 33, "vae": 20}.get(self.generator, 128),
-            "width": {"mlp": 256, "vae": None}.get(self.generator, 32),  # a vae's hangs on the samples
-            "learning_rate": {"dcgan": 2e-4, "vae": 1e-3, **dict.fromkeys(JOINT, 2e-4)}.get(
+            # a vae's width hangs on the samples
+            "width": {"mlp": 256, "vae": None, **dict.fromkeys(RESIDUAL, 64)}.get(self.generator, 32),
+            "learning_rate": {"vae": 1e-3, **dict.fromkeys(("dcgan", *RESIDUAL, *JOINT), 2e-4)}.get(
                 self.generator, 1e-4
             ),
             "run": self.run_folder,

@@ -16,7 +16,7 @@ from torch import nn
 
 from trainer.adversaries import Adversaries
 from trainer.bundle import Trained, check_free, read_encoder, read_manifest, write_bundle
-from trainer.config import JOINT, TrainConfig
+from trainer.config import FOR_IMAGES, JOINT, TrainConfig
 from trainer.data import TrainingData, open_training_data
 from trainer.errors import TrainerError
 from trainer.features import autoencoder_features, fit_encoder
@@ -327,7 +327,7 @@ def _feature_base(
 
 def _check_fits(config: TrainConfig, data: TrainingData) -> None:
     """Refuse what would fail only after the training."""
-    if config.generator in ("wgan-gp", "dcgan", *JOINT) and len(data.input_shape) == 1:
+    if config.generator in FOR_IMAGES and len(data.input_shape) == 1:
         raise TrainerError(
             f"{config.generator} is for images, these samples are vectors of {data.input_shape[0]}; "
             "choose --generator mlp, vae or gaussian"

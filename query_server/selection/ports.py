@@ -141,7 +141,7 @@ class Pool(Neighborhood, Protocol):
 class Reconstructor(Protocol):
     """The way of a sample through the latents of the bundle's generator and back."""
 
-    def known(self, labels: Int64) -> Mask:
+    def known(self, labels: Int64) -> NDArray[np.bool_]:
         """Return bool [n]: whether the generator knows a label."""
 
     def reconstruct(self, x: Float32, labels: Int64) -> Float32:

@@ -41,7 +41,7 @@ PAPER = Paper(
             settings=[SETTING], reductions=[Reduction(what="labels", paper="500", ours="30", why="time")]
         )
     },
-    prepare=lambda setting, folder: nullcontext({}),
+    prepare=lambda units, folder: nullcontext({}),
     run=lambda unit, resources: {},
     claims=[CLAIM],
 )
