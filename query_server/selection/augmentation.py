@@ -218,7 +218,7 @@ class Augmentation:
             acquisition_function(request.acquisition),
             class_prior_weight=0.0,
             label_counts=None,
-            targets=targets_of(pool, request.acquisition, 0, pool.alive()),
+            targets=targets_of(pool, request.acquisition, 0, pool.open_rows(np.empty(0, np.int64))),
         )
 
     def _most(self, request: AugmentationRequest, pool: Pool) -> int:
