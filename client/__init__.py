@@ -9,7 +9,8 @@
             print(report.round, report.labeled)
 
 Needs grpcio, protobuf and numpy; only `export_classifier` needs more (pip install "dowser-al[export]"), and
-`export_sklearn` (pip install "dowser-al[sklearn]", or "dowser-al[boosting]" for LightGBM and XGBoost).
+`export_linear` and `export_sklearn` (pip install "dowser-al[sklearn]", or "dowser-al[boosting]" for LightGBM and
+XGBoost).
 """
 
 from client.async_client import AsyncClient
@@ -31,6 +32,7 @@ from client.errors import (
     UnimplementedError,
 )
 from client.export import ClassifierExporter, export_classifier
+from client.export_linear import export_linear
 from client.export_sklearn import export_sklearn
 from client.local_scoring import OnnxScorer
 from client.loop import ActiveLearner, RoundReport, RoundSeconds
@@ -49,6 +51,7 @@ from client.types import (
     CaptureEstimate,
     ClassifierInfo,
     Compacted,
+    Companions,
     Diagnosis,
     Dowser,
     Exhaustive,
@@ -100,6 +103,7 @@ __all__ = [
     "ClassifierInfo",
     "Client",
     "Compacted",
+    "Companions",
     "ConflictError",
     "DeadlineExceededError",
     "Diagnosis",
@@ -152,5 +156,6 @@ __all__ = [
     "UnavailableError",
     "UnimplementedError",
     "export_classifier",
+    "export_linear",
     "export_sklearn",
 ]

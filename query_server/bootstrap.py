@@ -34,6 +34,7 @@ from query_server.pool import (
 from query_server.ray_building import RayWorkers
 from query_server.ray_tasks import connected, device_on_nodes
 from query_server.rpc.admin import AdminServicer
+from query_server.rpc.augmentation import AugmentationServicer
 from query_server.rpc.caller import caller_of
 from query_server.rpc.campaigns import CampaignServicer
 from query_server.rpc.classifiers import ClassifierServicer
@@ -153,6 +154,7 @@ def _serve(
             serving=serving, campaigns=campaigns, workers=workers, quick=quick, courtesy=courtesy
         ),
         scoring=ScoringServicer(serving=serving, jobs=jobs, workers=workers, courtesy=courtesy),
+        augmentation=AugmentationServicer(serving=serving, workers=workers, courtesy=courtesy),
         admin=AdminServicer(
             reload=reload,
             snapshot=snapshot,

@@ -25,6 +25,7 @@ from query_server.pool import (
     read_manifest,
 )
 from query_server.pool.manifest import MANIFEST, check_bundle
+from query_server.selection.augmentation import Augmentation
 from query_server.selection.remote_scoring import RemoteScoring
 from query_server.selection.service import SelectionService
 from query_server.serving import Generation, Users
@@ -161,6 +162,14 @@ def _generation(
     remote_scoring = RemoteScoring(
         pools=live.current, pool_name=base.name, campaigns=campaigns, classifiers=classifiers
     )
+    augmentation = Augmentation(
+        pools=live.current,
+        pool_name=base.name,
+        campaigns=campaigns,
+        classifiers=classifiers,
+        reconstructor=bundle.reconstructor,
+        generator=bundle.manifest.generator,
+    )
 
     def close() -> None:
         if task_features is not None:
@@ -177,6 +186,7 @@ def _generation(
         sandbox_users=sandbox_users,
         selection=selection,
         remote_scoring=remote_scoring,
+        augmentation=augmentation,
         index_dir=index_dir,
         index_digest=index_digest,
         close=close,

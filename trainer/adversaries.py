@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from trainer import losses
+from trainer.config import RESIDUAL
+from trainer.consistency import CONSISTENCY_WEIGHT, consistency_term
 from trainer.networks import Networks
 from trainer.networks.conditional import class_shares, draw_class_logits
 from trainer.networks.convolutional import Critic
@@ -24,7 +28,8 @@ class Adversaries:
 
     Args:
         networks: freshly built.
-        kind: "dcgan" takes the non-saturating loss, everything else WGAN-GP.
+        kind: "dcgan" takes the non-saturating loss, "wgan-ct-resnet" WGAN-GP with the consistency term, everything else
+            WGAN-GP.
         latent_dim: Z.
         learning_rate: of both Adam optimizers.
         device: where to train.
@@ -48,12 +53,15 @@ class Adversaries:
         self.critic: Critic = networks.critic.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.averaged = copy.deepcopy(self.generator).requires_grad_(False)
         self.wasserstein = kind != "dcgan"
+        self.consistent = kind == "wgan-ct-resnet"
         self.critic_steps = losses.CRITIC_STEPS if self.wasserstein else 1
         self.latent_dim = latent_dim
         self.class_count = class_count
         self.device = device
         self.precision = precision
         betas = losses.WGAN_BETAS if self.wasserstein else losses.DCGAN_BETAS
+        if kind in RESIDUAL:
+            betas = losses.RESIDUAL_BETAS
         self._generator_optimizer = torch.optim.Adam(
             self.generator.parameters(), learning_rate, betas, fused=True
         )
@@ -76,6 +84,12 @@ class Adversaries:
         with torch.no_grad():
             fake = self._fake(z)
         self._critic_optimizer.zero_grad(set_to_none=True)
+        with self._masks(rng):
+            return self._step_critic(real, fake, shares, rng)
+
+    def _step_critic(
+        self, real: Tensor, fake: Tensor, shares: Tensor | None, rng: torch.Generator
+    ) -> dict[str, Tensor]:
         if not self.wasserstein:
             loss = losses.discriminator_loss(self._scores(real, shares), self._scores(fake, shares))
             loss.backward()  # type: ignore[no-untyped-call]
@@ -84,26 +98,29 @@ class Adversaries:
         mix = torch.rand(len(real), generator=rng).to(self.device)
         penalty = losses.gradient_penalty(lambda u: self._scores(u, shares), real, fake, mix)
         # Real and fake share one pass: the critic has no batch norm, so they do not see each other.
-        scores = self._scores(
+        scores, hidden = self._scores_and_hidden(
             torch.cat([fake, real]), None if shares is None else torch.cat([shares, shares])
         )
         fake_scores, real_scores = scores[: len(fake)], scores[len(fake) :]
         distance = losses.wasserstein_distance(real_scores, fake_scores)
         loss = losses.GRADIENT_PENALTY_WEIGHT * penalty - distance
+        measured = {"wasserstein": distance.detach(), "gradient_penalty": penalty.detach()}
+        if self.consistent:
+            scores_again, hidden_again = self._scores_and_hidden(real, shares)
+            term = consistency_term(real_scores, scores_again, hidden[len(fake) :], hidden_again)
+            loss = loss + CONSISTENCY_WEIGHT * term
+            measured["consistency_term"] = term.detach()
         loss.backward()  # type: ignore[no-untyped-call]
         self._critic_optimizer.step()
-        return {
-            "critic_loss": loss.detach(),
-            "wasserstein": distance.detach(),
-            "gradient_penalty": penalty.detach(),
-        }
+        return {"critic_loss": loss.detach(), **measured}
 
     def update_generator(self, batch_size: int, rng: torch.Generator) -> dict[str, Tensor]:
         """Take one step of the generator and of its average; return its loss as a scalar."""
         self.critic.requires_grad_(False)
         z = torch.randn(batch_size, self.latent_dim, generator=rng)
         shares = class_shares(z[:, -self.class_count :]).to(self.device) if self.class_count else None
-        scores = self._scores(self._fake(z), shares)
+        with self._masks(rng):
+            scores = self._scores(self._fake(z), shares)
         loss = (
             losses.wasserstein_generator_loss(scores)
             if self.wasserstein
@@ -142,9 +159,25 @@ class Adversaries:
         return u.float()
 
     def _scores(self, u: Tensor, shares: Tensor | None) -> Tensor:
+        return self._scores_and_hidden(u, shares)[0]
+
+    def _scores_and_hidden(self, u: Tensor, shares: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Return the scores [B] and the last hidden layer [B, E] of one pass."""
         with self._autocast():
-            scores: Tensor = self.critic(u, shares)
-        return scores.float()
+            hidden: Tensor = self.critic.hidden(u)
+            scores = self.critic.score(hidden, shares)
+        return scores.float(), hidden.float()
+
+    @contextlib.contextmanager
+    def _masks(self, rng: torch.Generator) -> Iterator[None]:
+        """Draw dropout masks from `rng`, so that a resumed run draws those of an unbroken one."""
+        if not self.consistent:
+            yield
+            return
+        seed = int(torch.randint(2**62, (), generator=rng))
+        with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
+            torch.manual_seed(seed)
+            yield
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32)

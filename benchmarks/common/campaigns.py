@@ -5,14 +5,21 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.common.classifier_cache import ClassifierCache
-from benchmarks.common.classifiers import TrainingPlan, entropies, logits_of, recalls, train_classifier
+from benchmarks.common.classifiers import (
+    TrainingPlan,
+    accuracy,
+    entropies,
+    logits_of,
+    recalls,
+    train_classifier,
+)
 from client import ActiveLearner, Client, NotFoundError, RoundReport, Strategy
 
 Ids = NDArray[np.uint64]
@@ -29,6 +36,7 @@ class LabelingTask:
         test_y: int64 [M].
         plan: how the classifier is trained in every round.
         classes: C.
+        transfer: more test sets by name, (raw samples, labels): data of another origin.
     """
 
     pool_raw: NDArray[Any]
@@ -37,6 +45,7 @@ class LabelingTask:
     test_y: NDArray[np.int64]
     plan: TrainingPlan
     classes: int
+    transfer: Mapping[str, tuple[NDArray[Any], NDArray[np.int64]]] = field(default_factory=dict)
 
     def initial_ids(self, per_class: int, seed: int) -> Ids:
         """Draw the labeled samples a campaign starts from: `per_class` of each class, the same for every strategy."""
@@ -81,7 +90,7 @@ def run_campaign(
 
     The classifier starts from the same weights in every round and under every strategy of a seed; what differs is
     what was labeled. `accuracy[i]` and `balanced_accuracy[i]` (the mean of the classes' recalls) are those of the
-    classifier trained on `labels[i]` labels.
+    classifier trained on `labels[i]` labels, and so is `transfer[name][i]` on the task's other test sets, if any.
 
     Args:
         client: Connected to the server.
@@ -112,6 +121,13 @@ def run_campaign(
         right = logits.argmax(1).numpy() == task.test_y
         return float(right.mean()), float(recalls(logits, task.test_y).mean())
 
+    others = {name: (pool.to_inputs(raw), y) for name, (raw, y) in task.transfer.items()}
+    transfer: dict[str, list[float]] = {name: [] for name in others}
+
+    def test_transfer(classifier: Any) -> None:
+        for name, (x, y) in others.items():
+            transfer[name].append(accuracy(classifier, x, y))
+
     learner = ActiveLearner(
         client,
         campaign=name,
@@ -130,17 +146,21 @@ def run_campaign(
         started = time.perf_counter()
         labels.append(report.trained_on)
         tests.append(test(report.classifier))
+        test_transfer(report.classifier)
         picked_x = pool.to_inputs(task.pool_raw[report.selection.pool_ids.astype(np.int64)])
         entropy = entropies(report.classifier, picked_x)
         rounds.append(_describe_round(report, entropy, task.classes, time.perf_counter() - started))
         on_round()
     labels.append(learner.client.get_campaign(learner.campaign).labeled)
-    tests.append(test(learner.fit()))
+    last = learner.fit()
+    tests.append(test(last))
+    test_transfer(last)
     client.delete_campaign(learner.campaign)
     return {
         "labels": labels,
         "accuracy": [each[0] for each in tests],
         "balanced_accuracy": [each[1] for each in tests],
+        **({"transfer": transfer} if transfer else {}),
         "rounds": rounds,
     }
 

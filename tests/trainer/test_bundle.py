@@ -25,6 +25,7 @@ Tiny = Callable[..., TrainConfig]
 KINDS = [
     *(("digits", generator, features) for generator in ("wgan-gp", "dcgan", "mlp")
       for features in ("pixels", "autoencoder", "critic")),
+    *(("digits", generator, "critic") for generator in ("wgan-gp-resnet", "wgan-ct-resnet")),
     *(("vectors", "mlp", features) for features in ("pixels", "autoencoder", "critic")),
     *((pool, "gaussian", features) for pool in ("digits", "vectors") for features in ("pixels", "autoencoder")),
 ]  # fmt: skip

@@ -12,7 +12,7 @@ from trainer.networks.folding import fold_batch_norms
 SHAPES = [(1, 8, 8), (3, 9, 13), (1, 16, 16), (1, 28, 28), (3, 32, 32), (1, 33, 50), (3, 64, 64), (1, 8, 64)]
 
 
-@pytest.mark.parametrize("kind", ["wgan-gp", "dcgan"])
+@pytest.mark.parametrize("kind", ["wgan-gp", "dcgan", "wgan-gp-resnet", "wgan-ct-resnet"])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_generator_and_critic_fit_every_image_size_exactly(kind: str, shape: tuple[int, ...]) -> None:
     networks = build_networks(kind, shape, latent_dim=10, width=2, seed=0)
@@ -44,6 +44,22 @@ def test_the_wasserstein_critic_has_no_batch_norm_and_the_discriminator_has() ->
 
     assert norms("wgan-gp") == 0
     assert norms("dcgan") == 2
+
+
+def test_the_residual_critic_at_32_px_is_that_of_the_paper_with_its_dropout() -> None:
+    critic = build_networks("wgan-ct-resnet", (3, 32, 32), latent_dim=4, width=6, seed=0).critic
+    x = torch.randn(2, 3, 32, 32)
+    sides = []
+    for layer in critic.hidden[:-1]:
+        x = layer(x)
+        sides.append((type(layer).__name__, x.shape[-1]))
+    blocks, dropped = ("Residual", "Dropout")
+    assert sides[:-1] == [
+        *((blocks, 16), (blocks, 8), (dropped, 8), (blocks, 8), (dropped, 8), (blocks, 8), (dropped, 8)),
+    ]
+    assert [layer.p for layer in critic.hidden if isinstance(layer, nn.Dropout)] == [0.2, 0.5, 0.5]
+    plain = build_networks("wgan-gp-resnet", (3, 32, 32), latent_dim=4, width=6, seed=0).critic
+    assert not any(isinstance(layer, nn.Dropout | nn.BatchNorm2d) for layer in plain.modules())
 
 
 @pytest.mark.parametrize(("shape", "codes"), [((1, 28, 28), 192), ((1, 8, 8), 192), ((3, 32, 32), 256)])

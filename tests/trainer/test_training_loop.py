@@ -80,7 +80,7 @@ def test_ctrl_c_finishes_the_iteration_and_loses_nothing(digits: Path, tiny: Tin
     assert_same_state(run.load_checkpoint(), whole.load_checkpoint())
 
 
-@pytest.mark.parametrize("generator", ["wgan-gp", "dcgan", "mlp"])
+@pytest.mark.parametrize("generator", ["wgan-gp", "dcgan", "wgan-gp-resnet", "wgan-ct-resnet", "mlp"])
 def test_a_resumed_run_equals_an_uninterrupted_one(digits: Path, tiny: Tiny, generator: str) -> None:
     whole = run_to(tiny(digits, generator=generator, log_every=4), 10)
     config = tiny(digits, generator=generator, log_every=4)

@@ -11,10 +11,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from trainer.config import RESIDUAL
 from trainer.errors import TrainerError
 from trainer.networks.conditional import ClassLatents
 from trainer.networks.convolutional import Critic, conv_critic, conv_generator
 from trainer.networks.mlp import mlp_critic, mlp_generator
+from trainer.networks.residual import residual_critic, residual_generator
 
 
 class Destandardize(nn.Module):
@@ -70,7 +72,7 @@ def build_networks(
     """Return freshly initialized networks; the global random state of torch is left as it was.
 
     Args:
-        kind: "wgan-gp", "dcgan" or "mlp".
+        kind: "wgan-gp", "dcgan", "wgan-gp-resnet", "wgan-ct-resnet" or "mlp".
         sample_shape: of x without the batch, (C, H, W) or (F,).
         latent_dim: Z.
         width: channels or hidden units.
@@ -89,6 +91,10 @@ def build_networks(
         if kind == "mlp":
             generator = mlp_generator(latent_dim, sample_shape, width)
             critic = mlp_critic(sample_shape, width, class_count)
+        elif kind in RESIDUAL:
+            generator = residual_generator(latent_dim, sample_shape, width)
+            dropout = kind == "wgan-ct-resnet"
+            critic = residual_critic(sample_shape, width, dropout=dropout, class_count=class_count)
         else:
             generator = conv_generator(latent_dim, sample_shape, width)
             critic = conv_critic(sample_shape, width, batch_norm=kind == "dcgan", class_count=class_count)

@@ -62,7 +62,10 @@ class Critic(nn.Module):
 
     def forward(self, x: Tensor, shares: Tensor | None = None) -> Tensor:
         """Return the score [B] of x [B, ...], of the classes `shares` [B, C]: unbounded, higher for what looks real."""
-        hidden = self.hidden(x)  # [B, hidden_dim]
+        return self.score(self.hidden(x), shares)
+
+    def score(self, hidden: Tensor, shares: Tensor | None = None) -> Tensor:
+        """Return the score [B] of what `hidden` gave [B, hidden_dim]."""
         score: Tensor = self.head(hidden).squeeze(1)  # [B, 1] -> [B]
         if self.embedding is None or shares is None:
             return score

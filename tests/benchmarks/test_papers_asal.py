@@ -1,0 +1,125 @@
+"""ASAL's recipe: every system trains, exports, serves and selects on real digits through the public API."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.common.classifiers import TrainingPlan, accuracy, linear, logits_of, train_classifier
+from benchmarks.papers.asal.data import enlarge_usps, load_task
+from benchmarks.papers.asal.protocol import PRESETS, QUICK_PRESET
+from benchmarks.papers.asal.strategies import client_strategy
+from client import Dowser
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def quick(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Results and work of the quick preset, run once."""
+    out, work = tmp_path_factory.mktemp("papers"), tmp_path_factory.mktemp("work")
+    done = run_recipe("--quick", "--out", str(out), "--work", str(work))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1].startswith("papers paper=asal claims=")
+    return out / "asal-quick", work
+
+
+def run_recipe(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "benchmarks", "papers", "--paper", "asal", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=1800, check=False)
+
+
+def records(quick: tuple[Path, Path], setting: str = "digits-two") -> dict[str, dict[str, dict]]:
+    return json.loads((quick[0] / "asal.json").read_text())[f"results {setting}"]
+
+
+def test_every_system_runs_through_the_server_from_the_same_labels(quick: tuple[Path, Path]) -> None:
+    found = records(quick)
+    assert set(found) == set(QUICK_PRESET.settings[0].strategies)
+    learned = {name: each["0"] for name, each in found.items() if not name.startswith("supervised")}
+    assert {tuple(each["labels"]) for each in learned.values()} == {(10, 15, 20)}
+    first = {each["accuracy"][0] for name, each in learned.items() if not name.endswith("hinge")}
+    assert len(first) == 1  # the same labels, weights and loss
+    assert all(len(each["entropy"]) == 2 for each in learned.values())
+    assert all(
+        sum(shares) == pytest.approx(1) for each in learned.values() for shares in each["label_shares"]
+    )
+
+
+def test_exhaustive_search_adds_what_is_less_certain_than_random_samples(quick: tuple[Path, Path]) -> None:
+    found = records(quick)
+    exhaustive, random = found["exhaustive-hinge"]["0"], found["random-entropy"]["0"]
+    assert np.mean(exhaustive["entropy"]) > np.mean(random["entropy"])
+
+
+def test_matches_are_compared_with_the_labels_of_synthetic_samples(quick: tuple[Path, Path]) -> None:
+    record = records(quick, "digits-two-agreement")["agreement-wgan-gp"]["0"]
+    assert sum(record["counts"]) == 20
+    assert set(record["agreement"]) == {"pixels", "autoencoder", "critic"}
+    assert all(0 <= share <= 1 for share in record["agreement"].values())
+
+
+def test_what_is_finished_is_not_run_again_and_the_report_says_every_claim(quick: tuple[Path, Path]) -> None:
+    out, work = quick
+    before = {path: path.stat().st_mtime_ns for path in work.rglob("units/*.json")}
+    done = run_recipe("--quick", "--out", str(out.parent), "--work", str(work))
+    assert done.returncode == 0, done.stderr
+    assert {path: path.stat().st_mtime_ns for path in work.rglob("units/*.json")} == before
+    report = (out / "REPORT.md").read_text()
+    assert "+63 % on average" in report and "**not run**" in report
+    assert (out / "entropy-digits-two.png").exists()
+
+
+def test_the_full_protocol_is_the_papers() -> None:
+    full = {setting.name: setting.parameters for setting in PRESETS["full"].settings}
+    assert (full["mnist-two"]["epochs"], full["mnist-two"]["batch_size"]) == (10, 10)
+    assert (full["mnist-ten"]["budget"], full["mnist-ten"]["max_labels"]) == (50, 10_000)
+    assert (full["cifar-two"]["batch_size"], full["cifar-two"]["max_labels"]) == (50, 1000)
+    assert {len(setting.seeds) for setting in PRESETS["full"].settings} == {5}
+    assert {len(setting.seeds) for setting in PRESETS["cpu"].settings} == {3}
+    trained = PRESETS["full"].settings[0].strategies["asal-pixels-wgan-gp-entropy"].parameters["training"]
+    assert trained["iterations"] == 40_000  # table 3
+    strategy = client_strategy({"how": "asal", "step_size": 0.01}, 10)
+    assert strategy == Dowser(
+        max_scored=0, latents=10, steps=100, step_size=0.01, warm_start=0.0, early_stop=0.0
+    )
+
+
+def test_two_classes_are_numbered_in_their_order() -> None:
+    task = load_task(QUICK_PRESET.settings[0].parameters, "entropy")
+    assert task.classes == 2
+    assert set(task.pool_y.tolist()) == set(task.test_y.tolist()) == {0, 1}
+    # A seven's first row holds its bar; a five's last row its bow.
+    sevens = task.pool_raw[task.pool_y == 1].mean(0)
+    fives = task.pool_raw[task.pool_y == 0].mean(0)
+    assert fives[7].sum() > sevens[7].sum()
+
+
+def test_the_hinge_loss_is_that_of_a_linear_svm() -> None:
+    task = load_task(QUICK_PRESET.settings[0].parameters, "hinge")
+    x = task.pool_raw[:, None].astype(np.float32) * (2 / 255) - 1
+    module = train_classifier(task.plan, x, task.pool_y, seed=0)
+    assert accuracy(module, x, task.pool_y) > 0.97
+    logits = logits_of(module, x).numpy()
+    margins = (logits[:, 1] - logits[:, 0]) * (2 * task.pool_y - 1)
+    entropy = TrainingPlan(build=task.plan.build, epochs=10, batch_size=10, learning_rate=1e-3)
+    softer = logits_of(train_classifier(entropy, x, task.pool_y, seed=0), x).numpy()
+    # Hinge loss stops pushing at margin 1; cross entropy never does.
+    assert np.median(margins) < np.median((softer[:, 1] - softer[:, 0]) * (2 * task.pool_y - 1))
+    assert "loss" not in entropy.describe() and task.plan.describe()["loss"] == "hinge"
+
+
+def test_usps_digits_fill_mnists_frame_as_in_the_paper() -> None:
+    images = np.zeros((2, 16, 16), np.uint8)
+    images[0, 4:12, 4:12] = 200
+    enlarged = enlarge_usps(images)
+    assert enlarged.shape == (2, 28, 28) and enlarged.dtype == np.uint8
+    assert enlarged[0, 14, 14] == 200 and enlarged[0, :5].max() == 0 and enlarged[1].max() == 0
+    # 8 px of 22 become 8 * 30 / 22 of 30.
+    assert (enlarged[0, 14] > 100).sum() == pytest.approx(8 * 30 / 22, abs=1)
+    assert linear(features=784, classes=2)[1].in_features == enlarged[0].size
