@@ -1,5 +1,8 @@
 """Writes a bundle: generator.onnx with its pullback, encoder.onnx, preview.png and manifest.json.
 
+A generator that comes with an encoder to its latents has that in posterior.onnx: x -> mean latents [B, Z - C]. With the
+C classes behind them (`trainer.networks.conditional`), generator(posterior(x)) reconstructs a sample.
+
 Nothing appears under the bundle's name until torch and ONNX Runtime agree on values and gradients within
 `EXPORT_TOLERANCE`; the errors measured are in the manifest's metrics.
 """
@@ -47,12 +50,16 @@ class Trained:
         encoder: x -> features [B, D], in eval mode on the CPU; or the graph of an earlier bundle, kept byte for byte.
         latent_dim: Z.
         metrics: final metrics of training.
+        posterior: x -> mean of the latents [B, Z - C], in eval mode on the CPU; None where nothing infers them.
+        class_names: the C classes of the generator's last latents, where samples are reconstructed with their class.
     """
 
     generator: nn.Module
     encoder: nn.Module | bytes
     latent_dim: int
     metrics: Mapping[str, float]
+    posterior: nn.Module | None = None
+    class_names: tuple[str, ...] = ()
 
 
 def check_free(out: Path) -> None:
@@ -138,6 +145,11 @@ def _export_graphs(folder: Path, trained: Trained, data: TrainingData) -> dict[s
                 tolerance=EXPORT_TOLERANCE,
             ).SerializeToString()
             errors |= _encoder_errors(encoder, trained.encoder, data)
+        if trained.posterior is not None:
+            posterior = graphs.export_forward(
+                fold_batch_norms(trained.posterior), x, kind=graphs.GraphKind.ENCODER, tolerance=EXPORT_TOLERANCE
+            ).SerializeToString()
+            (folder / "posterior.onnx").write_bytes(posterior)
     except graphs.GraphError as error:
         raise TrainerError(f"the export failed: {error}") from error
     (folder / "generator.onnx").write_bytes(generator)
@@ -217,6 +229,9 @@ def _write_manifest(
 
     encoder = _session((folder / "encoder.onnx").read_bytes())
     (features,) = encoder.run(["features"], {"x": data.take(np.arange(1))})
+    names = ["generator.onnx", "encoder.onnx", "preview.png"]
+    if trained.posterior is not None:
+        names.append("posterior.onnx")
     manifest = bundle_pb2.BundleManifest(
         format=FORMAT,
         created_unix_seconds=int(time.time()),
@@ -228,10 +243,12 @@ def _write_manifest(
         feature_dim=features.shape[1],
         generator=config.generator,
         features=config.features,
-        files=[_file_entry(folder / name) for name in ("generator.onnx", "encoder.onnx", "preview.png")],
+        files=[_file_entry(folder / name) for name in names],
         training=config.flat(),
         metrics={name: float(value) for name, value in metrics.items()},
         versions=_versions(),
+        posterior_dim=trained.latent_dim - len(trained.class_names) if trained.posterior is not None else 0,
+        class_names=trained.class_names,
     )
     (folder / "manifest.json").write_text(
         json_format.MessageToJson(manifest, preserving_proto_field_name=True)

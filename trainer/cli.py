@@ -79,11 +79,12 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="make the class that --labels suggest part of the generator",
     )
-    add("--iterations", type=int, help="generator updates (default: wgan-gp 10000, dcgan 20000, mlp 5000)")
+    add("--classes", type=int, help="of acgan and vae-acgan, labels 0 to C - 1 (default: the largest label and one)")
+    add("--iterations", type=int, help="generator updates (default: wgan-gp 10000, dcgan 20000, others 5000)")
     add("--batch-size", type=int, default=_DEFAULTS["batch_size"], help="default %(default)s")
-    add("--latent-dim", type=int, help="Z (default: 128, gaussian 33)")
-    add("--width", type=int, help="channels or hidden units (default: 32 for images, 256 for mlp)")
-    add("--learning-rate", type=float, help="of Adam (default: 1e-4, dcgan 2e-4)")
+    add("--latent-dim", type=int, help="Z (default: 128, gaussian 33, vae 20)")
+    add("--width", type=int, help="channels or hidden units (default: 32 for images, mlp 256, vae 400)")
+    add("--learning-rate", type=float, help="of Adam (default: 1e-4, dcgan 2e-4, vae 1e-3)")
     add(
         "--feature-dim",
         type=int,
@@ -164,7 +165,8 @@ def _add_labels(parser: argparse.ArgumentParser, *, required: bool) -> None:
         type=Path,
         required=required,
         metavar="FILE",
-        help="draw samples by how rare these labels say they are: .csv of pool_id,label or .npz of pool_ids, labels",
+        help="draw samples by how rare these labels say they are, or train acgan and vae-acgan on them: .csv of "
+        "pool_id,label, .npz of pool_ids, labels, or an exported campaign (.csv, .jsonl)",
     )
     add(
         "--rarity",

@@ -9,8 +9,12 @@ from typing import Any
 
 from trainer.errors import TrainerError
 
-GENERATORS = ("wgan-gp", "dcgan", "mlp", "gaussian")
-FEATURES = ("pixels", "autoencoder", "critic")
+GENERATORS = ("wgan-gp", "dcgan", "mlp", "gaussian", "vae", "acgan", "vae-acgan")
+JOINT = ("acgan", "vae-acgan")
+"""Generators that are trained together with a classifier, on labeled samples alone."""
+INFERRING = ("vae", "vae-acgan")
+"""Generators that come with an encoder from samples to latents."""
+FEATURES = ("pixels", "autoencoder", "critic", "latent")
 DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = ("auto", "float32", "bfloat16")
 
@@ -37,22 +41,29 @@ class TrainConfig:
     Attributes:
         data: the pool: .npy, .npz, idx or a folder of images.
         out: the bundle's folder to write; must not exist.
-        generator: "wgan-gp", "dcgan" (images), "mlp" (vectors, also images) or "gaussian" (anything, no training).
-        features: what the encoder measures before its PCA: "pixels", "autoencoder" or "critic".
+        generator: "wgan-gp", "dcgan" (images), "mlp" (vectors, also images), "gaussian" (anything, no training), "vae"
+            (anything), "acgan" or "vae-acgan" (images; trained with a classifier on what `labels` names).
+        features: what the encoder measures before its PCA: "pixels", "autoencoder", "critic", or "latent": the mean of
+            the latents that a generator's own encoder infers.
         key: array of an .npz; None finds it.
         image_size: resize a folder of images to this many px; None keeps their size.
         run: folder of checkpoints, metrics and sample grids; None is `out` with "-run" appended.
         resume: go on from the last checkpoint in `run`.
         seed: of every random draw.
-        labels: of some of the pool: .csv of pool_id,label or .npz of pool_ids and labels; draws real samples by how
-            rare their class seems (`trainer.rarity`). None draws uniformly.
+        labels: of some of the pool: .csv of pool_id,label, .npz of pool_ids and labels, or a campaign's export; draws
+            real samples by how rare their class seems (`trainer.rarity`). None draws uniformly. Jointly trained
+            generators see these samples and no others.
         rarity: exponent of that weight: 0 draws uniformly, 1 undoes the imbalance.
         conditional: make the class, as the labels suggest it, part of the generator.
-        iterations: generator updates; None is 10000 for wgan-gp, 20000 for dcgan, 5000 for mlp.
+        classes: C of a jointly trained generator, whose labels are 0 to C - 1; None is the largest label and one.
+        iterations: generator updates; None is 10000 for wgan-gp, 20000 for dcgan, 5000 for the others.
         batch_size: real samples in each critic update.
-        latent_dim: Z; None is 128 for GANs, 33 for gaussian (one draws the component, the rest its coordinates).
-        width: channels (images) or hidden units (mlp) that scale the networks; None is 32 for images, 256 for mlp.
-        learning_rate: of both Adam optimizers; None is 1e-4 for WGAN-GP losses, 2e-4 for dcgan.
+        latent_dim: Z; None is 128 for GANs, 33 for gaussian (one draws the component, the rest its coordinates), 20 for
+            vae.
+        width: channels (images) or hidden units (mlp, vae) that scale the networks; None is 32 for images, 256 for mlp,
+            400 for vae (32 on color images).
+        learning_rate: of the Adam optimizers; None is 1e-4 for WGAN-GP losses, 2e-4 for dcgan and jointly trained
+            generators, 1e-3 for vae.
         feature_dim: D of the encoder, cut to what the data allows.
         components: of the Gaussian mixture, cut to a tenth of the samples.
         autoencoder_iterations: updates of the auto-encoder, if `features` wants one.
@@ -77,6 +88,7 @@ class TrainConfig:
     labels: Path | None = None
     rarity: float = 0.5
     conditional: bool = False
+    classes: int | None = None
     iterations: int | None = None
     batch_size: int = 64
     latent_dim: int | None = None
@@ -109,6 +121,7 @@ class TrainConfig:
             "width": 1,
             "feature_dim": 1,
             "components": 1,
+            "classes": 2,
         }
         least |= {
             "autoencoder_iterations": 1,
@@ -129,8 +142,20 @@ class TrainConfig:
             raise TrainerError(f"rarity must lie in [0, 2], got {self.rarity}")
         if self.conditional and self.labels is None:
             raise TrainerError("a conditional generator needs labels; pass --labels FILE")
-        if self.generator == "gaussian" and self.features == "critic":
-            raise TrainerError("a gaussian generator has no critic; choose features pixels or autoencoder")
+        if self.generator in ("gaussian", "vae") and self.features == "critic":
+            raise TrainerError(
+                f"a {self.generator} generator has no critic; choose features pixels or autoencoder"
+            )
+        if self.features == "latent" and self.generator not in INFERRING:
+            raise TrainerError(
+                f"{self.generator} has no encoder to its latents, {' and '.join(INFERRING)} do; choose other features"
+            )
+        if self.generator in JOINT and self.labels is None:
+            raise TrainerError(f"{self.generator} is trained on labeled samples; pass --labels FILE")
+        if self.conditional and self.generator in (*JOINT, "vae"):
+            raise TrainerError(
+                f"--conditional is not for {self.generator}: jointly trained generators know classes, a vae none"
+            )
 
     @property
     def run_folder(self) -> Path:
@@ -140,10 +165,10 @@ class TrainConfig:
     def resolved(self) -> TrainConfig:
         """Return a copy with every None that has a default filled in."""
         defaults: dict[str, Any] = {
-            "iterations": {"wgan-gp": 10_000, "dcgan": 20_000, "mlp": 5_000, "gaussian": 1}[self.generator],
-            "latent_dim": 33 if self.generator == "gaussian" else 128,
-            "width": 256 if self.generator == "mlp" else 32,
-            "learning_rate": 2e-4 if self.generator == "dcgan" else 1e-4,
+            "iterations": {"wgan-gp": 10_000, "dcgan": 20_000, "gaussian": 1}.get(self.generator, 5_000),
+            "latent_dim": {"gaussian": 33, "vae": 20}.get(self.generator, 128),
+            "width": {"mlp": 256, "vae": None}.get(self.generator, 32),  # a vae's hangs on the samples
+            "learning_rate": {"dcgan": 2e-4, "vae": 1e-3, **dict.fromkeys(JOINT, 2e-4)}.get(self.generator, 1e-4),
             "run": self.run_folder,
         }
         return replace(
@@ -153,7 +178,7 @@ class TrainConfig:
     def flat(self) -> dict[str, str]:
         """Return the settings as strings, as the bundle's manifest carries them; paths and None are left out."""
         left_out = {"data", "out", "run", "resume", "labels"}
-        if self.labels is None:
+        if self.labels is None or self.generator in JOINT:
             left_out |= {"rarity", "conditional"}
         return {k: str(v) for k, v in asdict(self).items() if k not in left_out and v is not None}
 

@@ -1,8 +1,13 @@
-"""Labels of some of the pool: a CSV of pool_id,label lines, or an .npz with the arrays pool_ids and labels."""
+"""Labels of some of the pool: a CSV of pool_id,label lines, an .npz with pool_ids and labels, or a campaign's export.
+
+Exports of campaigns are CSV files with further columns behind those two, or JSON Lines, of whose events the last of
+each sample counts.
+"""
 
 from __future__ import annotations
 
 import csv
+import json
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -48,7 +53,8 @@ def read_labels(path: Path, source: SampleSource) -> Labels:
     """Read labels and find their rows in the pool.
 
     Args:
-        path: .npz with `pool_ids` and `labels`, else a CSV with or without a header line; a label is any text.
+        path: .npz with `pool_ids` and `labels`, .jsonl as campaigns are exported, else a CSV with or without a header
+            line; a label is any text.
         source: the pool; its pool ids, or its row numbers where the file has none, as in an index.
 
     Raises:
@@ -56,7 +62,8 @@ def read_labels(path: Path, source: SampleSource) -> Labels:
     """
     if not path.is_file():
         raise TrainerError(f"{path}: no such file")
-    pool_ids, labels = _read_npz(path) if path.suffix == ".npz" else _read_csv(path)
+    read = {".npz": _read_npz, ".jsonl": _read_campaign}.get(path.suffix, _read_csv)
+    pool_ids, labels = read(path)
     if not len(pool_ids):
         raise TrainerError(f"{path}: holds no labels; expected lines of pool_id,label")
     pool_ids, first, inverse = np.unique(pool_ids, return_index=True, return_inverse=True)
@@ -105,13 +112,16 @@ def _read_npz(path: Path) -> tuple[NDArray[np.uint64], NDArray[np.str_]]:
 def _read_csv(path: Path) -> tuple[NDArray[np.uint64], NDArray[np.str_]]:
     pool_ids: list[int] = []
     labels: list[str] = []
+    columns = 2
     try:
         with path.open(newline="", encoding="utf-8") as file:
             reader = csv.reader(file)
             for cells in reader:
                 if not cells or (reader.line_num == 1 and not cells[0].strip().isdecimal()):
+                    if cells[:2] == ["pool_id", "label"]:
+                        columns = len(cells)  # an exported campaign says who labeled, and when
                     continue
-                if len(cells) != 2 or not cells[0].strip().isdecimal() or int(cells[0]) >= 2**64:
+                if len(cells) != columns or not cells[0].strip().isdecimal() or int(cells[0]) >= 2**64:
                     raise TrainerError(
                         f"{path}: line {reader.line_num} is no pool_id,label: {','.join(cells)}"
                     )
@@ -120,3 +130,23 @@ def _read_csv(path: Path) -> tuple[NDArray[np.uint64], NDArray[np.str_]]:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise TrainerError(f"{path}: cannot be read as CSV: {error}") from error
     return np.array(pool_ids, dtype=np.uint64), np.array(labels, dtype=np.str_)
+
+
+def _read_campaign(path: Path) -> tuple[NDArray[np.uint64], NDArray[np.str_]]:
+    """Read the labels that the events of an exported campaign end with; a retracted one is none."""
+    labels: dict[int, str] = {}
+    try:
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+            entry = json.loads(line) if line.strip() else {}
+            if entry.get("kind") != "event":
+                continue
+            pool_id, label = int(entry["pool_id"]), entry["label"]
+            if label is None:
+                labels.pop(pool_id, None)
+            else:
+                labels[pool_id] = str(int(label))
+    except (OSError, UnicodeDecodeError) as error:
+        raise TrainerError(f"{path}: cannot be read: {error}") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise TrainerError(f"{path}: line {number} is not one of an exported campaign: {error}") from error
+    return np.array(list(labels), dtype=np.uint64), np.array(list(labels.values()), dtype=np.str_)

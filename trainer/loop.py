@@ -9,7 +9,8 @@ from __future__ import annotations
 import copy
 import math
 import time
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 import torch
 from torch import nn
@@ -25,6 +26,18 @@ from trainer.networks.build import Destandardize, Standardize
 from trainer.preview import draw_samples, save_grid
 from trainer.rarity import Rarity
 from trainer.runs import RunFolder
+
+
+class Trainable(Protocol):
+    """What `run_iterations` needs of networks in training."""
+
+    latent_dim: int
+
+    def state(self) -> dict[str, Any]:
+        """Return everything a checkpoint needs."""
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Take over what `state` returned."""
 
 
 def build_adversaries(config: TrainConfig, data_shape: tuple[int, ...], class_count: int = 0) -> Adversaries:
@@ -89,16 +102,56 @@ def train_gan(
         TrainerError: if the losses diverge, or the networks do not fit the samples.
         KeyboardInterrupt: on SIGINT or SIGTERM, after the iteration and with a checkpoint.
     """
-    from tqdm import tqdm
-
     class_names = rarity.class_names if rarity is not None and config.conditional else ()
     adversaries = build_adversaries(config, data.input_shape, len(class_names))
+    run_iterations(
+        adversaries,
+        config,
+        data,
+        run,
+        iterate=lambda rng: _iterate(adversaries, data, config, rng, rarity),
+        finished=lambda: finished_generator(adversaries, data, config.generator),
+        class_names=class_names,
+        show_progress=show_progress,
+    )
+    return adversaries
+
+
+def run_iterations(
+    system: Trainable,
+    config: TrainConfig,
+    data: TrainingData,
+    run: RunFolder,
+    *,
+    iterate: Callable[[torch.Generator], dict[str, torch.Tensor]],
+    finished: Callable[[], nn.Module],
+    class_names: Sequence[str] = (),
+    show_progress: bool = True,
+) -> None:
+    """Iterate from the run's checkpoint, or from the start, until `config.iterations`; leave a final checkpoint.
+
+    Args:
+        system: what is trained, as it was built.
+        config: resolved.
+        data: the pool.
+        run: started; gets checkpoints, metrics and sample grids.
+        iterate: makes one iteration and returns its losses, scalars.
+        finished: returns the generator as it would be exported now.
+        class_names: kept in the checkpoint.
+        show_progress: draw a progress bar on stderr.
+
+    Raises:
+        TrainerError: if the losses diverge.
+        KeyboardInterrupt: on SIGINT or SIGTERM, after the iteration and with a checkpoint.
+    """
+    from tqdm import tqdm
+
     rng = torch.Generator().manual_seed(config.seed)
     window = _Window()
     done = 0
     if run.checkpoint.exists():
         state = run.load_checkpoint()
-        adversaries.load_state(state["adversaries"])
+        system.load_state(state["adversaries"])
         rng.set_state(state["rng"])
         window.sums, window.count = state["window"], state["window_count"]
         done = state["iteration"]
@@ -109,7 +162,7 @@ def train_gan(
             {
                 "iteration": done,
                 "class_names": list(class_names),
-                "adversaries": adversaries.state(),
+                "adversaries": system.state(),
                 "rng": rng.get_state(),
                 "window": window.sums,
                 "window_count": window.count,
@@ -117,7 +170,7 @@ def train_gan(
         )
 
     def preview(name: str) -> None:
-        x = draw_samples(finished_generator(adversaries, data, config.generator), adversaries.latent_dim)
+        x = draw_samples(finished(), system.latent_dim)
         save_grid(run.samples / f"{name}.png", x, data.input_min, data.input_max)
 
     iterations = config.iterations or 0
@@ -131,7 +184,7 @@ def train_gan(
     )
     with bar, DeferredInterrupt() as interrupt:
         while done < iterations:
-            window.add(_iterate(adversaries, data, config, rng, rarity))
+            window.add(iterate(rng))
             done += 1
             bar.update()
             if done % config.log_every == 0 or done == iterations:
@@ -147,7 +200,6 @@ def train_gan(
                 raise KeyboardInterrupt
     save()
     preview("final")
-    return adversaries
 
 
 def _checked(line: dict[str, float]) -> dict[str, float]:

@@ -10,24 +10,30 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
 from trainer.adversaries import Adversaries
 from trainer.bundle import Trained, check_free, read_encoder, read_manifest, write_bundle
-from trainer.config import TrainConfig
+from trainer.config import JOINT, TrainConfig
 from trainer.data import TrainingData, open_training_data
 from trainer.errors import TrainerError
 from trainer.features import autoencoder_features, fit_encoder
 from trainer.gaussian import fit_gaussian_mixture
-from trainer.labels import read_labels
+from trainer.labels import Labels, read_labels
 from trainer.loop import build_adversaries, finished_critic_features, finished_generator, train_gan
 from trainer.preview import draw_samples, save_grid
 from trainer.rarity import Rarity, measure_rarity
-from trainer.runs import RunFolder
+from trainer.runs import RunFolder, write_atomically
+from trainer.systems import System, build_system, export_classifier, output_classes, train_system
 
 logger = logging.getLogger("trainer")
 
+CLASSIFIER = "classifier.onnx"
+"""In the run's folder: the classifier of a jointly trained generator, with its dropout masks, ready to upload."""
+
+_SYSTEMS = ("vae", *JOINT)
 _ENCODER_METRICS = ("feature_variance_share", "autoencoder_loss", "encoder_max_error")
 
 
@@ -38,6 +44,7 @@ def train(config: TrainConfig, *, show_progress: bool = True) -> Path:
     check_free(config.out)
     data = open_training_data(config.data, config.key, config.image_size)
     _check_fits(config, data)
+    joint = _joint_labels(config, data)
     rarity = _rarity(config, data)
     run = RunFolder(config.run_folder)
     resuming = run.start(config)
@@ -50,8 +57,11 @@ def train(config: TrainConfig, *, show_progress: bool = True) -> Path:
         config.seed,
         run.path,
     )
-    adversaries = None
-    if config.generator != "gaussian":
+    adversaries: Adversaries | System | None = None
+    if config.generator in _SYSTEMS:
+        adversaries = build_system(config, data, joint)
+        train_system(adversaries, config, data, run, show_progress=show_progress)
+    elif config.generator != "gaussian":
         adversaries = train_gan(config, data, run, rarity=rarity, show_progress=show_progress)
     return _finish(config, data, run, adversaries, rarity, show_progress=show_progress)
 
@@ -82,10 +92,14 @@ def export(
     check_free(out)
     data = open_training_data(data_path or config.data, config.key, config.image_size)
     _check_fits(config, data)
-    adversaries = None
+    adversaries: Adversaries | System | None = None
     if config.generator != "gaussian":
         state = run.load_checkpoint()
-        adversaries = build_adversaries(config, data.input_shape, len(state.get("class_names", ())))
+        known = tuple(state.get("class_names", ()))
+        if config.generator in _SYSTEMS:
+            adversaries = build_system(config, data, _joint_labels(config, data, known))
+        else:
+            adversaries = build_adversaries(config, data.input_shape, len(known))
         adversaries.load_state(state["adversaries"])
         if state["iteration"] < (config.iterations or 0):
             logger.warning("the run stopped at iteration %d of %d", state["iteration"], config.iterations)
@@ -149,14 +163,18 @@ def refresh(
         raise TrainerError(
             f"{config.data}: samples of another kind than those of {bundle}; name the same pool"
         )
+    joint = _joint_labels(config, data, tuple(state["class_names"]) if state else ())
     weights = _rarity(config, data, state["class_names"] if state and config.conditional else None)
     run = RunFolder(config.run_folder)
     resuming = run.start(config)
     if state and not resuming:
         run.save_checkpoint(state)
     logger.info("refreshing %s from iteration %d with the labels of %s", path, done, labels)
-    adversaries = None
-    if config.generator != "gaussian":
+    adversaries: Adversaries | System | None = None
+    if config.generator in _SYSTEMS:
+        adversaries = build_system(config, data, joint)
+        train_system(adversaries, config, data, run, show_progress=show_progress)
+    elif config.generator != "gaussian":
         adversaries = train_gan(config, data, run, rarity=weights, show_progress=show_progress)
     generator, metrics = _generator(config, data, run, adversaries, weights)
     kept = {name: manifest.metrics[name] for name in _ENCODER_METRICS if name in manifest.metrics}
@@ -165,8 +183,10 @@ def refresh(
         encoder=encoder,
         latent_dim=config.latent_dim or 0,
         metrics={**metrics, **kept},
+        **_inferring(adversaries, data),
     )
     write_bundle(out, trained, data, config)
+    _write_classifier(adversaries, data, run, config)
     logger.info("wrote %s (the encoder of %s)", out, bundle)
     return out
 
@@ -175,7 +195,7 @@ def _finish(
     config: TrainConfig,
     data: TrainingData,
     run: RunFolder,
-    adversaries: Adversaries | None,
+    adversaries: Adversaries | System | None,
     rarity: Rarity | None,
     *,
     show_progress: bool,
@@ -189,8 +209,10 @@ def _finish(
         encoder=encoder,
         latent_dim=config.latent_dim or 0,
         metrics={**metrics, **feature_metrics, **encoder_metrics},
+        **_inferring(adversaries, data),
     )
     write_bundle(config.out, trained, data, config)
+    _write_classifier(adversaries, data, run, config)
     logger.info("wrote %s (features: %s)", config.out, config.features)
     return config.out
 
@@ -199,14 +221,17 @@ def _generator(
     config: TrainConfig,
     data: TrainingData,
     run: RunFolder,
-    adversaries: Adversaries | None,
+    adversaries: Adversaries | System | None,
     rarity: Rarity | None,
 ) -> tuple[nn.Module, dict[str, float]]:
     """Return the trained generator, or fit the mixture, and its metrics."""
     if adversaries is not None:
         # A run that was killed may have logged more than its checkpoint holds.
         lines = [line for line in run.read_metrics() if line["iteration"] <= (config.iterations or 0)]
-        return finished_generator(adversaries, data, config.generator), lines[-1] if lines else {}
+        metrics = lines[-1] if lines else {}
+        if isinstance(adversaries, Adversaries):
+            return finished_generator(adversaries, data, config.generator), metrics
+        return adversaries.generator(data), metrics
     latent_dim = config.latent_dim or 0
     generator, metrics = fit_gaussian_mixture(
         data,
@@ -226,7 +251,7 @@ def _rarity(
     config: TrainConfig, data: TrainingData, class_names: Sequence[str] | None = None
 ) -> Rarity | None:
     """Return the weights that the configuration asks for, with classes numbered as `class_names`, or None."""
-    if config.labels is None:
+    if config.labels is None or config.generator in _SYSTEMS:
         return None
     labels = read_labels(config.labels, data.source)
     if class_names is not None:
@@ -253,11 +278,35 @@ def _rarity(
     return rarity
 
 
+def _joint_labels(config: TrainConfig, data: TrainingData, known: tuple[str, ...] = ()) -> Labels | None:
+    """Return what a jointly trained generator sees, classes numbered as the classifier's outputs; None for others."""
+    if config.generator not in JOINT or config.labels is None:
+        return None
+    return output_classes(read_labels(config.labels, data.source), config.classes, known)
+
+
+def _inferring(system: Adversaries | System | None, data: TrainingData) -> dict[str, Any]:
+    """Return what a bundle that can reconstruct samples has besides generator and encoder."""
+    if system is None or isinstance(system, Adversaries):
+        return {}
+    return {"posterior": system.posterior(data), "class_names": system.class_names}
+
+
+def _write_classifier(
+    system: Adversaries | System | None, data: TrainingData, run: RunFolder, config: TrainConfig
+) -> None:
+    """Leave the classifier that was trained along in the run's folder."""
+    classifier = None if system is None or isinstance(system, Adversaries) else system.classifier()
+    if classifier is not None:
+        exported = export_classifier(classifier, data, seed=config.seed)
+        write_atomically(run.path / CLASSIFIER, lambda path: path.write_bytes(exported))
+
+
 def _feature_base(
     config: TrainConfig,
     data: TrainingData,
     run: RunFolder,
-    adversaries: Adversaries | None,
+    adversaries: Adversaries | System | None,
     *,
     show_progress: bool,
 ) -> tuple[nn.Module, dict[str, float]]:
@@ -266,17 +315,22 @@ def _feature_base(
         return autoencoder_features(
             data, run, iterations=config.autoencoder_iterations, seed=config.seed, show_progress=show_progress
         )
-    if config.features == "critic" and adversaries is not None:
+    if adversaries is not None and not isinstance(adversaries, Adversaries):
+        base = adversaries.critic() if config.features == "critic" else None
+        base = adversaries.posterior(data) if config.features == "latent" else base
+        if base is not None:
+            return base, {}
+    if config.features == "critic" and isinstance(adversaries, Adversaries):
         return finished_critic_features(adversaries, data, config.generator), {}
     return nn.Flatten().eval(), {}
 
 
 def _check_fits(config: TrainConfig, data: TrainingData) -> None:
     """Refuse what would fail only after the training."""
-    if config.generator in ("wgan-gp", "dcgan") and len(data.input_shape) == 1:
+    if config.generator in ("wgan-gp", "dcgan", *JOINT) and len(data.input_shape) == 1:
         raise TrainerError(
             f"{config.generator} is for images, these samples are vectors of {data.input_shape[0]}; "
-            "choose --generator mlp or gaussian"
+            "choose --generator mlp, vae or gaussian"
         )
 
 

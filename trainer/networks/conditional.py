@@ -13,6 +13,8 @@ from torch import Tensor, nn
 
 SHARPNESS = 8.0
 """At this factor the largest of 10 draws gets a share of 0.87 on average, 0.96 in the median."""
+CERTAIN = 4.0
+"""A logit that, with zeros for the other classes, leaves them a share of exp(-32) each."""
 
 
 class ClassLatents(nn.Module):
@@ -41,3 +43,9 @@ def draw_class_logits(classes: Tensor, class_count: int, rng: torch.Generator) -
     logits[rows, largest] = displaced
     logits[rows, classes] = top
     return logits
+
+
+def class_latents(noise: Tensor, classes: Tensor, class_count: int) -> Tensor:
+    """Return z [B, Z] of noise [B, Z - C] and certain `classes` [B]."""
+    logits = CERTAIN * torch.nn.functional.one_hot(classes, class_count).to(noise)
+    return torch.cat([noise, logits], dim=1)

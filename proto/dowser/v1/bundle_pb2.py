@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from dowser.v1 import tensors_pb2 as dowser_dot_v1_dot_tensors__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x64owser/v1/bundle.proto\x12\tdowser.v1\x1a\x17\x64owser/v1/tensors.proto\"\x8f\x01\n\rPreprocessing\x12\'\n\x06layout\x18\x01 \x01(\x0e\x32\x17.dowser.v1.SampleLayout\x12#\n\traw_dtype\x18\x02 \x01(\x0e\x32\x10.dowser.v1.DType\x12\x11\n\traw_shape\x18\x03 \x03(\x04\x12\r\n\x05scale\x18\x04 \x01(\x02\x12\x0e\n\x06offset\x18\x05 \x01(\x02\"=\n\tFileEntry\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nsize_bytes\x18\x02 \x01(\x04\x12\x0e\n\x06sha256\x18\x03 \x01(\t\"\xde\x04\n\x0e\x42undleManifest\x12\x0e\n\x06\x66ormat\x18\x01 \x01(\r\x12\x1c\n\x14\x63reated_unix_seconds\x18\x02 \x01(\x03\x12\x13\n\x0binput_shape\x18\x03 \x03(\x04\x12\x11\n\tinput_min\x18\x04 \x01(\x02\x12\x11\n\tinput_max\x18\x05 \x01(\x02\x12/\n\rpreprocessing\x18\x06 \x01(\x0b\x32\x18.dowser.v1.Preprocessing\x12\x12\n\nlatent_dim\x18\x07 \x01(\r\x12\x13\n\x0b\x66\x65\x61ture_dim\x18\x08 \x01(\r\x12\x11\n\tgenerator\x18\t \x01(\t\x12\x10\n\x08\x66\x65\x61tures\x18\n \x01(\t\x12#\n\x05\x66iles\x18\x0b \x03(\x0b\x32\x14.dowser.v1.FileEntry\x12\x39\n\x08training\x18\x0c \x03(\x0b\x32\'.dowser.v1.BundleManifest.TrainingEntry\x12\x37\n\x07metrics\x18\r \x03(\x0b\x32&.dowser.v1.BundleManifest.MetricsEntry\x12\x39\n\x08versions\x18\x0e \x03(\x0b\x32\'.dowser.v1.BundleManifest.VersionsEntry\x1a/\n\rTrainingEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a.\n\x0cMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x1a/\n\rVersionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01*\x8b\x01\n\x0cSampleLayout\x12\x1d\n\x19SAMPLE_LAYOUT_UNSPECIFIED\x10\x00\x12\x14\n\x10SAMPLE_LAYOUT_HW\x10\x01\x12\x15\n\x11SAMPLE_LAYOUT_HWC\x10\x02\x12\x15\n\x11SAMPLE_LAYOUT_CHW\x10\x03\x12\x18\n\x14SAMPLE_LAYOUT_VECTOR\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x64owser/v1/bundle.proto\x12\tdowser.v1\x1a\x17\x64owser/v1/tensors.proto\"\x8f\x01\n\rPreprocessing\x12\'\n\x06layout\x18\x01 \x01(\x0e\x32\x17.dowser.v1.SampleLayout\x12#\n\traw_dtype\x18\x02 \x01(\x0e\x32\x10.dowser.v1.DType\x12\x11\n\traw_shape\x18\x03 \x03(\x04\x12\r\n\x05scale\x18\x04 \x01(\x02\x12\x0e\n\x06offset\x18\x05 \x01(\x02\"=\n\tFileEntry\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nsize_bytes\x18\x02 \x01(\x04\x12\x0e\n\x06sha256\x18\x03 \x01(\t\"\x8a\x05\n\x0e\x42undleManifest\x12\x0e\n\x06\x66ormat\x18\x01 \x01(\r\x12\x1c\n\x14\x63reated_unix_seconds\x18\x02 \x01(\x03\x12\x13\n\x0binput_shape\x18\x03 \x03(\x04\x12\x11\n\tinput_min\x18\x04 \x01(\x02\x12\x11\n\tinput_max\x18\x05 \x01(\x02\x12/\n\rpreprocessing\x18\x06 \x01(\x0b\x32\x18.dowser.v1.Preprocessing\x12\x12\n\nlatent_dim\x18\x07 \x01(\r\x12\x13\n\x0b\x66\x65\x61ture_dim\x18\x08 \x01(\r\x12\x11\n\tgenerator\x18\t \x01(\t\x12\x10\n\x08\x66\x65\x61tures\x18\n \x01(\t\x12#\n\x05\x66iles\x18\x0b \x03(\x0b\x32\x14.dowser.v1.FileEntry\x12\x39\n\x08training\x18\x0c \x03(\x0b\x32\'.dowser.v1.BundleManifest.TrainingEntry\x12\x37\n\x07metrics\x18\r \x03(\x0b\x32&.dowser.v1.BundleManifest.MetricsEntry\x12\x39\n\x08versions\x18\x0e \x03(\x0b\x32\'.dowser.v1.BundleManifest.VersionsEntry\x12\x15\n\rposterior_dim\x18\x14 \x01(\r\x12\x13\n\x0b\x63lass_names\x18\x15 \x03(\t\x1a/\n\rTrainingEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a.\n\x0cMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x1a/\n\rVersionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01*\x8b\x01\n\x0cSampleLayout\x12\x1d\n\x19SAMPLE_LAYOUT_UNSPECIFIED\x10\x00\x12\x14\n\x10SAMPLE_LAYOUT_HW\x10\x01\x12\x15\n\x11SAMPLE_LAYOUT_HWC\x10\x02\x12\x15\n\x11SAMPLE_LAYOUT_CHW\x10\x03\x12\x18\n\x14SAMPLE_LAYOUT_VECTOR\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,18 +38,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_BUNDLEMANIFEST_METRICSENTRY']._serialized_options = b'8\001'
   _globals['_BUNDLEMANIFEST_VERSIONSENTRY']._loaded_options = None
   _globals['_BUNDLEMANIFEST_VERSIONSENTRY']._serialized_options = b'8\001'
-  _globals['_SAMPLELAYOUT']._serialized_start=881
-  _globals['_SAMPLELAYOUT']._serialized_end=1020
+  _globals['_SAMPLELAYOUT']._serialized_start=925
+  _globals['_SAMPLELAYOUT']._serialized_end=1064
   _globals['_PREPROCESSING']._serialized_start=63
   _globals['_PREPROCESSING']._serialized_end=206
   _globals['_FILEENTRY']._serialized_start=208
   _globals['_FILEENTRY']._serialized_end=269
   _globals['_BUNDLEMANIFEST']._serialized_start=272
-  _globals['_BUNDLEMANIFEST']._serialized_end=878
-  _globals['_BUNDLEMANIFEST_TRAININGENTRY']._serialized_start=734
-  _globals['_BUNDLEMANIFEST_TRAININGENTRY']._serialized_end=781
-  _globals['_BUNDLEMANIFEST_METRICSENTRY']._serialized_start=783
-  _globals['_BUNDLEMANIFEST_METRICSENTRY']._serialized_end=829
-  _globals['_BUNDLEMANIFEST_VERSIONSENTRY']._serialized_start=831
-  _globals['_BUNDLEMANIFEST_VERSIONSENTRY']._serialized_end=878
+  _globals['_BUNDLEMANIFEST']._serialized_end=922
+  _globals['_BUNDLEMANIFEST_TRAININGENTRY']._serialized_start=778
+  _globals['_BUNDLEMANIFEST_TRAININGENTRY']._serialized_end=825
+  _globals['_BUNDLEMANIFEST_METRICSENTRY']._serialized_start=827
+  _globals['_BUNDLEMANIFEST_METRICSENTRY']._serialized_end=873
+  _globals['_BUNDLEMANIFEST_VERSIONSENTRY']._serialized_start=875
+  _globals['_BUNDLEMANIFEST_VERSIONSENTRY']._serialized_end=922
 # @@protoc_insertion_point(module_scope)

@@ -46,7 +46,7 @@ class FileEntry(_message.Message):
     def __init__(self, name: _Optional[str] = ..., size_bytes: _Optional[int] = ..., sha256: _Optional[str] = ...) -> None: ...
 
 class BundleManifest(_message.Message):
-    __slots__ = ("format", "created_unix_seconds", "input_shape", "input_min", "input_max", "preprocessing", "latent_dim", "feature_dim", "generator", "features", "files", "training", "metrics", "versions")
+    __slots__ = ("format", "created_unix_seconds", "input_shape", "input_min", "input_max", "preprocessing", "latent_dim", "feature_dim", "generator", "features", "files", "training", "metrics", "versions", "posterior_dim", "class_names")
     class TrainingEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -82,6 +82,8 @@ class BundleManifest(_message.Message):
     TRAINING_FIELD_NUMBER: _ClassVar[int]
     METRICS_FIELD_NUMBER: _ClassVar[int]
     VERSIONS_FIELD_NUMBER: _ClassVar[int]
+    POSTERIOR_DIM_FIELD_NUMBER: _ClassVar[int]
+    CLASS_NAMES_FIELD_NUMBER: _ClassVar[int]
     format: int
     created_unix_seconds: int
     input_shape: _containers.RepeatedScalarFieldContainer[int]
@@ -96,4 +98,6 @@ class BundleManifest(_message.Message):
     training: _containers.ScalarMap[str, str]
     metrics: _containers.ScalarMap[str, float]
     versions: _containers.ScalarMap[str, str]
-    def __init__(self, format: _Optional[int] = ..., created_unix_seconds: _Optional[int] = ..., input_shape: _Optional[_Iterable[int]] = ..., input_min: _Optional[float] = ..., input_max: _Optional[float] = ..., preprocessing: _Optional[_Union[Preprocessing, _Mapping]] = ..., latent_dim: _Optional[int] = ..., feature_dim: _Optional[int] = ..., generator: _Optional[str] = ..., features: _Optional[str] = ..., files: _Optional[_Iterable[_Union[FileEntry, _Mapping]]] = ..., training: _Optional[_Mapping[str, str]] = ..., metrics: _Optional[_Mapping[str, float]] = ..., versions: _Optional[_Mapping[str, str]] = ...) -> None: ...
+    posterior_dim: int
+    class_names: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, format: _Optional[int] = ..., created_unix_seconds: _Optional[int] = ..., input_shape: _Optional[_Iterable[int]] = ..., input_min: _Optional[float] = ..., input_max: _Optional[float] = ..., preprocessing: _Optional[_Union[Preprocessing, _Mapping]] = ..., latent_dim: _Optional[int] = ..., feature_dim: _Optional[int] = ..., generator: _Optional[str] = ..., features: _Optional[str] = ..., files: _Optional[_Iterable[_Union[FileEntry, _Mapping]]] = ..., training: _Optional[_Mapping[str, str]] = ..., metrics: _Optional[_Mapping[str, float]] = ..., versions: _Optional[_Mapping[str, str]] = ..., posterior_dim: _Optional[int] = ..., class_names: _Optional[_Iterable[str]] = ...) -> None: ...
