@@ -9,10 +9,10 @@ from typing import Any
 
 from trainer.errors import TrainerError
 
-GENERATORS = ("wgan-gp", "dcgan", "mlp", "gaussian", "vae", "acgan", "vae-acgan")
-JOINT = ("acgan", "vae-acgan")
-"""Generators that are trained together with a classifier, on labeled samples alone."""
-INFERRING = ("vae", "vae-acgan")
+GENERATORS = ("wgan-gp", "dcgan", "mlp", "gaussian", "vae", "acgan", "vae-acgan", "m2")
+JOINT = ("acgan", "vae-acgan", "m2")
+"""Generators that are trained together with a classifier: on labeled samples alone, m2 on the whole pool."""
+INFERRING = ("vae", "vae-acgan", "m2")
 """Generators that come with an encoder from samples to latents."""
 FEATURES = ("pixels", "autoencoder", "critic", "latent")
 DEVICES = ("auto", "cpu", "cuda")
@@ -42,7 +42,8 @@ class TrainConfig:
         data: the pool: .npy, .npz, idx or a folder of images.
         out: the bundle's folder to write; must not exist.
         generator: "wgan-gp", "dcgan" (images), "mlp" (vectors, also images), "gaussian" (anything, no training), "vae"
-            (anything), "acgan" or "vae-acgan" (images; trained with a classifier on what `labels` names).
+            (anything), "acgan" or "vae-acgan" (images; trained with a classifier on what `labels` names), or "m2" (images;
+            likewise, and on the rest of the pool without labels).
         features: what the encoder measures before its PCA: "pixels", "autoencoder", "critic", or "latent": the mean of
             the latents that a generator's own encoder infers.
         key: array of an .npz; None finds it.
@@ -142,7 +143,7 @@ class TrainConfig:
             raise TrainerError(f"rarity must lie in [0, 2], got {self.rarity}")
         if self.conditional and self.labels is None:
             raise TrainerError("a conditional generator needs labels; pass --labels FILE")
-        if self.generator in ("gaussian", "vae") and self.features == "critic":
+        if self.generator in ("gaussian", "vae", "m2") and self.features == "critic":
             raise TrainerError(
                 f"a {self.generator} generator has no critic; choose features pixels or autoencoder"
             )
@@ -166,9 +167,13 @@ class TrainConfig:
         """Return a copy with every None that has a default filled in."""
         defaults: dict[str, Any] = {
             "iterations": {"wgan-gp": 10_000, "dcgan": 20_000, "gaussian": 1}.get(self.generator, 5_000),
-            "latent_dim": {"gaussian": 33, "vae": 20}.get(self.generator, 128),
-            "width": {"mlp": 256, "vae": None}.get(self.generator, 32),  # a vae's hangs on the samples
-            "learning_rate": {"dcgan": 2e-4, "vae": 1e-3, **dict.fromkeys(JOINT, 2e-4)}.get(self.generator, 1e-4),
+            "latent_dim": {"gaussian": 33, "vae": 20, "m2": 42}.get(self.generator, 128),
+            "width": {"mlp": 256, "vae": None, "m2": None}.get(
+                self.generator, 32
+            ),  # a vae's hangs on the samples
+            "learning_rate": {"dcgan": 2e-4, "vae": 1e-3, **dict.fromkeys(JOINT, 2e-4), "m2": 1e-3}.get(
+                self.generator, 1e-4
+            ),
             "run": self.run_folder,
         }
         return replace(
