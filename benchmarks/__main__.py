@@ -29,6 +29,11 @@ RECIPES = {
         "benchmarks/results/label-efficiency",
         "labels each strategy needs, on a portfolio of pools",
     ),
+    "papers": (
+        "benchmarks.papers",
+        "benchmarks/results/papers",
+        "the claims of five papers, put to the test",
+    ),
     "capture": (
         "benchmarks.capture",
         "benchmarks/results/capture",

@@ -6,14 +6,10 @@ small to split.
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures import wait as wait_for
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from queue import Empty
 from typing import Any
 
 from tqdm import tqdm
@@ -21,9 +17,9 @@ from tqdm import tqdm
 from benchmarks.common.campaigns import Ids, LabelingTask, run_campaign
 from benchmarks.common.classifier_cache import ClassifierCache
 from benchmarks.common.classifiers import WithEmbedding
-from benchmarks.common.errors import BenchmarkError
+from benchmarks.common.jobs import run_jobs, tick
 from benchmarks.common.results import UnitStore
-from client import ClassifierExporter, Client, DowserError, Strategy
+from client import ClassifierExporter, Client, Strategy
 
 TIMEOUT_SECONDS = 600.0
 
@@ -100,69 +96,36 @@ def run_units(
     }
     missing = [unit for unit in units if unit.name not in records]
     rounds = protocol.rounds(classes)
+
+    def keep(unit: Unit, record: dict[str, Any]) -> None:
+        records[unit.name] = record
+        store.narrowed(unit.parameters).save(unit.name, record)
+
     progress = tqdm(total=rounds * len(units), initial=rounds * len(records), desc="campaigns", unit="round")
     if records:
         progress.write(f"{len(records)} of {len(units)} campaigns are finished already")
     with progress:
         if missing:
-            _run_missing(missing, protocol, store, records, progress, processes)
+            run_jobs(
+                missing,
+                _work,
+                start=partial(_start, protocol),
+                keep=keep,
+                progress=progress,
+                processes=processes,
+            )
     grouped: dict[str, list[dict[str, Any]]] = {}
     for unit in units:
         grouped.setdefault(unit.group, []).append(records[unit.name])
     return grouped
 
 
-def _run_missing(
-    missing: Sequence[Unit],
-    protocol: Protocol,
-    store: UnitStore,
-    records: dict[str, dict[str, Any]],
-    progress: Any,
-    processes: int,
-) -> None:
-    context = multiprocessing.get_context(
-        "spawn"
-    )  # a fork would share the parent's thread pools and channels
-    ticks = context.Queue()
-    executor = ProcessPoolExecutor(
-        processes, mp_context=context, initializer=_start, initargs=(protocol, ticks)
-    )
-    try:
-        waiting: dict[Future[dict[str, Any]], Unit] = {executor.submit(_work, unit): unit for unit in missing}
-        while waiting:
-            done, _ = wait_for(waiting, timeout=0.2, return_when="FIRST_COMPLETED")
-            for future in done:
-                unit = waiting.pop(future)
-                records[unit.name] = _result(future, unit)
-                store.narrowed(unit.parameters).save(unit.name, records[unit.name])
-            try:
-                while True:
-                    progress.set_postfix_str(ticks.get_nowait())
-                    progress.update()
-            except Empty:
-                pass
-    finally:
-        executor.shutdown(wait=True, cancel_futures=True)
-
-
-def _result(future: Future[dict[str, Any]], unit: Unit) -> dict[str, Any]:
-    try:
-        return future.result()
-    except DowserError as error:
-        raise BenchmarkError(f"campaign {unit.name} failed: {error}") from error
-    except BrokenProcessPool as error:
-        raise BenchmarkError(f"campaign {unit.name}: its process died; run again to go on") from error
-
-
 # Of a worker process: set once by _start.
 _worker: dict[str, Any] = {}
 
 
-def _start(protocol: Protocol, ticks: Any) -> None:
-    import torch
-
-    torch.set_num_threads(1)
-    _worker.update(protocol=protocol, ticks=ticks, task=protocol.load_task())
+def _start(protocol: Protocol) -> None:
+    _worker.update(protocol=protocol, task=protocol.load_task())
 
 
 def _work(unit: Unit) -> dict[str, Any]:
@@ -185,5 +148,5 @@ def _work(unit: Unit) -> dict[str, Any]:
             export=(lambda module: exporter(WithEmbedding(module))) if protocol.embedding else exporter,
             options=unit.options,
             classifiers=ClassifierCache(cache) if cache is not None else None,
-            on_round=lambda: _worker["ticks"].put(unit.name),
+            on_round=lambda: tick(unit.name),
         )

@@ -1,0 +1,36 @@
+"""The figure every setting has: test accuracy over labels, strategy by strategy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from benchmarks.common import plots
+from benchmarks.papers.paper import Setting
+from benchmarks.papers.records import Runs
+
+SHADES = (
+    *("#0f766e", "#1d4ed8", "#d97706", "#be185d", "#7c3aed", "#0891b2", "#65a30d", "#a16207", "#475569"),
+    *("#f472b6", "#92400e", "#334155"),
+)
+LINES = ("-", "--", ":", "-.")
+
+
+def style(position: int) -> tuple[str, str]:
+    """Return color and line of the strategy at a position, told apart up to 48."""
+    return SHADES[position % len(SHADES)], LINES[position // len(SHADES) % len(LINES)]
+
+
+def curves_figure(setting: Setting, finished: dict[str, Runs]) -> Any:
+    """Draw accuracy over labels, the mean over the finished seeds and one standard deviation."""
+    made, (ax,) = plots.figure(width=9.5, height=5.0)
+    positions = list(setting.strategies)
+    for name, runs in finished.items():
+        color, line = style(positions.index(name))
+        records = list(runs.values())
+        accuracy = 100 * np.array([record["accuracy"] for record in records])
+        plots.curve(ax, records[0]["labels"], accuracy, name=name, color=color, line=line)
+    plots.label_axes(ax, x="labeled samples", y="test accuracy, %", title=setting.text)
+    ax.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
+    return made

@@ -1,0 +1,189 @@
+"""The recipe: run what is missing of a paper's preset, judge its claims, write JSON, figures and report."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from benchmarks.common import plots
+from benchmarks.common.environment import available_cores, describe_environment
+from benchmarks.common.errors import BenchmarkError
+from benchmarks.common.jobs import run_jobs
+from benchmarks.common.results import UnitStore, last_line, write_json, write_text
+from benchmarks.papers import figures
+from benchmarks.papers.claims import Judged, Verdict, judge
+from benchmarks.papers.paper import Paper, Preset, Record, Resources, Setting, Unit
+from benchmarks.papers.records import Results
+from benchmarks.papers.registry import PAPERS, find_paper
+from benchmarks.papers.report import has_curves, render_report
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the recipe's own options."""
+    parser.add_argument("--paper", required=True, metavar="NAME", help=", ".join(PAPERS))
+    parser.add_argument("--preset", choices=("cpu", "full"), default="cpu", help="default %(default)s")
+    parser.add_argument("--settings", metavar="NAME,...", help="run only these settings")
+    parser.add_argument("--strategies", metavar="NAME,...", help="run only these strategies")
+    parser.add_argument("--report", action="store_true", help="run nothing; report what is finished")
+    parser.add_argument("--processes", type=int, help="units at the same time (the cores, 2 at most)")
+    parser.add_argument("--work", type=Path, help="folder for what is made on the way (out/papers)")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the recipe; see the package."""
+    paper = find_paper(options.paper)
+    name = "quick" if options.quick else options.preset
+    preset = paper.presets[name]
+    work: Path = (options.work or Path("out/papers")) / paper.name / name
+    if not options.report:
+        chosen = _chosen(preset, options.settings)
+        strategies = _names(options.strategies)
+        if unknown := set(strategies) - {each for setting in chosen for each in setting.strategies}:
+            raise BenchmarkError(f"no such strategy in these settings: {', '.join(sorted(unknown))}")
+        for setting in chosen:
+            run_setting(
+                paper,
+                setting,
+                work,
+                strategies=strategies,
+                processes=options.processes or min(2, available_cores()),
+            )
+    results = load_results(preset, work)
+    judged = judge(paper.claims, results)
+    # The committed results are those of "cpu"; the other presets' stand beside them.
+    out: Path = options.out / (paper.name if name == "cpu" else f"{paper.name}-{name}")
+    publish(out, paper, name, results, judged)
+    print(f"results in {out}")
+    print(last_line("papers", closing_values(paper.name, judged)))
+    return 0
+
+
+def run_setting(
+    paper: Paper, setting: Setting, work: Path, *, strategies: Sequence[str], processes: int
+) -> None:
+    """Run the units of a setting that are not finished, those of some strategies only where any are named."""
+    store = unit_store(setting, work)
+    units = [unit for unit in setting.units() if not strategies or unit.strategy in strategies]
+    missing = [unit for unit in units if load_unit(store, unit) is None]
+    total, finished = setting.rounds * len(units), setting.rounds * (len(units) - len(missing))
+    with tqdm(total=total, initial=finished, desc=f"{paper.name} {setting.name}", unit="round") as progress:
+        if not missing:
+            return
+        folder = work / setting.name
+        folder.mkdir(parents=True, exist_ok=True)
+        with paper.prepare(setting, folder) as resources:
+            run_jobs(
+                missing,
+                _work,
+                start=partial(_start, paper.name, resources),
+                keep=lambda unit, record: store.narrowed(unit.parameters).save(_file(unit), record),
+                progress=progress,
+                processes=processes,
+            )
+
+
+# Of a worker process: set once by _start.
+_worker: dict[str, Any] = {}
+
+
+def _start(paper: str, resources: Resources) -> None:
+    _worker.update(paper=find_paper(paper), resources=resources)
+
+
+def _work(unit: Unit) -> Record:
+    paper: Paper = _worker["paper"]
+    return paper.run(unit, _worker["resources"])
+
+
+def unit_store(setting: Setting, work: Path) -> UnitStore:
+    """Return the store of a setting's finished units."""
+    return UnitStore(work / setting.name / "units", setting.parameters)
+
+
+def load_unit(store: UnitStore, unit: Unit) -> Record | None:
+    """Return a finished unit's record, None where it is still to be run."""
+    return store.narrowed(unit.parameters).load(_file(unit))
+
+
+def _file(unit: Unit) -> str:
+    return f"{unit.strategy}-{unit.seed}"
+
+
+def load_results(preset: Preset, work: Path) -> Results:
+    """Return everything that is finished."""
+    finished: dict[str, dict[str, dict[int, Record]]] = {}
+    for setting in preset.settings:
+        store = unit_store(setting, work)
+        for unit in setting.units():
+            if (record := load_unit(store, unit)) is not None:
+                by_strategy = finished.setdefault(setting.name, {})
+                by_strategy.setdefault(unit.strategy, {})[unit.seed] = record
+    return Results(preset=preset, finished=finished)
+
+
+def publish(out: Path, paper: Paper, preset: str, results: Results, judged: Sequence[Judged]) -> None:
+    """Write the JSON, the figures and the report."""
+    environment = describe_environment()
+    value = {
+        "name": "papers",
+        "paper": paper.name,
+        "preset": preset,
+        **environment,
+        "claims": {each.claim.name: each.to_json() for each in judged},
+        "settings": {
+            setting.name: {"parameters": setting.parameters, "seeds": list(setting.seeds)}
+            for setting in results.preset.settings
+        },
+        **{
+            f"results {setting}": {
+                strategy: {str(seed): _compact(record) for seed, record in runs.items()}
+                for strategy, runs in finished.items()
+            }
+            for setting, finished in results.finished.items()
+        },
+    }
+    write_json(out / f"{paper.name}.json", value)
+    for setting in results.preset.settings:
+        finished = dict(results.finished.get(setting.name, {}))
+        if finished and has_curves(finished):
+            plots.save(figures.curves_figure(setting, finished), out / f"{setting.name}.png")
+    for name, made in paper.figures(results).items():
+        plots.save(made, out / f"{name}.png")
+    write_text(out / "REPORT.md", render_report(paper, preset, results, judged, environment))
+
+
+def _compact(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a record without what happened in each round, small enough to commit."""
+    return {name: value for name, value in record.items() if name != "rounds"}
+
+
+def closing_values(paper: str, judged: Sequence[Judged]) -> dict[str, float | str]:
+    """Return the values of the last line."""
+
+    def count(verdict: Verdict) -> str:
+        return str(sum(each.verdict is verdict for each in judged))
+
+    return {
+        "paper": paper,
+        "claims": str(len(judged)),
+        "hold": count(Verdict.HOLDS),
+        "fail": count(Verdict.FAILS),
+        "not_run": count(Verdict.NOT_RUN),
+    }
+
+
+def _chosen(preset: Preset, names: str | None) -> Sequence[Setting]:
+    wanted = _names(names)
+    known = [setting.name for setting in preset.settings]
+    if unknown := [name for name in wanted if name not in known]:
+        raise BenchmarkError(f"no such setting: {', '.join(unknown)}; this preset has {', '.join(known)}")
+    return [setting for setting in preset.settings if not wanted or setting.name in wanted]
+
+
+def _names(given: str | None) -> list[str]:
+    return [name.strip() for name in given.split(",") if name.strip()] if given else []

@@ -1,0 +1,118 @@
+"""The frame of the papers' recipe: units are kept, claims are judged by them, the report says what is missing."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from pathlib import Path
+
+import pytest
+
+from benchmarks.common.environment import describe_environment
+from benchmarks.common.errors import BenchmarkError
+from benchmarks.common.results import last_line, read_json
+from benchmarks.papers import recipe
+from benchmarks.papers.claims import Claim, Verdict, judge, ordering
+from benchmarks.papers.paper import Paper, PaperStrategy, Preset, Reduction, Setting
+from benchmarks.papers.records import compare
+from benchmarks.papers.registry import find_paper
+from benchmarks.papers.report import render_report
+
+SETTING = Setting(
+    name="digits",
+    text="some digits",
+    parameters={"budget": 10},
+    strategies={"best": PaperStrategy(text="the best"), "random": PaperStrategy(text="random")},
+    seeds=(0, 1, 2),
+    rounds=2,
+)
+CLAIM = Claim(
+    name="best-above-random",
+    text="the best is above random",
+    where="figure 1",
+    paper="above",
+    measured="accuracy over the rounds",
+    check=lambda results: ordering([compare(results, "digits", "best", "random")]),
+)
+PAPER = Paper(
+    name="asal",
+    title="A paper",
+    presets={
+        "cpu": Preset(
+            settings=[SETTING], reductions=[Reduction(what="labels", paper="500", ours="30", why="time")]
+        )
+    },
+    prepare=lambda setting, folder: nullcontext({}),
+    run=lambda unit, resources: {},
+    claims=[CLAIM],
+)
+
+
+def keep(work: Path, strategy: str, seed: int, accuracy: list[float]) -> None:
+    store = recipe.unit_store(SETTING, work)
+    record = {"labels": [10, 20, 30], "accuracy": accuracy, "rounds": [{"pool_ids": [1]}]}
+    store.narrowed(SETTING.strategies[strategy].parameters).save(f"{strategy}-{seed}", record)
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Path:
+    """All seeds of both strategies; the best is above random in each, and random above it before the first round."""
+    for seed in SETTING.seeds:
+        keep(tmp_path, "best", seed, [0.1, 0.8 + seed / 100, 0.9])
+        keep(tmp_path, "random", seed, [0.9, 0.7, 0.8 - seed / 100])
+    return tmp_path
+
+
+def verdicts(work: Path) -> list[Verdict]:
+    return [each.verdict for each in judge(PAPER.claims, recipe.load_results(PAPER.presets["cpu"], work))]
+
+
+def test_an_ordering_holds_where_every_seed_shows_it(work: Path) -> None:
+    assert verdicts(work) == [Verdict.HOLDS]
+
+
+def test_one_seed_that_shows_the_opposite_is_enough_to_say_no(work: Path) -> None:
+    keep(work, "best", 1, [0.1, 0.3, 0.4])
+    assert verdicts(work) == [Verdict.FAILS]
+
+
+def test_a_claim_whose_units_are_missing_is_not_run_and_says_which(work: Path) -> None:
+    (work / "digits" / "units" / "random-2.json").unlink()
+    (judged,) = judge(PAPER.claims, recipe.load_results(PAPER.presets["cpu"], work))
+    assert judged.verdict is Verdict.NOT_RUN
+    assert judged.why == "2 of 3 seeds of random in digits are finished"
+
+
+def test_a_unit_made_with_other_parameters_counts_as_missing(work: Path) -> None:
+    recipe.unit_store(SETTING, work).narrowed({"other": 1}).save("random-0", {"labels": [], "accuracy": []})
+    assert verdicts(work) == [Verdict.NOT_RUN]
+
+
+def test_json_figures_and_report_are_written_and_leave_the_rounds_out(work: Path, tmp_path: Path) -> None:
+    results = recipe.load_results(PAPER.presets["cpu"], work)
+    out = tmp_path / "out"
+    recipe.publish(out, PAPER, "cpu", results, judge(PAPER.claims, results))
+    stored = read_json(out / "asal.json")
+    assert stored["claims"]["best-above-random"]["verdict"] == "holds"
+    assert set(stored["results digits"]["best"]["0"]) == {"labels", "accuracy"}
+    assert (out / "digits.png").exists()
+    report = (out / "REPORT.md").read_text()
+    assert "+11.00 ± 1.00 points, higher in 3 of 3 seeds" in report
+    assert "| labels | 500 | 30 | time |" in report
+
+
+def test_the_report_of_nothing_says_so(tmp_path: Path) -> None:
+    results = recipe.load_results(PAPER.presets["cpu"], tmp_path)
+    report = render_report(PAPER, "cpu", results, judge(PAPER.claims, results), describe_environment())
+    assert "not run 1" in report
+    assert "Not run yet" in report
+
+
+def test_the_last_line_counts_the_verdicts(work: Path) -> None:
+    judged = judge(PAPER.claims, recipe.load_results(PAPER.presets["cpu"], work))
+    values = recipe.closing_values("asal", judged)
+    assert last_line("papers", values) == "papers paper=asal claims=1 hold=1 fail=0 not_run=0"
+
+
+def test_an_unknown_paper_is_refused_by_name() -> None:
+    with pytest.raises(BenchmarkError, match="no such paper: alchemy"):
+        find_paper("alchemy")
