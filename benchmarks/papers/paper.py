@@ -128,8 +128,8 @@ class Paper:
         name: on the command line.
         title: of the paper, with authors and year.
         presets: "full", "cpu" and "quick", the smallest run that goes through every step.
-        prepare: (setting, folder for what is made) -> a context in which the setting's units can run, for example with
-            servers started; trains and builds what is not there yet. Entered only where units are missing.
+        prepare: (units still to run, all of one setting; folder for what is made) -> a context in which they can run, for
+            example with servers started; trains and builds what is not there yet.
         run: (unit, resources) -> record. Called in a process of its own; calls `benchmarks.common.jobs.tick` once a
             round, `setting.rounds` times.
         claims: what the paper says, and how each is judged.
@@ -140,7 +140,7 @@ class Paper:
     name: str
     title: str
     presets: Mapping[str, Preset]
-    prepare: Callable[[Setting, Path], AbstractContextManager[Resources]]
+    prepare: Callable[[Sequence[Unit], Path], AbstractContextManager[Resources]]
     run: Callable[[Unit, Resources], Record]
     claims: Sequence[Claim]
     sections: Callable[[Results], Sequence[str]] = lambda results: ()

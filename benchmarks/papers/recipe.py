@@ -76,7 +76,7 @@ def run_setting(
             return
         folder = work / setting.name
         folder.mkdir(parents=True, exist_ok=True)
-        with paper.prepare(setting, folder) as resources:
+        with paper.prepare(missing, folder) as resources:
             run_jobs(
                 missing,
                 _work,
