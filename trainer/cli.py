@@ -79,11 +79,17 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="make the class that --labels suggest part of the generator",
     )
-    add("--classes", type=int, help="of acgan, vae-acgan and m2, labels 0 to C - 1 (default: the largest label and one)")
+    add(
+        "--classes",
+        type=int,
+        help="of acgan, vae-acgan and m2, labels 0 to C - 1 (default: the largest and one)",
+    )
     add("--iterations", type=int, help="generator updates (default: wgan-gp 10000, dcgan 20000, others 5000)")
     add("--batch-size", type=int, default=_DEFAULTS["batch_size"], help="default %(default)s")
     add("--latent-dim", type=int, help="Z (default: 128, gaussian 33, vae 20, m2 42)")
-    add("--width", type=int, help="channels or hidden units (default: 32 for images, mlp 256, vae and m2 400)")
+    add(
+        "--width", type=int, help="channels or hidden units (default: 32 for images, mlp 256, vae and m2 400)"
+    )
     add("--learning-rate", type=float, help="of Adam (default: 1e-4, dcgan 2e-4, vae and m2 1e-3)")
     add(
         "--feature-dim",

@@ -42,8 +42,8 @@ class TrainConfig:
         data: the pool: .npy, .npz, idx or a folder of images.
         out: the bundle's folder to write; must not exist.
         generator: "wgan-gp", "dcgan" (images), "mlp" (vectors, also images), "gaussian" (anything, no training), "vae"
-            (anything), "acgan" or "vae-acgan" (images; trained with a classifier on what `labels` names), or "m2" (images;
-            likewise, and on the rest of the pool without labels).
+            (anything), "acgan" or "vae-acgan" (images; trained with a classifier on what `labels` names), or "m2"
+            (likewise, and on the rest of the pool without labels).
         features: what the encoder measures before its PCA: "pixels", "autoencoder", "critic", or "latent": the mean of
             the latents that a generator's own encoder infers.
         key: array of an .npz; None finds it.

@@ -1,15 +1,15 @@
 """M2: a semi-supervised VAE whose classifier learns from unlabeled samples too (Kingma et al. 2014, equations 6 to 9).
 
-*Semi-Supervised Learning with Deep Generative Models*. With q(y | x) the classifier, q(z | x) the encoder and p(x | y, z)
-the decoder, of which y is one of C classes, each as likely as another:
+*Semi-Supervised Learning with Deep Generative Models*. With q(y | x) the classifier, q(z | x) the encoder and
+p(x | y, z) the decoder, y one of C classes, each as likely as another:
 
     -L(x, y) = -log p(x | y, z) + KL(q(z | x) || N(0, I)) + log C                        of a labeled sample (6)
     -U(x)    = sum_y q(y | x) (-L(x, y)) - H(q(y | x))                                   of an unlabeled one (7)
     J        = mean(-L) + mean(-U) + alpha mean(-log q(y | x)),  alpha = 0.1 N / N_labeled               (8, 9)
 
-The sum over y is taken exactly, C decodings of an unlabeled sample. Where this differs from Kingma et al.: q(z | x) does
-not see y, as in M2-VAAL (*Active Learning using Deep Generative Models*, section 3.1); the networks are those of the VAE
-here; batches of both kinds have one size, so that J is a mean, and alpha is held to at most `MOST_ALPHA`.
+The sum over y is taken exactly, C decodings of an unlabeled sample. Where this differs from Kingma et al.: q(z | x)
+does not see y, as in M2-VAAL (*Active Learning using Deep Generative Models*, section 3.1); the networks are those of
+the VAE here; batches of both kinds have one size, so that J is a mean; alpha is at most `MOST_ALPHA`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Scores that a network of one's own computes, trained every round and exported with the classifier as one graph.
 
-`export_vab_al` and `export_vaal` give what `client.Client.upload_classifier` takes; the acquisition function "own_score"
-reads it on the server.
+`export_vab_al` and `export_vaal` give what `client.Client.upload_classifier` takes; on the server the acquisition
+function "own_score" reads it.
 """
 
 from trainer.scores.m2_vaal import M2VaalConfig, train_m2_vaal

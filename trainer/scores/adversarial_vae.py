@@ -7,8 +7,8 @@ condition c of each sample (nothing in VAAL, a predicted rank in TA-VAAL, the cl
     L_adv = -log D([mu_L, c_L]) - log D([mu_U, c_U])                the VAE has all look labeled (6)
     L_D   = -log D([mu_L, c_L]) - log(1 - D([mu_U, c_U]))           the discriminator tells them apart (7)
 
-Equation 7 is printed with 1 - log D; that of VAAL is taken. L_trd is a mean over samples of sums over values; the losses
-of the discriminator are means. The networks are those of the VAE here (`trainer.networks.variational`), the
+Equation 7 is printed with 1 - log D; that of VAAL is taken. L_trd is a mean over samples of sums over values; the
+losses of the discriminator are means. The networks are those of the VAE here (`trainer.networks.variational`), the
 discriminator has hidden layers of 512.
 """
 
@@ -56,7 +56,7 @@ class AdversarialVae(nn.Module):
         return mean if condition is None else torch.cat([mean, condition], dim=1)
 
     def unlabeled_logit(self, latents: Tensor) -> Tensor:
-        """Return -logit D [B]: the higher, the surer that a sample is unlabeled; 1 - D on a scale that does not saturate."""
+        """Return -logit D [B], the higher the surer that a sample is unlabeled: 1 - D on a scale without saturation."""
         return -self.discriminator(latents).squeeze(1)
 
     def vae_loss(

@@ -6,8 +6,8 @@ classifier's deep features; the ranker learns from labeled samples which of two 
 
     L_R = -[l_i > l_j] log s(r_i - r_j) - [l_i <= l_j] log(1 - s(r_i - r_j)),   c = s(r)
 
-Where this differs from TA-VAAL: the ranker is trained after the classifier, on its finished features, and not along with
-it. Samples are picked by -logit D, which orders them as 1 - D does.
+Where this differs from TA-VAAL: the ranker is trained after the classifier, on its finished features, and not along
+with it. Samples are picked by -logit D, which orders them as 1 - D does.
 """
 
 from __future__ import annotations

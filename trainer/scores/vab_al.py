@@ -1,24 +1,24 @@
 r"""VaB-AL: the probability of a labeling error by Bayes' rule, from a class-masked VAE on deep features.
 
-Choi et al. 2021, *VaB-AL: Incorporating Class Imbalance and Difficulty with Variational Bayes for Active Learning*. The
-VAE has ten latents for each class n, C_n, and is trained on the unlabeled samples with the classifier's predictions (9):
+Choi et al. 2021, *VaB-AL: Incorporating Class Imbalance and Difficulty with Variational Bayes for Active Learning*.
+The VAE has ten latents for each class n, C_n, and learns from the unlabeled samples with the classifier's predictions:
 
     L = L_VAE + lambda H(softmax(-w), y^),   w_n = sum_{j in C_n} z_j^2                                  (7, 8, 9)
 
 so that the latents of a sample's own class vanish; the VAE's own prediction is y^ = argmin_n w_n (6). With the labeled
 samples, which it has not seen, and z drawn from q(z | x),
 
-    p(y_n | y^_n) = E[y = y^ = n] / E[y^ = n]   (10: how hard the class is),   p(y^_n) = E[y^ = n]        (11: the prior)
+    p(y_n | y^_n) = E[y = y^ = n] / E[y^ = n]   (10: how hard the class is),   p(y^_n) = E[y^ = n]      (11: the prior)
     p(x | y^_n) >= exp(-L_VAE with z_j = 0 for j in C_n)
     p(y != y^ | x) = 1 - sum_n p(y_n | y^_n) p(x | y^_n) p(y^_n) / sum_n p(x | y^_n) p(y^_n)                        (5)
 
 What the paper leaves open, and how it is here. Each layer's features pass a batch norm of the pool's statistics and a
-linear layer of 128 sigmoids at its random start: trained by what the VAE reconstructs of them, they would collapse. The
-reconstruction is a normal density of unit variance on these values, standardized over the pool. L_VAE is taken a value of
-them, as mean squared errors are, which is where lambda = 0.005 makes itself felt; the bounds of (5) leave the masked
-latents out of the divergence and are scaled by `likelihood_scale`, from nats. (10) and (11) count half a sample more of
-each kind, so that a class the VAE never predicts has a probability. z's noise is one drawing of `draws` vectors for all
-samples: the score is a function of x.
+linear layer of 128 sigmoids at its random start: trained by what the VAE reconstructs of them, they would collapse.
+The reconstruction is a normal density of unit variance on these values, standardized over the pool. L_VAE is divided
+by their number, as mean squared errors are, which is where lambda = 0.005 makes itself felt; the bounds of (5) leave
+the masked latents out of the divergence and are scaled by `likelihood_scale`, from nats. (10) and (11) count half a
+sample more of each kind, so that a class the VAE never predicts has a probability. z's noise is one drawing of `draws`
+vectors for all samples: the score is a function of x.
 """
 
 from __future__ import annotations
@@ -143,6 +143,11 @@ class ClassMaskedVae(nn.Module):
         """Return w [..., C] of z [..., Z] (equation 6): small for the class that z speaks of."""
         return z.unflatten(-1, (self.classes, self.latents)).square().sum(dim=-1)
 
+    def expected_absence(self, mean: Tensor, log_variance: Tensor) -> Tensor:
+        """Return E[w] [B, C] over q(z | v)."""
+        each = mean.square() + log_variance.exp()
+        return each.unflatten(-1, (self.classes, self.latents)).sum(dim=-1)
+
     def class_divergence(self, mean: Tensor, log_variance: Tensor) -> Tensor:
         """Return KL(q || N(0, I)) of each class's latents [B, C]."""
         each = 0.5 * (mean.square() + log_variance.exp() - log_variance - 1)
@@ -266,7 +271,7 @@ def train_vab_al(
     _train_vae(vae, v, predicted, config, rng)
     difficulty, prior = _estimate(vae, inputs(labeled_features), labels, config, rng)
     with torch.no_grad():
-        agreement = float((vae.absence(vae.infer(v)[0]).argmin(dim=1) == predicted).float().mean())
+        agreement = float((vae.expected_absence(*vae.infer(v)).argmin(dim=1) == predicted).float().mean())
     score = VabAlScore(inputs, vae, difficulty, prior, config).eval().requires_grad_(False)
     return VabAl(tapped, score, prior, agreement).eval()
 

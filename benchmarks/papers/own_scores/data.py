@@ -68,7 +68,7 @@ def _load(dataset: str) -> Arrays:
 
 
 def initial_ids(task: LabelingTask, parameters: Mapping[str, Any], seed: int) -> NDArray[np.uint64]:
-    """Draw what a campaign starts from, the same for all strategies of a seed; `start_classes` names the only classes."""
+    """Draw what a campaign starts from, the same for all strategies of a seed; from `start_classes` alone if named."""
     count, only = int(parameters["initial"]), parameters.get("start_classes")
     if only is None:
         return task.random_initial_ids(count, seed)

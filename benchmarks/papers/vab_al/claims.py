@@ -160,7 +160,7 @@ def sections(results: Results) -> Sequence[str]:
     ]
     return [
         "## Exhaustive and sub-linear",
-        "VaB-AL scores the whole pool; its sub-linear form lets the default selection propose a tenth of it to the same "
-        "score. Seconds are those of the caller, with whatever else ran.",
+        "VaB-AL scores the whole pool; its sub-linear form lets the default selection propose a tenth of it to the "
+        "same score. Seconds are those of the caller, with whatever else ran.",
         table(head, rows),
     ]

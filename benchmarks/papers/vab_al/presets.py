@@ -38,7 +38,7 @@ CPU: dict[str, Any] = {
     "draws": 10,
     "vae_steps": 1500,
     "vae_weight": 0.05,
-    "vae_learning_rate": 1e-3,
+    "vae_learning_rate": 3e-4,
     "vaal_steps": 500,
 }
 FULL: dict[str, Any] = {
@@ -106,10 +106,16 @@ def _cpu() -> Preset:
                 why="two cores",
             ),
             Reduction(
-                what="classifier", paper="ResNet-18, SGD, 200 epochs", ours="two convolutions, Adam, 40", why="two cores"
+                what="classifier",
+                paper="ResNet-18, SGD, 200 epochs",
+                ours="two convolutions, Adam, 40",
+                why="two cores",
             ),
             Reduction(
-                what="labels", paper="6 rounds of 500; NEU 5 of 250", ours="5 rounds of 50 (CIFAR-10 100, NEU 30)", why="smaller pools"
+                what="labels",
+                paper="6 rounds of 500; NEU 5 of 250",
+                ours="5 rounds of 50 (CIFAR-10 100, NEU 30)",
+                why="smaller pools",
             ),
             Reduction(
                 what="NEU",
@@ -120,13 +126,17 @@ def _cpu() -> Preset:
             Reduction(
                 what="the VAE",
                 paper="20 epochs of Adam at 1e-4, lambda 0.005, features of four layers, 100 draws",
-                ours="1,500 steps at 1e-3, lambda 0.05, three layers, 10 draws of the score",
-                why="a smaller pool makes fewer steps an epoch; lambda chosen by how well the VAE agrees with the classifier, "
+                ours="1,500 steps at 3e-4, lambda 0.05, three layers, 10 draws of the score",
+                why="a smaller pool makes fewer steps an epoch; lambda "
+                "such that the VAE agrees with the classifier, "
                 "which needs no label",
             ),
             Reduction(what="dropout masks of BALD", paper="100", ours="10", why="two cores"),
             Reduction(
-                what="CIFAR-100", paper="dominant and full", ours="left out", why="not among the data sets here"
+                what="CIFAR-100",
+                paper="dominant and full",
+                ours="left out",
+                why="not among the data sets here",
             ),
         ),
     )
@@ -160,7 +170,10 @@ def _full() -> Preset:
                 why="the imbalanced set is not to be had",
             ),
             Reduction(
-                what="CIFAR-100", paper="dominant and full", ours="left out", why="not among the data sets here"
+                what="CIFAR-100",
+                paper="dominant and full",
+                ours="left out",
+                why="not among the data sets here",
             ),
         ),
     )

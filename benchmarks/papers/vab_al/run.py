@@ -92,5 +92,3 @@ class _Fit:
             difficulty=self._unit.parameters.get("difficulty", True),
             seed=self._unit.seed,
         )
-
-
