@@ -128,8 +128,8 @@ class Paper:
         name: on the command line.
         title: of the paper, with authors and year.
         presets: "full", "cpu" and "quick", the smallest run that goes through every step.
-        prepare: (units still to run, all of one setting; folder for what is made) -> a context in which they can run, for
-            example with servers started; trains and builds what is not there yet.
+        prepare: (units still to run, all of one setting; folder for what is made) -> a context in which they can run,
+            for example with servers started; trains and builds what is not there yet.
         run: (unit, resources) -> record. Called in a process of its own; calls `benchmarks.common.jobs.tick` once a
             round, `setting.rounds` times.
         claims: what the paper says, and how each is judged.
