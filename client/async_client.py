@@ -34,6 +34,7 @@ from client.types import (
     Campaign,
     CampaignImported,
     ClassifierInfo,
+    Companions,
     Dowser,
     Label,
     LabelEvent,
@@ -496,6 +497,28 @@ class AsyncClient:
                 steps=steps,
                 step_size=step_size,
                 seed=seed,
+            )
+        )
+
+    async def augment_samples(
+        self,
+        campaign: Campaign | str,
+        *,
+        classifier: ClassifierInfo | str | None = None,
+        acquisition: Acquisition | str = Acquisition.BALD,
+        threshold: float | Selection | str | None = None,
+        pool_ids: PoolIds | None = None,
+        limit: int | None = None,
+    ) -> Companions:
+        """Return generated companions of uncertain labeled samples; arguments as in `Client.augment_samples`."""
+        return await self._send(
+            requests.augment_samples(
+                campaign,
+                classifier=classifier,
+                acquisition=acquisition,
+                threshold=threshold,
+                pool_ids=pool_ids,
+                limit=limit,
             )
         )
 

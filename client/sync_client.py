@@ -31,6 +31,7 @@ from client.types import (
     Campaign,
     CampaignImported,
     ClassifierInfo,
+    Companions,
     Dowser,
     Label,
     LabelEvent,
@@ -589,6 +590,40 @@ class Client:
                 steps=steps,
                 step_size=step_size,
                 seed=seed,
+            )
+        )
+
+    def augment_samples(
+        self,
+        campaign: Campaign | str,
+        *,
+        classifier: ClassifierInfo | str | None = None,
+        acquisition: Acquisition | str = Acquisition.BALD,
+        threshold: float | Selection | str | None = None,
+        pool_ids: PoolIds | None = None,
+        limit: int | None = None,
+    ) -> Companions:
+        """Return generated companions of the labeled samples that a classifier is still uncertain about.
+
+        Needs a bundle that can reconstruct samples (generators "vae" and "vae-acgan"); nothing is changed.
+
+        Args:
+            campaign: The campaign, its id or its name.
+            classifier: An uploaded classifier; None only without a threshold.
+            acquisition: What uncertainty is.
+            threshold: Least score; or a selection by the same classifier, whose least informative pick's score it is
+                then; or that selection's request_id; None takes every labeled sample.
+            pool_ids: Look at these labeled samples alone; None means all of the campaign.
+            limit: Companions at most, at most 4096; None means as many as an answer holds.
+        """
+        return self._send(
+            requests.augment_samples(
+                campaign,
+                classifier=classifier,
+                acquisition=acquisition,
+                threshold=threshold,
+                pool_ids=pool_ids,
+                limit=limit,
             )
         )
 

@@ -21,6 +21,7 @@ from query_server.models import Bundle, Runtime, synthetic_features
 from query_server.observe import CampaignStats, IndexStats, Observer, WorkerStats, dowser_version, observing
 from query_server.pool import build_index, detect_flavour
 from query_server.rpc.admin import AdminServicer
+from query_server.rpc.augmentation import AugmentationServicer
 from query_server.rpc.caller import caller_of
 from query_server.rpc.campaigns import CampaignServicer
 from query_server.rpc.classifiers import ClassifierServicer
@@ -113,6 +114,7 @@ def _serve(
             serving=serving, campaigns=campaigns, workers=workers, quick=quick, courtesy=courtesy
         ),
         scoring=ScoringServicer(serving=serving, jobs=jobs, workers=workers, courtesy=courtesy),
+        augmentation=AugmentationServicer(serving=serving, workers=workers, courtesy=courtesy),
         admin=AdminServicer(reload=reload, snapshot=snapshot, workers=administration),
     )
 

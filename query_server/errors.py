@@ -37,6 +37,7 @@ __all__ = [
     "pool_id_exists",
     "pool_id_not_found",
     "pool_not_found",
+    "reconstruction_unsupported",
     "reload_refused",
     "request_id_reused",
     "samples_not_stored",
@@ -98,6 +99,7 @@ class Reason(StrEnum):
     SCORE_JOB_NOT_FOUND = "SCORE_JOB_NOT_FOUND"
     SHARD_NOT_READY = "SHARD_NOT_READY"
     EXTRA_NOT_INSTALLED = "EXTRA_NOT_INSTALLED"
+    RECONSTRUCTION_UNSUPPORTED = "RECONSTRUCTION_UNSUPPORTED"
 
 
 class DowserError(Exception):
@@ -452,6 +454,16 @@ def extra_not_installed(package: str, extra: str) -> DowserError:
         Reason.EXTRA_NOT_INSTALLED,
         f'the server has no {package}; its administrator installs it with: pip install "dowser-al[{extra}]"',
         metadata={"package": package, "extra": extra},
+    )
+
+
+def reconstruction_unsupported(pool: str, generator: str) -> DowserError:
+    """Refuse to make companions with a generator that has no encoder to its latents."""
+    return DowserError(
+        Reason.RECONSTRUCTION_UNSUPPORTED,
+        f"the bundle served for pool {pool!r} cannot reconstruct samples: its generator {generator!r} has no encoder to "
+        "its latents; train a bundle with dowser-trainer --generator vae or vae-acgan, and reload",
+        metadata={"pool": pool, "generator": generator},
     )
 
 

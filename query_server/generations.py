@@ -11,6 +11,7 @@ from query_server.models import Bundle, Runtime
 from query_server.models.sandbox import Sandbox, SandboxConfig, SandboxedClassifiers
 from query_server.pool import LivePool, Pool, TaskFeatures, read_manifest
 from query_server.pool.manifest import MANIFEST
+from query_server.selection.augmentation import Augmentation
 from query_server.selection.remote_scoring import RemoteScoring
 from query_server.selection.service import SelectionService
 from query_server.serving import Generation
@@ -95,6 +96,14 @@ def open_generation(
     remote_scoring = RemoteScoring(
         pools=live.current, pool_name=base.name, campaigns=campaigns, classifiers=classifiers
     )
+    augmentation = Augmentation(
+        pools=live.current,
+        pool_name=base.name,
+        campaigns=campaigns,
+        classifiers=classifiers,
+        reconstructor=bundle.reconstructor,
+        generator=bundle.manifest.generator,
+    )
 
     def close() -> None:
         if task_features is not None:
@@ -109,6 +118,7 @@ def open_generation(
         sandbox=sandbox,
         selection=selection,
         remote_scoring=remote_scoring,
+        augmentation=augmentation,
         index_dir=index_dir,
         index_digest=digest,
         close=close,

@@ -19,6 +19,7 @@ from query_server.errors import DowserError, reload_refused
 from query_server.models import Bundle
 from query_server.models.sandbox import Sandbox, SandboxedClassifiers
 from query_server.pool import LivePool, Pool
+from query_server.selection.augmentation import Augmentation
 from query_server.selection.remote_scoring import RemoteScoring
 from query_server.selection.service import SelectionService
 
@@ -36,6 +37,7 @@ class Generation:
         sandbox: The worker processes they run in.
         selection: The rounds over them.
         remote_scoring: The rounds whose candidates the caller scores.
+        augmentation: Companions of labeled samples.
         index_dir: The index's folder, links resolved.
         index_digest: sha256 of its manifest, hexadecimal.
         close: Gives back what it alone holds; the pool's journal goes on.
@@ -47,6 +49,7 @@ class Generation:
     sandbox: Sandbox
     selection: SelectionService
     remote_scoring: RemoteScoring
+    augmentation: Augmentation
     index_dir: Path
     index_digest: str
     close: Callable[[], None]

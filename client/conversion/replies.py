@@ -20,6 +20,7 @@ from client.types import (
     CandidateSource,
     CaptureEstimate,
     ClassifierInfo,
+    Companions,
     Diagnosis,
     Label,
     LabelChange,
@@ -52,6 +53,7 @@ from client.types import (
 from dowser.v1 import (
     acquisition_pb2,
     admin_pb2,
+    augmentation_pb2,
     campaigns_pb2,
     classifiers_pb2,
     pools_pb2,
@@ -290,6 +292,24 @@ def synthesis(reply: selection_pb2.SynthesizeSamplesResponse) -> Synthesis:
         samples=tensors.decode(reply.samples),
         scores=_array(reply.scores, np.float32),
         initial_scores=_array(reply.initial_scores, np.float32),
+        timings=_timings(reply.timings),
+    )
+
+
+def companions(reply: augmentation_pb2.AugmentSamplesResponse) -> Companions:
+    """Read companions of labeled samples."""
+    scored = len(reply.scores) == len(reply.pool_ids) and bool(reply.scores)
+    return Companions(
+        samples=tensors.decode(reply.samples),
+        pool_ids=_array(reply.pool_ids, np.uint64),
+        labels=_array(reply.labels, np.int64),
+        scores=_array(reply.scores, np.float32) if scored else None,
+        companion_scores=_array(reply.companion_scores, np.float32) if scored else None,
+        distances=_array(reply.distances, np.float32),
+        threshold=_optional(reply, "threshold_score", float),
+        examined=reply.examined,
+        uncertain=reply.uncertain,
+        unknown_class=reply.unknown_class,
         timings=_timings(reply.timings),
     )
 

@@ -24,6 +24,7 @@ from client.types import (
     Campaign,
     CampaignImported,
     ClassifierInfo,
+    Companions,
     Dowser,
     LabelEvent,
     LabelEventPage,
@@ -49,7 +50,15 @@ from client.types import (
     Strategy,
     Synthesis,
 )
-from dowser.v1 import admin_pb2, campaigns_pb2, classifiers_pb2, pools_pb2, scoring_pb2, selection_pb2
+from dowser.v1 import (
+    admin_pb2,
+    augmentation_pb2,
+    campaigns_pb2,
+    classifiers_pb2,
+    pools_pb2,
+    scoring_pb2,
+    selection_pb2,
+)
 
 ENTRIES_PER_CHUNK = 5_000
 CHUNK_BYTES = 1 << 20  # the server takes at most 2 MiB a chunk
@@ -562,6 +571,46 @@ def synthesize_samples(
         request,
         selection_pb2.SynthesizeSamplesResponse,
         replies.synthesis,
+    )
+
+
+def augment_samples(
+    campaign: Campaign | str,
+    *,
+    classifier: ClassifierInfo | str | None,
+    acquisition: Acquisition | str,
+    threshold: float | Selection | str | None,
+    pool_ids: PoolIds | None,
+    limit: int | None,
+) -> Call[Companions]:
+    """AugmentationService.AugmentSamples."""
+    given: dict[str, Any] = {}
+    if isinstance(threshold, Selection):
+        scores = [pick.score for pick in threshold.picks if pick.score is not None]
+        if not scores:
+            raise invalid_argument("the selection's picks have no scores to compare with", field="threshold")
+        given["score"] = min(scores)
+    elif isinstance(threshold, str):
+        given["selection_request_id"] = threshold
+    elif threshold is not None:
+        given["score"] = threshold
+    ids = None if pool_ids is None else fields.ids(pool_ids)
+    if ids is not None and not ids:
+        raise invalid_argument("pool_ids is empty; None means every labeled sample", field="pool_ids")
+    request = fields.build(
+        augmentation_pb2.AugmentSamplesRequest,
+        campaign_id=fields.campaign_id(campaign),
+        classifier_id=fields.classifier_id(classifier) if classifier is not None else "",
+        acquisition=fields.acquisition(acquisition),
+        pool_ids=ids,
+        limit=limit,
+        **given,
+    )
+    return unary(
+        "AugmentationService/AugmentSamples",
+        request,
+        augmentation_pb2.AugmentSamplesResponse,
+        replies.companions,
     )
 
 

@@ -13,6 +13,7 @@ from dowser.v1 import bundle_pb2
 from graphs import GraphError, GraphInfo, GraphKind, check
 from query_server.errors import DowserError, corrupt_file
 from query_server.files import check_entries, read_manifest, sha256_of
+from query_server.models.reconstruction import Reconstructor
 from query_server.models.runtime import Runtime, Session
 from samples.errors import SampleError
 from samples.preprocess import Preprocessing
@@ -20,6 +21,7 @@ from samples.preprocess import Preprocessing
 MANIFEST = "manifest.json"
 GENERATOR = "generator.onnx"
 ENCODER = "encoder.onnx"
+POSTERIOR = "posterior.onnx"
 FORMAT = 1
 _REMEDY = "restore the bundle or export it again with dowser-trainer"
 
@@ -38,6 +40,7 @@ class Bundle:
         feature_dim: D.
         generator: z [B, Z], dx [B, …] -> x [B, …], dz [B, Z].
         encoder: x [B, …] -> features [B, D].
+        reconstructor: Makes x' of x, through the generator's latents; None where the bundle cannot.
         runtime: Runs the encoder.
     """
 
@@ -50,6 +53,7 @@ class Bundle:
     feature_dim: int
     generator: onnx.ModelProto
     encoder: Session
+    reconstructor: Reconstructor | None
     runtime: Runtime
 
     @classmethod
@@ -64,7 +68,11 @@ class Bundle:
             manifest_path, bundle_pb2.BundleManifest(), known_format=FORMAT, remedy=_REMEDY
         )
         check_entries(
-            manifest_path, manifest.files, required=(GENERATOR, ENCODER), verify=True, remedy=_REMEDY
+            manifest_path,
+            manifest.files,
+            required=(GENERATOR, ENCODER, *((POSTERIOR,) if manifest.posterior_dim else ())),
+            verify=True,
+            remedy=_REMEDY,
         )
         try:
             preprocessing = Preprocessing.from_proto(manifest.preprocessing)
@@ -73,13 +81,26 @@ class Bundle:
         input_shape = tuple(manifest.input_shape)
         generator, made = _graph(path / GENERATOR, GraphKind.GENERATOR)
         encoder, encoded = _graph(path / ENCODER, GraphKind.ENCODER)
-        expected = (
+        inferring = _graph(path / POSTERIOR, GraphKind.ENCODER) if manifest.posterior_dim else None
+        expected = [
             (preprocessing.input_shape, input_shape, manifest_path, "preprocessing makes inputs"),
             (made.output_shape, input_shape, path / GENERATOR, "makes samples"),
             (made.input_shape, (manifest.latent_dim,), path / GENERATOR, "takes latents"),
             (encoded.input_shape, input_shape, path / ENCODER, "takes samples"),
             (encoded.output_shape, (manifest.feature_dim,), path / ENCODER, "makes features"),
-        )
+        ]
+        if inferring is not None:
+            inferred, known = inferring[1], len(manifest.class_names)
+            expected += [
+                (inferred.input_shape, input_shape, path / POSTERIOR, "takes samples"),
+                (inferred.output_shape, (manifest.posterior_dim,), path / POSTERIOR, "infers latents"),
+                (
+                    (manifest.posterior_dim + known,),
+                    (manifest.latent_dim,),
+                    manifest_path,
+                    "posterior and classes make latents",
+                ),
+            ]
         for got, wanted, file, what in expected:
             if tuple(got) != tuple(wanted):
                 raise _corrupt(file, f"{what} of shape {list(got)}, the manifest says {list(wanted)}")
@@ -93,6 +114,9 @@ class Bundle:
             feature_dim=manifest.feature_dim,
             generator=generator,
             encoder=runtime.session(encoder),
+            reconstructor=None
+            if inferring is None
+            else Reconstructor(inferring[0], generator, tuple(manifest.class_names), runtime),
             runtime=runtime,
         )
 

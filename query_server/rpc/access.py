@@ -50,6 +50,7 @@ _ROLES: dict[str, dict[Role, Sequence[str]]] = {
             "CommitSelection",
         ),
     },
+    "dowser.v1.AugmentationService": {Role.SELECT: ("AugmentSamples",)},
     "dowser.v1.ScoringService": {
         Role.SELECT: (
             "StartScorePool",

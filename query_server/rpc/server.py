@@ -17,6 +17,8 @@ from grpc_reflection.v1alpha import reflection
 from dowser.v1 import (
     admin_pb2,
     admin_pb2_grpc,
+    augmentation_pb2,
+    augmentation_pb2_grpc,
     campaigns_pb2,
     campaigns_pb2_grpc,
     classifiers_pb2,
@@ -30,6 +32,7 @@ from dowser.v1 import (
 )
 from query_server.errors import DowserError, unavailable
 from query_server.rpc.admin import AdminServicer
+from query_server.rpc.augmentation import AugmentationServicer
 from query_server.rpc.campaigns import CampaignServicer
 from query_server.rpc.classifiers import ClassifierServicer
 from query_server.rpc.gate import Gate
@@ -55,6 +58,7 @@ class Services:
     classifiers: ClassifierServicer
     selection: SelectionServicer
     scoring: ScoringServicer
+    augmentation: AugmentationServicer
     admin: AdminServicer
 
 
@@ -148,6 +152,7 @@ class RpcServer:
         classifiers_pb2_grpc.add_ClassifierServiceServicer_to_server(services.classifiers, self._server)
         selection_pb2_grpc.add_SelectionServiceServicer_to_server(services.selection, self._server)
         scoring_pb2_grpc.add_ScoringServiceServicer_to_server(services.scoring, self._server)
+        augmentation_pb2_grpc.add_AugmentationServiceServicer_to_server(services.augmentation, self._server)
         admin_pb2_grpc.add_AdminServiceServicer_to_server(services.admin, self._server)
         self._names = (
             pools_pb2.DESCRIPTOR.services_by_name["PoolService"].full_name,
@@ -155,6 +160,7 @@ class RpcServer:
             classifiers_pb2.DESCRIPTOR.services_by_name["ClassifierService"].full_name,
             selection_pb2.DESCRIPTOR.services_by_name["SelectionService"].full_name,
             scoring_pb2.DESCRIPTOR.services_by_name["ScoringService"].full_name,
+            augmentation_pb2.DESCRIPTOR.services_by_name["AugmentationService"].full_name,
             admin_pb2.DESCRIPTOR.services_by_name["AdminService"].full_name,
         )
         self._health = Health(self._names)

@@ -62,6 +62,7 @@ CODES: dict[Reason, grpc.StatusCode] = {
     Reason.SCORE_JOB_NOT_FOUND: grpc.StatusCode.NOT_FOUND,
     Reason.SHARD_NOT_READY: grpc.StatusCode.FAILED_PRECONDITION,
     Reason.EXTRA_NOT_INSTALLED: grpc.StatusCode.FAILED_PRECONDITION,
+    Reason.RECONSTRUCTION_UNSUPPORTED: grpc.StatusCode.FAILED_PRECONDITION,
 }
 
 _Handler = Callable[[Any, aio.ServicerContext[Any, Any]], Awaitable[Any]]

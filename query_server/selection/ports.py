@@ -125,6 +125,10 @@ class Pool(Neighborhood, Protocol):
         """Grows with every visible change."""
 
     @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of a model input without the batch."""
+
+    @property
     def has_samples(self) -> bool:
         """Whether ``inputs`` can be had; features always can."""
 
@@ -136,6 +140,16 @@ class Pool(Neighborhood, Protocol):
 
     def rows_of(self, pool_ids: UInt64) -> Int64:
         """Return rows [n] of pool ids [n], -1 where unknown or removed."""
+
+
+class Reconstructor(Protocol):
+    """The way of a sample through the latents of the bundle's generator and back."""
+
+    def known(self, labels: Int64) -> Mask:
+        """Return bool [n]: whether the generator knows a label."""
+
+    def reconstruct(self, x: Float32, labels: Int64) -> Float32:
+        """Return x' [n, …] of model inputs [n, …] and their known labels [n], n at least 1."""
 
 
 class Campaigns(Protocol):
