@@ -103,6 +103,27 @@ def test_a_graph_is_run_here_with_its_embedding_or_its_passes() -> None:
     np.testing.assert_allclose(ensemble(ids[::-1]).probabilities, expected, atol=1e-5)
 
 
+def test_a_classifiers_own_score_is_taken_as_it_is() -> None:
+    from torch import nn
+
+    class Judging(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.head = nn.Linear(4, 3)
+
+        def forward(self, x):
+            return self.head(x), x.square().sum(dim=1)
+
+    samples = np.random.default_rng(0).standard_normal((300, 4)).astype(np.float32)
+    graph = export_classifier(Judging().eval(), (4,))
+    scored = OnnxScorer(graph, vectors(4), lambda ids: samples[ids.astype(int)], "own_score")(
+        np.arange(300, dtype=np.uint64)
+    )
+    np.testing.assert_allclose(scored.scores, (samples**2).sum(axis=1), rtol=1e-5)
+    with pytest.raises(InvalidArgumentError, match="output score"):
+        Scores.from_logits(np.zeros((2, 3)), "own_score")
+
+
 def test_too_few_samples_are_noticed(classifier_bytes: bytes) -> None:
     scorer = OnnxScorer(classifier_bytes, vectors(64), lambda ids: np.zeros((1, 64), np.float32))
     with pytest.raises(InvalidArgumentError, match="got 1"):
