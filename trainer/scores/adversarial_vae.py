@@ -57,7 +57,8 @@ class AdversarialVae(nn.Module):
 
     def unlabeled_logit(self, latents: Tensor) -> Tensor:
         """Return -logit D [B], the higher the surer that a sample is unlabeled: 1 - D on a scale without saturation."""
-        return -self.discriminator(latents).squeeze(1)
+        score: Tensor = self.discriminator(latents).squeeze(1)
+        return -score
 
     def vae_loss(
         self,

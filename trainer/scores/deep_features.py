@@ -74,6 +74,6 @@ class DeepFeatures(nn.Module):
 def in_batches(module: nn.Module, x: Tensor, size: int = 512) -> tuple[Tensor, list[Tensor]]:
     """Return logits [N, C] and each layer's features [N, F_l] of x [N, ...], in eval mode."""
     module.eval()
-    parts = [module(some) for some in x.split(size)]
+    parts = [module(some) for some in torch.split(x, size)]
     logits = torch.cat([part[0] for part in parts])
     return logits, [torch.cat([part[2][i] for part in parts]) for i in range(len(parts[0][2]))]

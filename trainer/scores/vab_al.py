@@ -141,17 +141,19 @@ class ClassMaskedVae(nn.Module):
 
     def absence(self, z: Tensor) -> Tensor:
         """Return w [..., C] of z [..., Z] (equation 6): small for the class that z speaks of."""
-        return z.unflatten(-1, (self.classes, self.latents)).square().sum(dim=-1)
+        return self._by_class(z.square())
 
     def expected_absence(self, mean: Tensor, log_variance: Tensor) -> Tensor:
         """Return E[w] [B, C] over q(z | v)."""
-        each = mean.square() + log_variance.exp()
-        return each.unflatten(-1, (self.classes, self.latents)).sum(dim=-1)
+        return self._by_class(mean.square() + log_variance.exp())
 
     def class_divergence(self, mean: Tensor, log_variance: Tensor) -> Tensor:
         """Return KL(q || N(0, I)) of each class's latents [B, C]."""
-        each = 0.5 * (mean.square() + log_variance.exp() - log_variance - 1)
-        return each.unflatten(-1, (self.classes, self.latents)).sum(dim=-1)
+        return self._by_class(0.5 * (mean.square() + log_variance.exp() - log_variance - 1))
+
+    def _by_class(self, each: Tensor) -> Tensor:
+        """Sum what is said of each latent [..., Z] over the latents of each class, [..., C]."""
+        return each.reshape(*each.shape[:-1], self.classes, self.latents).sum(dim=-1)
 
 
 class VabAlScore(nn.Module):
@@ -286,7 +288,7 @@ def _train_vae(
 ) -> None:
     optimizer = torch.optim.Adam(vae.parameters(), config.learning_rate)
     for _ in range(config.epochs):
-        for rows in torch.randperm(len(v), generator=rng).split(config.batch_size):
+        for rows in torch.split(torch.randperm(len(v), generator=rng), config.batch_size):
             given = v[rows]
             mean, log_variance = vae.infer(given)
             z = mean + (0.5 * log_variance).exp() * torch.randn(mean.shape, generator=rng)
@@ -294,7 +296,7 @@ def _train_vae(
             bound = (error + vae.class_divergence(mean, log_variance).sum(dim=1)).mean() / v.shape[1]
             loss = bound + config.weight * class_loss(vae.absence(z), predicted[rows])
             optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             optimizer.step()
     if not all(bool(torch.isfinite(weight).all()) for weight in vae.parameters()):
         raise TrainerError("the VAE diverged; a smaller learning_rate or weight may help")
