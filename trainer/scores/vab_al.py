@@ -34,7 +34,7 @@ from trainer.errors import TrainerError
 from trainer.scores.deep_features import DeepFeatures, in_batches
 
 _PSEUDO_COUNT = 0.5
-_BATCH = 512
+_DRAWS_AT_ONCE = 10  # bounds what the graph holds at a time: these draws of every class's features
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,10 +196,10 @@ class VabAlScore(nn.Module):
         """Return the scores [B]."""
         v = self.inputs(features)
         mean, log_variance = self.vae.infer(v)
-        z = mean + (0.5 * log_variance).exp() * self.noise  # [M, B, Z]
-        masked = z.unsqueeze(1) * self.kept  # [M, C, B, Z]
-        rebuilt = self.vae.decoder(masked)  # [M, C, B, V]
-        errors = 0.5 * (rebuilt - v).square().sum(dim=-1).mean(dim=0)  # [C, B]
+        deviation = (0.5 * log_variance).exp()
+        parts = torch.split(self.noise, _DRAWS_AT_ONCE)
+        errors = sum((self._errors(v, mean + deviation * noise) for noise in parts), torch.zeros(()))
+        errors = errors / len(self.noise)  # [C, B]
         each = self.vae.class_divergence(mean, log_variance)  # [B, C]
         bound = -errors.transpose(0, 1) - (each.sum(dim=1, keepdim=True) - each)  # [B, C]
         posterior = torch.softmax(self.likelihood_scale * bound + self.log_prior, dim=1)
@@ -207,6 +207,12 @@ class VabAlScore(nn.Module):
             return 1 - posterior.amax(dim=1)
         # 1 - sum_n d_n q_n, without taking two nearly equal numbers from each other.
         return (posterior * (1 - self.difficulty)).sum(dim=1)
+
+    def _errors(self, v: Tensor, z: Tensor) -> Tensor:
+        """Return what each class's VAE misses of v [B, V], -log p(v | z) summed over draws z [M, B, Z], as [C, B]."""
+        rebuilt = self.vae.decoder(z.unsqueeze(1) * self.kept)  # [M, C, B, V]
+        errors: Tensor = 0.5 * (rebuilt - v).square().sum(dim=(0, -1))
+        return errors
 
 
 class VabAl(nn.Module):

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import numpy as np
+import onnx
+import onnxruntime as ort
 import pytest
 import torch
 from torch import nn
 
+from graphs import derive_pullback, score_as_logits
 from trainer import TrainerError
+from trainer.scores.exporting import export_scored
 from trainer.scores.m2_vaal import M2VaalConfig, train_m2_vaal
 from trainer.scores.vaal import VaalConfig, ranking_loss, train_vaal
+from trainer.scores.vab_al import VabAlConfig, train_vab_al
 
 
 def new_classes(score: torch.Tensor, truth: torch.Tensor, count: int = 100) -> float:
@@ -72,3 +78,25 @@ def test_m2_gives_latents_with_the_class_probabilities_behind_them(
 def test_nothing_labeled_is_refused(classifier: nn.Module, all_classes) -> None:
     with pytest.raises(TrainerError, match="0 labeled"):
         train_vaal(classifier, all_classes.unlabeled, all_classes.labeled[:0], all_classes.labels[:0])
+
+
+@pytest.mark.parametrize("system", ["vab-al", "vaal", "ta-vaal", "m2-vaal"])
+def test_the_server_can_derive_the_gradient_of_every_score(
+    classifier: nn.Module, all_classes, system: str
+) -> None:
+    given = (all_classes.unlabeled, all_classes.labeled, all_classes.labels)
+    if system == "vab-al":
+        made = train_vab_al(classifier, *given, VabAlConfig(epochs=2, draws=12, label_draws=3, hidden=16))
+    elif system == "m2-vaal":
+        made = train_m2_vaal(*given, 10, M2VaalConfig(iterations=5, batch_size=16))
+    else:
+        config = VaalConfig(ranked=system == "ta-vaal", iterations=5, ranker_iterations=5)
+        made = train_vaal(classifier, *given, config)
+    uploaded = onnx.load_from_string(export_scored(made, all_classes.unlabeled))
+    derived = derive_pullback(score_as_logits(uploaded)).SerializeToString()
+    session = ort.InferenceSession(derived, providers=["CPUExecutionProvider"])
+    x = all_classes.unlabeled[:9].clone().requires_grad_(True)
+    feeds = {"x": x.detach().numpy(), "dlogits": np.ones((9, 1), np.float32)}
+    (dx,) = session.run(["dx"], feeds)
+    (wanted,) = torch.autograd.grad(made(x)[-1].sum(), x)
+    np.testing.assert_allclose(dx, wanted.numpy(), atol=1e-2 * float(wanted.abs().max()))
