@@ -461,8 +461,8 @@ def reconstruction_unsupported(pool: str, generator: str) -> DowserError:
     """Refuse to make companions with a generator that has no encoder to its latents."""
     return DowserError(
         Reason.RECONSTRUCTION_UNSUPPORTED,
-        f"the bundle served for pool {pool!r} cannot reconstruct samples: its generator {generator!r} has no encoder to "
-        "its latents; train a bundle with dowser-trainer --generator vae or vae-acgan, and reload",
+        f"the bundle served for pool {pool!r} cannot reconstruct samples: its generator {generator!r} has no encoder "
+        "to its latents; train a bundle with dowser-trainer --generator vae or vae-acgan, and reload",
         metadata={"pool": pool, "generator": generator},
     )
 

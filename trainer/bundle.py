@@ -147,7 +147,10 @@ def _export_graphs(folder: Path, trained: Trained, data: TrainingData) -> dict[s
             errors |= _encoder_errors(encoder, trained.encoder, data)
         if trained.posterior is not None:
             posterior = graphs.export_forward(
-                fold_batch_norms(trained.posterior), x, kind=graphs.GraphKind.ENCODER, tolerance=EXPORT_TOLERANCE
+                fold_batch_norms(trained.posterior),
+                x,
+                kind=graphs.GraphKind.ENCODER,
+                tolerance=EXPORT_TOLERANCE,
             ).SerializeToString()
             (folder / "posterior.onnx").write_bytes(posterior)
     except graphs.GraphError as error:

@@ -168,9 +168,8 @@ class TrainConfig:
         defaults: dict[str, Any] = {
             "iterations": {"wgan-gp": 10_000, "dcgan": 20_000, "gaussian": 1}.get(self.generator, 5_000),
             "latent_dim": {"gaussian": 33, "vae": 20, "m2": 42}.get(self.generator, 128),
-            "width": {"mlp": 256, "vae": None, "m2": None}.get(
-                self.generator, 32
-            ),  # a vae's hangs on the samples
+            # That of a vae hangs on the samples.
+            "width": {"mlp": 256, "vae": None, "m2": None}.get(self.generator, 32),
             "learning_rate": {"dcgan": 2e-4, "vae": 1e-3, **dict.fromkeys(JOINT, 2e-4), "m2": 1e-3}.get(
                 self.generator, 1e-4
             ),

@@ -135,8 +135,10 @@ def _read_csv(path: Path) -> tuple[NDArray[np.uint64], NDArray[np.str_]]:
 def _read_campaign(path: Path) -> tuple[NDArray[np.uint64], NDArray[np.str_]]:
     """Read the labels that the events of an exported campaign end with; a retracted one is none."""
     labels: dict[int, str] = {}
+    number = 0
     try:
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        for line in path.read_text(encoding="utf-8").splitlines():
+            number += 1
             entry = json.loads(line) if line.strip() else {}
             if entry.get("kind") != "event":
                 continue

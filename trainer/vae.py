@@ -26,7 +26,7 @@ def kl_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
 
 
 def reconstruction_loss(u: Tensor, reconstructed: Tensor) -> Tensor:
-    """Return -log p(u | z) [B] up to a constant: Bernoulli pixels for images [B, C, H, W], normal for vectors [B, F]."""
+    """Return -log p(u | z) [B] up to a constant: Bernoulli pixels for images [B, C, H, W], normal for [B, F]."""
     if u.dim() == 2:
         return 0.5 * ((u - reconstructed) ** 2).sum(dim=1)
     pixels = F.binary_cross_entropy((reconstructed + 1) / 2, (u + 1) / 2, reduction="none")

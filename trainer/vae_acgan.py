@@ -193,12 +193,13 @@ class JointTraining:
         losses: dict[str, Tensor] = {}
         latents: list[Tensor] = []
         made: list[Tensor] = []
-        posterior = None
+        prior: Tensor | None = None
         if self.posterior is not None:
-            posterior = self.posterior.train()(u)
-            latents.append(class_latents(drawn(*posterior, rng), classes, self.class_count))
+            mean, log_variance = self.posterior.train()(u)
+            prior = kl_divergence(mean, log_variance).mean()
+            latents.append(class_latents(drawn(mean, log_variance, rng), classes, self.class_count))
             made.append(classes)
-        seen = classes.unique()  # a class without labels has nothing to be generated from
+        seen = torch.unique(classes)  # a class without labels has nothing to be generated from
         made.append(seen[torch.randint(len(seen), (len(u),), generator=rng).to(self.device)])
         latents.append(self._random_latents(made[-1], rng))
         fake = self.generator(torch.cat(latents))  # [B or 2 B, ...], x' before g(u, v)
@@ -213,18 +214,18 @@ class JointTraining:
         self.classifier.requires_grad_(False)
         adversarial = non_saturating_generator_loss(self.discriminator(fake))
         objective = adversarial + F.cross_entropy(self.classifier(fake), torch.cat(made))
-        reconstruction = None
-        if posterior is not None:
+        reconstruction = torch.zeros(())
+        if prior is not None:
             reconstruction = 0.5 * ((u - fake[: len(u)]) ** 2).flatten(1).sum(dim=1).mean()
             objective = objective + GAMMA * reconstruction
         self._optimizers["generator"].zero_grad(set_to_none=True)
         objective.backward(  # type: ignore[no-untyped-call]
-            inputs=list(self.generator.parameters()), retain_graph=posterior is not None
+            inputs=list(self.generator.parameters()), retain_graph=prior is not None
         )
-        if posterior is not None and reconstruction is not None and self.posterior is not None:
-            prior = kl_divergence(*posterior).mean()
+        if self.posterior is not None and prior is not None:
             self._optimizers["posterior"].zero_grad(set_to_none=True)
-            (reconstruction + prior).backward(inputs=list(self.posterior.parameters()))  # type: ignore[no-untyped-call]
+            evidence = reconstruction + prior
+            evidence.backward(inputs=list(self.posterior.parameters()))  # type: ignore[no-untyped-call]
             self._optimizers["posterior"].step()
             losses |= {"reconstruction_loss": reconstruction.detach(), "kl_divergence": prior.detach()}
         self._optimizers["generator"].step()

@@ -19,7 +19,9 @@ from benchmarks.common.processes import run_tool, serving
 from benchmarks.datasets import decode_jpegs, load_dataset
 from client import Campaign, Client, NotFoundError
 
-_NO_PLAN = TrainingPlan(build=digits_net, epochs=1, batch_size=1, learning_rate=0.0)  # the papers have their own
+_NO_PLAN = TrainingPlan(
+    build=digits_net, epochs=1, batch_size=1, learning_rate=0.0
+)  # the papers have their own
 
 
 @cache

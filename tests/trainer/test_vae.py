@@ -105,7 +105,9 @@ def test_vectors_come_back_on_the_pools_scale(vectors: Path, tiny: Tiny) -> None
         ({"conditional": True, "labels": Path("labels.csv")}, "--conditional is not for vae"),
     ],
 )
-def test_what_does_not_go_together_is_refused(tmp_path: Path, settings: dict[str, object], message: str) -> None:
+def test_what_does_not_go_together_is_refused(
+    tmp_path: Path, settings: dict[str, object], message: str
+) -> None:
     with pytest.raises(TrainerError, match=message):
         TrainConfig(data=tmp_path, out=tmp_path / "out", **{"generator": "vae", **settings})
 

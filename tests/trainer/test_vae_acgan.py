@@ -40,7 +40,13 @@ def samples() -> tuple[Tensor, Tensor]:
 
 
 def joint(augmentation: str, **settings: object) -> JointTraining:
-    given: dict[str, object] = {"latent_dim": 26, "width": 8, "learning_rate": 1e-3, "seed": 0, "warm_up": 100}
+    given: dict[str, object] = {
+        "latent_dim": 26,
+        "width": 8,
+        "learning_rate": 1e-3,
+        "seed": 0,
+        "warm_up": 100,
+    }
     return JointTraining(
         (1, 8, 8), 10, augmentation=augmentation, device=torch.device("cpu"), **{**given, **settings}
     )

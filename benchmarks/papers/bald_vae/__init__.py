@@ -1,4 +1,4 @@
-"""BALD-VAE: "BALD-VAE: Generative Active Learning based on the Uncertainties of Both Labeled and Unlabeled Data" (2019).
+"""BALD-VAE: generative active learning by the uncertainties of both labeled and unlabeled data (RiTA 2019).
 
 A VAE is trained on the pool once and served; `AugmentSamples` makes the companions.
 """

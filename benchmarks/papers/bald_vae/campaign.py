@@ -15,16 +15,27 @@ from benchmarks.common.jobs import tick
 from benchmarks.papers.bald_vae.networks import NETWORKS
 from benchmarks.papers.image_tasks import label, load_task, start_campaign
 from benchmarks.papers.paper import Record, Resources, Unit
-from client import Campaign, ClassifierExporter, Client, Companions, Exhaustive, Random, RandomSubset, Selection
+from client import (
+    Campaign,
+    ClassifierExporter,
+    Client,
+    Companions,
+    Exhaustive,
+    Random,
+    RandomSubset,
+    Selection,
+)
 
-Generated = dict[int, tuple[NDArray[np.float32], int]]  # labeled sample -> its companion and label: G is a set
+Generated = dict[
+    int, tuple[NDArray[np.float32], int]
+]  # labeled sample -> its companion and label: G is a set
 
 
 def run(unit: Unit, resources: Resources) -> Record:
     """Run one strategy from one seed.
 
-    The record's `companions` [P] and `generated_distance` [P] (mean |x' - x|; None without any) are those of the
-    training set that `accuracy[i]` belongs to; `information` has the mean BALD of labeled samples and of their companions.
+    The record's `companions` [P] are those of the training set that `accuracy[i]` belongs to. `information` has, of
+    each round that made some, the mean BALD of the labeled samples and of their companions, and their mean distance.
     """
     given = {**unit.setting.parameters, **unit.parameters}
     task = load_task(given["dataset"])
@@ -45,7 +56,10 @@ def run(unit: Unit, resources: Resources) -> Record:
         labeled, generated = initial, dict[int, tuple[NDArray[np.float32], int]]()
 
         def train() -> Any:
-            x, y = pool.to_inputs(task.pool_raw[labeled.astype(np.int64)]), task.pool_y[labeled.astype(np.int64)]
+            x, y = (
+                pool.to_inputs(task.pool_raw[labeled.astype(np.int64)]),
+                task.pool_y[labeled.astype(np.int64)],
+            )
             if generated:
                 x = np.concatenate([x, np.stack([made for made, _ in generated.values()])])
                 y = np.concatenate([y, np.array([each for _, each in generated.values()])])
@@ -98,7 +112,9 @@ def _uncertain(client: Client, campaign: Campaign, classifier: Any, selection: S
 
 
 def _add(generated: Generated, made: Companions) -> None:
-    for sample, pool_id, its_label in zip(made.samples, made.pool_ids.tolist(), made.labels.tolist(), strict=True):
+    for sample, pool_id, its_label in zip(
+        made.samples, made.pool_ids.tolist(), made.labels.tolist(), strict=True
+    ):
         generated[pool_id] = (sample, its_label)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from benchmarks.papers.claims import Claim, Finding, ordering
 from benchmarks.papers.paper import Record
-from benchmarks.papers.records import Comparison, Results, compare
+from benchmarks.papers.records import Comparison, NotRunError, Results, compare
 
 
 def roughness(record: Record) -> float:
@@ -36,13 +36,15 @@ def steadier(results: Results, setting: str, rival: str) -> Finding:
 def _why(rough: Comparison) -> str:
     if rough.mean > 0:
         return "steadier on average, not in every seed"
-    return "the rival's curve is as steady: trained from scratch to the end of its labels, BALD alone has no drops to mend"
+    return "the rival's curve is as steady: trained from scratch in every round, BALD alone has few drops to mend"
 
 
 def informative(results: Results) -> Finding:
     """Judge whether companions are about as informative as the samples they are made of (equation 6)."""
     runs = results.runs("mnist-100", "bald-vae")
     kept = [each for record in runs.values() for each in record["information"] if each]
+    if not kept:
+        raise NotRunError("no labeled sample was as uncertain as the last pick")
     shares = np.array([each["companion"] / each["sample"] for each in kept])
     distance = float(np.mean([each["distance"] for each in kept]))
     return Finding(

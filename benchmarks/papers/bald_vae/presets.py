@@ -9,7 +9,9 @@ from benchmarks.papers.paper import PaperStrategy, Preset, Reduction, Setting
 _UNCERTAIN = {"select": "bald", "augment": "uncertain"}
 _NONE = {"select": "bald", "augment": "none"}
 STRATEGIES = {
-    "bald-vae": PaperStrategy(text="companions of labeled samples above the K-th pick", parameters=_UNCERTAIN),
+    "bald-vae": PaperStrategy(
+        text="companions of labeled samples above the K-th pick", parameters=_UNCERTAIN
+    ),
     "bald-o": PaperStrategy(text="BALD without generation", parameters=_NONE),
     "vae-all": PaperStrategy(
         text="companions of all newly labeled samples", parameters={"select": "bald", "augment": "all"}
@@ -128,11 +130,17 @@ CPU = Preset(
     reductions=[
         *FULL.reductions,
         Reduction(
-            what="candidates", paper="the whole pool", ours="a random subset a round", why="60,000 x 20 passes a round"
+            what="candidates",
+            paper="the whole pool",
+            ours="a random subset a round",
+            why="60,000 x 20 passes a round",
         ),
         Reduction(what="dropout masks", paper="not stated", ours="10", why="time"),
         Reduction(
-            what="rounds", paper="20 by 100, 4 by 500", ours="10 by 100, 3 by 500", why="time on two shared cores"
+            what="rounds",
+            paper="20 by 100, 4 by 500",
+            ours="10 by 100, 3 by 500",
+            why="time on two shared cores",
         ),
         Reduction(what="CIFAR-10", paper="21,000 labels", ours="not in this preset", why="time"),
     ],

@@ -64,7 +64,11 @@ def run(unit: Unit, resources: Resources) -> Record:
                 classifier = client.upload_classifier(export(trained.classifier))
                 strategy = _strategy(given)
                 picks = client.select_samples(
-                    campaign, classifier=classifier, budget=given["budget"], acquisition="bald", strategy=strategy
+                    campaign,
+                    classifier=classifier,
+                    budget=given["budget"],
+                    acquisition="bald",
+                    strategy=strategy,
                 ).pool_ids
                 _measure(record, client, classifier, trained, pool, task, picks, rng)
                 label(client, campaign, task, picks)

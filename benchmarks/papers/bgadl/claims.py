@@ -34,12 +34,15 @@ def information(results: Results) -> Finding:
     half = later["acgan"].shape[1] // 2
     means = {name: values[:, half:].mean(1) for name, values in later.items()}
     picks = np.mean([each["picks"] for record in ours.values() for each in record["information"][half:]])
+    higher = int((means["vae-acgan"] > means["acgan"]).sum())
     return Finding(
-        ours=f"mean BALD of generated samples in the later half of the rounds: VAE-ACGAN {means['vae-acgan'].mean():.3f}, "
-        f"ACGAN {means['acgan'].mean():.3f} nats, higher in {int((means['vae-acgan'] > means['acgan']).sum())} of "
-        f"{len(ours)} seeds; the picks VAE-ACGAN's are made of: {picks:.3f}",
-        holds=bool((means["vae-acgan"] > means["acgan"]).all()),
-        why="" if (means["vae-acgan"] > means["acgan"]).all() else "the classifier is trained on what is generated",
+        ours="mean BALD of generated samples in the later half of the rounds: "
+        f"VAE-ACGAN {means['vae-acgan'].mean():.3f}, ACGAN {means['acgan'].mean():.3f} nats, higher in {higher} of "
+        f"{len(ours)} seeds; the picks that VAE-ACGAN's are made of: {picks:.3f}",
+        holds=higher == len(ours),
+        why=""
+        if higher == len(ours)
+        else "the classifier is trained on what is generated, and grows sure of it",
     )
 
 

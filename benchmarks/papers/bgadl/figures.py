@@ -33,7 +33,9 @@ def figures(results: Results) -> Mapping[str, Any]:
             if records[0]["distance"]:
                 values = np.array([record["distance"] for record in records])
                 plots.curve(distance, records[0]["labels"][1:], values, name=name, color=style(position)[0])
-        plots.label_axes(information, x="labeled samples", y="mean BALD, nats", title="information (figure 6)")
+        plots.label_axes(
+            information, x="labeled samples", y="mean BALD, nats", title="information (figure 6)"
+        )
         plots.label_axes(distance, x="labeled samples", y="mean |x' - x|", title="reconstruction (figure 4)")
         information.legend(frameon=False, fontsize=8)
         made[f"{setting}-generated"] = figure

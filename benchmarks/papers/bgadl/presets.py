@@ -86,7 +86,10 @@ FULL = Preset(
             why="as printed it would help it; see trainer/vae_acgan.py",
         ),
         Reduction(
-            what="data sets", paper="also CIFAR-100 and SVHN", ours="MNIST and CIFAR-10", why="the project has no others"
+            what="data sets",
+            paper="also CIFAR-100 and SVHN",
+            ours="MNIST and CIFAR-10",
+            why="the project has no others",
         ),
     ],
 )
@@ -114,7 +117,12 @@ CPU = Preset(
     ],
     reductions=[
         *FULL.reductions,
-        Reduction(what="classifier", paper="ResNet-18, 18pa", ours="PyTorch's MNIST example", why="time on two cores"),
+        Reduction(
+            what="classifier",
+            paper="ResNet-18, 18pa",
+            ours="PyTorch's MNIST example",
+            why="time on two cores",
+        ),
         Reduction(what="labels", paper="1,000 and 150 x 100", ours="100 and 8 x 50", why="time"),
         Reduction(
             what="generator and batch",

@@ -74,11 +74,14 @@ def inputs(digits, ids):
     return digits.pool[ids.astype(np.int64), None].astype(np.float32) * np.float32(2 / 255) - 1
 
 
-def test_samples_more_uncertain_than_the_last_pick_get_companions(
-    client, labeled, stochastic, digits
-):
+def test_samples_more_uncertain_than_the_last_pick_get_companions(client, labeled, stochastic, digits):
     picked: Selection = client.select_samples(
-        labeled, classifier=stochastic, budget=200, acquisition="bald", strategy=Exhaustive(), request_id="round"
+        labeled,
+        classifier=stochastic,
+        budget=200,
+        acquisition="bald",
+        strategy=Exhaustive(),
+        request_id="round",
     )
     worst = min(pick.score for pick in picked.picks)
     scores = client.score_samples(stochastic, pool_ids=range(100), acquisitions=["bald"]).scores["bald"]
@@ -190,7 +193,9 @@ def test_a_joint_generator_is_refreshed_from_a_campaign_and_swapped_in(digits, t
             assert set(before.pool_ids.tolist()) == set(picked.tolist())
 
             export = tmp_path / "joint.jsonl"
-            done = run_command("dowser", "campaigns", "export", "joint", "--out", export, "--target", running.target)
+            done = run_command(
+                "dowser", "campaigns", "export", "joint", "--out", export, "--target", running.target
+            )
             assert done.returncode == 0, done.stderr
             done = run_command(
                 *("dowser-trainer", "refresh", "--run", tmp_path / "bundle-run", "--labels", export),
@@ -204,6 +209,9 @@ def test_a_joint_generator_is_refreshed_from_a_campaign_and_swapped_in(digits, t
             assert after.distances.mean() < before.distances.mean()
             again = client.upload_classifier(tmp_path / "next-run" / "classifier.onnx")
             assert again.classifier_id != info.classifier_id
-            assert len(client.select_samples(campaign, classifier=again, budget=5, acquisition="bald").picks) == 5
+            assert (
+                len(client.select_samples(campaign, classifier=again, budget=5, acquisition="bald").picks)
+                == 5
+            )
     finally:
         assert stop_server(running) == 0
