@@ -87,7 +87,7 @@ def test_convolutions_on_vectors_are_refused_before_training(
     vectors: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["train", "--data", str(vectors), "--out", str(tmp_path / "b"), *SMALL]) == 1
-    assert "choose --generator mlp or gaussian" in capsys.readouterr().err
+    assert "choose --generator mlp, vae or gaussian" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 
