@@ -51,7 +51,8 @@ class OnnxScorer:
         self._acquisition = acquisition
         outputs = {each.name for each in self._session.get_outputs()}
         self._output = "logits" if "logits" in outputs else "probabilities"
-        self._names = [self._output, *(["embedding"] if "embedding" in outputs else [])]
+        optional = ["embedding", *(["score"] if acquisition == Acquisition.OWN_SCORE else [])]
+        self._names = [self._output, *(name for name in optional if name in outputs)]
         self._slope = next(
             (each.shape for each in self._session.get_inputs() if each.name == "dlogits"), None
         )
@@ -65,9 +66,17 @@ class OnnxScorer:
         """
         parts = [self._run(pool_ids[start : start + _BATCH]) for start in range(0, len(pool_ids), _BATCH)]
         main = np.concatenate([part[0] for part in parts], axis=-2)
-        embedding = np.concatenate([part[1] for part in parts]) if len(self._names) > 1 else None
+        further = {
+            name: np.concatenate([part[number] for part in parts])
+            for number, name in enumerate(self._names[1:], start=1)
+        }
         score = Scores.from_logits if self._output == "logits" else Scores.from_probabilities
-        return score(main, self._acquisition, embedding=embedding)
+        return score(
+            main,
+            self._acquisition,
+            embedding=further.get("embedding"),
+            own_score=further.get("score"),
+        )
 
     def _run(self, pool_ids: NDArray[np.uint64]) -> list[NDArray[Any]]:
         raw = np.asarray(self._samples(pool_ids))

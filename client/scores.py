@@ -38,6 +38,7 @@ class Scores:
         acquisition: Acquisition | str = Acquisition.MARGIN,
         *,
         embedding: NDArray[Any] | None = None,
+        own_score: NDArray[Any] | None = None,
     ) -> Scores:
         """Score logits.
 
@@ -45,10 +46,11 @@ class Scores:
             logits: [M, C], or [T, M, C] of T stochastic passes; one logit l means a binary classifier, (0, l).
             acquisition: What counts as informative.
             embedding: The classifier's embedding [M, E].
+            own_score: What the classifier's own output `score` says [M], for `Acquisition.OWN_SCORE`.
 
         Raises:
-            InvalidArgumentError: The function needs passes and there are none, or it is one that only the server can
-                compute (EPIG, which asks about other samples of the pool).
+            InvalidArgumentError: The function needs passes or an own score and there are none, or it is one that only
+                the server can compute (EPIG, which asks about other samples of the pool).
         """
         logits = np.asarray(logits, np.float64)
         if logits.ndim not in (2, 3):
@@ -60,7 +62,7 @@ class Scores:
         shifted = logits - logits.max(axis=-1, keepdims=True)
         log_p = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
         return cls(
-            scores=_score(log_p, acquisition).astype(np.float32),
+            scores=_score(log_p, acquisition, own_score).astype(np.float32),
             probabilities=np.exp(log_p).astype(np.float32),
             embedding=embedding,
         )
@@ -72,16 +74,26 @@ class Scores:
         acquisition: Acquisition | str = Acquisition.MARGIN,
         *,
         embedding: NDArray[Any] | None = None,
+        own_score: NDArray[Any] | None = None,
     ) -> Scores:
         """Score class probabilities [M, C] or [T, M, C], as `from_logits` does logits; C is at least 2."""
         with np.errstate(divide="ignore"):
             logs = np.log(np.asarray(probabilities, np.float64))
-        return cls.from_logits(np.maximum(logs, -1e4), acquisition, embedding=embedding)
+        return cls.from_logits(np.maximum(logs, -1e4), acquisition, embedding=embedding, own_score=own_score)
 
 
-def _score(log_p: _Float, acquisition: Acquisition | str) -> _Float:
+def _score(log_p: _Float, acquisition: Acquisition | str, own_score: NDArray[Any] | None) -> _Float:
     """Return the scores [M] of log-probabilities [M, C] or [T, M, C]."""
     name = Acquisition(acquisition)
+    if name is Acquisition.OWN_SCORE:
+        count = log_p.shape[-2]
+        if own_score is None or own_score.shape != (count,):
+            raise invalid_argument(
+                f"own_score needs the classifier's output score [{count}], got "
+                f"{'none' if own_score is None else list(own_score.shape)}; export one that gives it",
+                field="acquisition",
+            )
+        return np.asarray(own_score, np.float64)
     if name in _OF_PASSES:
         if log_p.ndim != 3 or len(log_p) < 2:
             raise invalid_argument(

@@ -55,6 +55,8 @@ class Acquisition(StrEnum):
     """Spread of the passes' probabilities, averaged over classes; needs a stochastic classifier."""
     EPIG = "epig"
     """Mutual information of the label and those of other pool samples, in nats; needs a stochastic classifier."""
+    OWN_SCORE = "own_score"
+    """The score that the classifier's graph gives by itself (VAAL's discriminator, VaB-AL's probability of error)."""
 
 
 class CandidateSource(StrEnum):
@@ -105,6 +107,10 @@ class BatchRule(StrEnum):
     """The highest scores, each divided by the labels its predicted class has so far."""
     BATCH_BALD = "batch_bald"
     """Greedy joint mutual information (Kirsch et al. 2019); needs a stochastic classifier."""
+    ANCHOR_DISTANCE = "anchor_distance"
+    """As many of each predicted class, in each the farthest from its labels (M2-VAAL, Algorithm 1)."""
+    ANCHOR_CONFIDENCE = "anchor_confidence"
+    """The least confident, weighted by that distance (M2-VAAL, Algorithm 2)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,6 +195,7 @@ class ClassifierInfo:
     passes: int  # T; 0 for a deterministic classifier
     has_pullback: bool  # whether the graph carries its gradient
     embedding_dim: int  # 0 without an embedding output
+    has_score: bool = False  # whether it gives a score of its own, for Acquisition.OWN_SCORE
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,6 +20,7 @@ from graphs.contract import (
 )
 from graphs.derive import derive_pullback
 from graphs.lowering import lower_for_cpu
+from graphs.own_score import KEY_READS, OWN_SCORE, reads_own_score, score_as_logits
 from graphs.policy import Limits, load_untrusted
 from graphs.rename import as_classifier
 from graphs.splice import forward, forward_only, generator_forward, splice, synthesis_forward
@@ -36,7 +37,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CONTRACT",
+    "KEY_READS",
     "OPSET",
+    "OWN_SCORE",
     "SIGNATURES",
     "Ensemble",
     "FixedMaskDropout",
@@ -56,7 +59,9 @@ __all__ = [
     "generator_forward",
     "load_untrusted",
     "lower_for_cpu",
+    "reads_own_score",
     "refresh",
+    "score_as_logits",
     "splice",
     "synthesis_forward",
 ]

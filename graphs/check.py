@@ -76,6 +76,7 @@ def check(model: onnx.ModelProto | bytes | Path, kind: GraphKind) -> GraphInfo:
         passes=passes,
         has_pullback=pullback,
         has_embedding="embedding" in outputs,
+        has_score=kind is GraphKind.CLASSIFIER and "score" in outputs,
         output=metadata.get(KEY_OUTPUT, main) if kind is GraphKind.CLASSIFIER else main,
         opset=opset_of(parsed),
         metadata=metadata,
@@ -124,7 +125,7 @@ def _check_names(
     pullback = always or names.cotangent in inputs or names.gradient in outputs
     wanted_in = {names.input} | ({names.cotangent} if pullback and names.cotangent else set())
     wanted_out = {main} | ({names.gradient} if pullback and names.gradient else set())
-    optional = {"embedding"} if kind is GraphKind.CLASSIFIER else set()
+    optional = {"embedding", "score"} if kind is GraphKind.CLASSIFIER else set()
     if set(inputs) != wanted_in:
         raise GraphError(
             GraphErrorCode.WRONG_INPUTS,
@@ -188,7 +189,7 @@ def _check_shapes(kind: GraphKind, names: Signature, main: str, shapes: dict[str
         ):
             raise _wrong(name, shape, "all its dimensions but the batch must be static")
     ranks = {GraphKind.ENCODER: {"features": 2}, GraphKind.ACQUISITION: {"score": 1}}.get(
-        kind, {"embedding": 2}
+        kind, {"embedding": 2, "score": 1}
     )
     if kind is GraphKind.GENERATOR:
         ranks = {"z": 2, "dz": 2}

@@ -11,12 +11,13 @@ B, C].
 | kind        | inputs                           | outputs                                          |
 |-------------|----------------------------------|--------------------------------------------------|
 | generator   | z [B, Z], dx [B, ...]            | x [B, ...], dz [B, Z]                            |
-| classifier  | x [B, ...], dlogits as logits    | logits [B, C] or [T, B, C], dx, maybe embedding  |
+| classifier  | x [B, ...], dlogits as logits    | logits [B, C] or [T, B, C], dx; see below        |
 | encoder     | x [B, ...]                       | features [B, D]                                  |
 | acquisition | logits [B, C] or [T, B, C]       | score [B], dlogits as logits                     |
 
 A classifier or generator may come without its pullback: then the cotangent input and its gradient are both
-absent, and a classifier may give probabilities in place of logits.
+absent, and a classifier may give probabilities in place of logits. A classifier may also give its embedding
+[B, E], and a score [B] of its own, by which an acquisition function can rank samples (`graphs.own_score`).
 """
 
 from __future__ import annotations
@@ -117,6 +118,7 @@ class GraphInfo:
             number of passes this is -1.
         has_pullback: Whether the graph carries its vector-Jacobian product.
         has_embedding: Whether a classifier also gives its embedding.
+        has_score: Whether a classifier also gives a score of its own.
         output: "logits" or "probabilities" for a classifier, else the name of the main output.
         opset: Version of the default operator domain.
         metadata: The graph's metadata_props.
@@ -128,6 +130,7 @@ class GraphInfo:
     passes: int | None = None
     has_pullback: bool = False
     has_embedding: bool = False
+    has_score: bool = False
     output: str = "logits"
     opset: int = OPSET
     metadata: Mapping[str, str] = field(default_factory=dict)

@@ -15,6 +15,7 @@ from onnx import helper, version_converter
 from graphs.check import check
 from graphs.contract import KEY_KIND, OPSET, GraphError, GraphErrorCode, GraphInfo, GraphKind
 from graphs.lowering import lower_for_cpu
+from graphs.own_score import reads_own_score
 from graphs.surgery import (
     batched,
     make_model,
@@ -94,8 +95,8 @@ def forward(
 
     Args:
         classifier: With or without pullback; where it gives probabilities, logits are their logarithms.
-        head: Acquisition head.
-        also: Further heads, which read the same logits.
+        head: Acquisition head; it may read the classifier's own score instead of its logits.
+        also: Further heads of the same classifier.
         embedding: Whether to give the classifier's embedding too, if it has one.
 
     Returns:
@@ -103,12 +104,16 @@ def forward(
         embedding [B, E].
 
     Raises:
-        GraphError: SHAPE_MISMATCH if a head takes other logits; whatever `check` finds.
+        GraphError: SHAPE_MISMATCH if a head takes other logits; WRONG_OUTPUTS if it reads a score that the classifier
+            does not give; whatever `check` finds.
     """
     classified = check(classifier, GraphKind.CLASSIFIER)
     heads = {"head": head} | {f"head_{number}": each for number, each in enumerate(also, start=1)}
-    for each in heads.values():
-        _match_logits(classified, check(each, GraphKind.ACQUISITION))
+    own = {name for name, each in heads.items() if reads_own_score(each)}
+    for name, each in heads.items():
+        scored = check(each, GraphKind.ACQUISITION)
+        if name not in own:
+            _match_logits(classified, scored)
     scores = {name: name.replace("head", "score") for name in heads}
     outputs = [
         batched("logits", classified.output_shape, classified.passes),
@@ -118,19 +123,36 @@ def forward(
     if embeds:
         described = next(value for value in classifier.graph.output if value.name == "embedding")
         outputs.append(batched("embedding", [described.type.tensor_type.shape.dim[1].dim_value]))
-    plain = as_logits(classifier, classified)
+    plain = forward_only(
+        as_logits(classifier, classified),
+        ["logits", *(["embedding"] if embeds else []), *(["score"] if own else [])],
+    )
     return _join(
+        {"classifier": _with_score_column(plain) if own else plain, **heads},
         {
-            "classifier": forward_only(plain, ["logits", *(["embedding"] if embeds else [])]),
-            **heads,
-        },
-        {
-            "classifier": {"x": "x", "logits": "logits", "embedding": "embedding"},
-            **{name: {"logits": "logits", "score": score} for name, score in scores.items()},
+            "classifier": {name: name for name in ("x", "logits", "embedding", _SCORE_COLUMN)},
+            **{
+                name: {"logits": _SCORE_COLUMN if name in own else "logits", "score": score}
+                for name, score in scores.items()
+            },
         },
         inputs=[batched("x", classified.input_shape)],
         outputs=outputs,
     )
+
+
+_SCORE_COLUMN = "own_score"
+
+
+def _with_score_column(classifier: onnx.ModelProto) -> onnx.ModelProto:
+    """Turn a classifier's score [B] into an output [B, 1], as the heads that read it take it; it is changed."""
+    graph = classifier.graph
+    graph.initializer.append(helper.make_tensor("own_score_axis", onnx.TensorProto.INT64, [1], [1]))
+    graph.node.append(helper.make_node("Unsqueeze", ["score", "own_score_axis"], [_SCORE_COLUMN]))
+    others = [value for value in graph.output if value.name != "score"]
+    del graph.output[:]
+    graph.output.extend([*others, batched(_SCORE_COLUMN, [1])])
+    return classifier
 
 
 def synthesis_forward(
@@ -238,12 +260,12 @@ def as_logits(classifier: onnx.ModelProto, info: GraphInfo) -> onnx.ModelProto:
         return classifier
     plain = onnx.ModelProto()
     plain.CopyFrom(classifier)
-    kept = {"x": "x", "embedding": "embedding", output.name: "p"}
+    kept = {"x": "x", "embedding": "embedding", "score": "score", output.name: "p"}
     graph = rename_values(plain.graph, lambda name: kept.get(name, f"raw/{name}"))
     graph.initializer.append(helper.make_tensor("tiny", onnx.TensorProto.FLOAT, [], [1e-30]))
     graph.node.append(helper.make_node("Max", ["p", "tiny"], ["clipped"]))
     graph.node.append(helper.make_node("Log", ["clipped"], ["logits"]))
-    others = [value for value in graph.output if value.name == "embedding"]
+    others = [value for value in graph.output if value.name in ("embedding", "score")]
     del graph.output[:]
     graph.output.extend([batched("logits", info.output_shape, info.passes), *others])
     plain.graph.CopyFrom(graph)

@@ -82,20 +82,20 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     add(
         "--classes",
         type=int,
-        help="of acgan and vae-acgan, labels 0 to C - 1 (default: the largest label and one)",
+        help="of acgan, vae-acgan and m2, labels 0 to C - 1 (default: the largest and one)",
     )
     add("--iterations", type=int, help="generator updates (default: wgan… 10000, dcgan 20000, others 5000)")
     add("--batch-size", type=int, default=_DEFAULTS["batch_size"], help="default %(default)s")
-    add("--latent-dim", type=int, help="Z (default: 128, gaussian 33, vae 20)")
+    add("--latent-dim", type=int, help="Z (default: 128, gaussian 33, vae 20, m2 42)")
     add(
         "--width",
         type=int,
-        help="channels or hidden units (default: 32 for images, 64 residual, 256 for mlp, 400 for vae)",
+        help="channels or hidden units (default: 32 for images, 64 residual, 256 for mlp, 400 for vae and m2)",
     )
     add(
         "--learning-rate",
         type=float,
-        help="of Adam (default: 1e-4; dcgan, residual, acgan and vae-acgan 2e-4; vae 1e-3)",
+        help="of Adam (default: 1e-4; dcgan, residual, acgan and vae-acgan 2e-4; vae and m2 1e-3)",
     )
     add(
         "--feature-dim",
@@ -177,7 +177,7 @@ def _add_labels(parser: argparse.ArgumentParser, *, required: bool) -> None:
         type=Path,
         required=required,
         metavar="FILE",
-        help="draw samples by how rare these labels say they are, or train acgan and vae-acgan on them: .csv of "
+        help="draw samples by how rare these labels say they are, or train acgan, vae-acgan, m2 on them: .csv of "
         "pool_id,label, .npz of pool_ids, labels, or an exported campaign (.csv, .jsonl)",
     )
     add(

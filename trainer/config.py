@@ -11,13 +11,13 @@ from trainer.errors import TrainerError
 
 GENERATORS = (
     *("wgan-gp", "dcgan", "wgan-gp-resnet", "wgan-ct-resnet", "mlp", "gaussian"),
-    *("vae", "acgan", "vae-acgan"),
+    *("vae", "acgan", "vae-acgan", "m2"),
 )
 RESIDUAL = ("wgan-gp-resnet", "wgan-ct-resnet")
-JOINT = ("acgan", "vae-acgan")
-"""Generators that are trained together with a classifier, on labeled samples alone."""
-FOR_IMAGES = ("wgan-gp", "dcgan", *RESIDUAL, *JOINT)
-INFERRING = ("vae", "vae-acgan")
+JOINT = ("acgan", "vae-acgan", "m2")
+"""Generators that are trained together with a classifier: on labeled samples alone, m2 on the whole pool."""
+FOR_IMAGES = ("wgan-gp", "dcgan", *RESIDUAL, "acgan", "vae-acgan")
+INFERRING = ("vae", "vae-acgan", "m2")
 """Generators that come with an encoder from samples to latents."""
 FEATURES = ("pixels", "autoencoder", "critic", "latent")
 DEVICES = ("auto", "cpu", "cuda")
@@ -48,7 +48,8 @@ class TrainConfig:
         out: the bundle's folder to write; must not exist.
         generator: "wgan-gp", "dcgan", "wgan-gp-resnet", "wgan-ct-resnet" (images), "mlp" (vectors, also images),
             "gaussian" (anything, no training), "vae" (anything), "acgan" or "vae-acgan" (images; trained with a
-            classifier on what `labels` names).
+            classifier on what `labels` names), or "m2" (anything; likewise, and on the rest of the pool without
+            labels).
         features: what the encoder measures before its PCA: "pixels", "autoencoder", "critic", or "latent": the mean of
             the latents that a generator's own encoder infers.
         key: array of an .npz; None finds it.
@@ -66,11 +67,11 @@ class TrainConfig:
             others.
         batch_size: real samples in each critic update.
         latent_dim: Z; None is 128 for GANs, 33 for gaussian (one draws the component, the rest its coordinates), 20 for
-            vae.
+            vae, 42 for m2.
         width: channels (images) or hidden units (mlp, vae) that scale the networks; None is 32 for images, 64 for the
-            residual networks (128 in the paper), 256 for mlp, 400 for vae (32 on color images).
+            residual networks (128 in the paper), 256 for mlp, 400 for vae and m2 (32 on color images).
         learning_rate: of the Adam optimizers; None is 1e-4 for wgan-gp and mlp, 2e-4 for dcgan, the residual and the
-            jointly trained ones, 1e-3 for vae.
+            jointly trained ones, 1e-3 for vae and m2.
         feature_dim: D of the encoder, cut to what the data allows.
         components: of the Gaussian mixture, cut to a tenth of the samples.
         autoencoder_iterations: updates of the auto-encoder, if `features` wants one.
@@ -149,7 +150,7 @@ class TrainConfig:
             raise TrainerError(f"rarity must lie in [0, 2], got {self.rarity}")
         if self.conditional and self.labels is None:
             raise TrainerError("a conditional generator needs labels; pass --labels FILE")
-        if self.generator in ("gaussian", "vae") and self.features == "critic":
+        if self.generator in ("gaussian", "vae", "m2") and self.features == "critic":
             raise TrainerError(
                 f"a {self.generator} generator has no critic; choose features pixels or autoencoder"
             )
@@ -177,12 +178,16 @@ class TrainConfig:
                 "gaussian": 1,
                 **dict.fromkeys(("mlp", "vae", *JOINT), 5_000),
             }.get(self.generator, 10_000),
-            "latent_dim": {"gaussian": 33, "vae": 20}.get(self.generator, 128),
-            # a vae's width hangs on the samples
-            "width": {"mlp": 256, "vae": None, **dict.fromkeys(RESIDUAL, 64)}.get(self.generator, 32),
-            "learning_rate": {"vae": 1e-3, **dict.fromkeys(("dcgan", *RESIDUAL, *JOINT), 2e-4)}.get(
-                self.generator, 1e-4
+            "latent_dim": {"gaussian": 33, "vae": 20, "m2": 42}.get(self.generator, 128),
+            # that of a vae or m2 hangs on the samples
+            "width": {"mlp": 256, "vae": None, "m2": None, **dict.fromkeys(RESIDUAL, 64)}.get(
+                self.generator, 32
             ),
+            "learning_rate": {
+                **dict.fromkeys(("dcgan", *RESIDUAL, *JOINT), 2e-4),
+                "vae": 1e-3,
+                "m2": 1e-3,
+            }.get(self.generator, 1e-4),
             "run": self.run_folder,
         }
         return replace(

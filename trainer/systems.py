@@ -1,4 +1,4 @@
-"""The generators that are no plain GAN: "vae", "acgan" and "vae-acgan", built, trained and finished for a bundle.
+"""The generators that are no plain GAN: "vae", "acgan", "vae-acgan" and "m2", built, trained and finished for a bundle.
 
 Between them and `trainer.pipeline` stands `System`; what is finished works on the pool's scale x, on the CPU.
 """
@@ -16,6 +16,7 @@ from trainer.devices import choose_device
 from trainer.errors import TrainerError
 from trainer.labels import Labels
 from trainer.loop import run_iterations
+from trainer.m2 import M2Training, classification_weight
 from trainer.networks.build import Destandardize, Standardize
 from trainer.runs import RunFolder
 from trainer.vae import VariationalAutoencoder
@@ -120,11 +121,7 @@ class JointSystem:
     def __init__(self, config: TrainConfig, input_shape: tuple[int, ...], labels: Labels) -> None:
         self._labels = labels
         self.class_names = labels.names
-        if len(labels.names) >= (config.latent_dim or 0):
-            raise TrainerError(
-                f"{len(labels.names)} classes take a latent each and leave none of {config.latent_dim} for noise; "
-                "choose a larger --latent-dim"
-            )
+        _check_latents(config, labels)
         self._trained = JointTraining(
             input_shape,
             len(labels.names),
@@ -165,10 +162,78 @@ class JointSystem:
         return frozen(self._trained.classifier)
 
 
+class M2System:
+    """A semi-supervised VAE and its classifier, on all images of the pool.
+
+    Args:
+        config: Resolved.
+        input_shape: (C, H, W).
+        labels: With classes numbered as the classifier's outputs.
+    """
+
+    def __init__(self, config: TrainConfig, input_shape: tuple[int, ...], labels: Labels) -> None:
+        self._labels = labels
+        self.class_names = labels.names
+        _check_latents(config, labels)
+        self._trained = M2Training(
+            input_shape,
+            len(labels.names),
+            latent_dim=config.latent_dim or 0,
+            width=config.width or (_COLOR_WIDTH if input_shape[0] == 3 else _WIDTH),
+            learning_rate=config.learning_rate or 0.0,
+            seed=config.seed,
+            device=choose_device(config.device),
+        )
+        self.latent_dim = self._trained.latent_dim
+        self.state, self.load_state = self._trained.state, self._trained.load_state
+
+    def iterate(self, data: TrainingData, batch_size: int, rng: torch.Generator) -> dict[str, Tensor]:
+        """Take one step on as many labeled samples as others, each drawn uniformly."""
+        drawn = torch.randint(len(self._labels.rows), (batch_size,), generator=rng).numpy()
+        labeled = torch.from_numpy(data.take(self._labels.rows[drawn]))
+        classes = torch.from_numpy(self._labels.classes[drawn])
+        unlabeled = torch.from_numpy(
+            data.take(torch.randint(len(data), (batch_size,), generator=rng).numpy())
+        )
+        device = self._trained.device
+        return self._trained.update(
+            labeled.to(device),
+            classes.to(device),
+            unlabeled.to(device),
+            rng,
+            alpha=classification_weight(len(data), len(self._labels.rows)),
+        )
+
+    def generator(self, data: TrainingData) -> nn.Module:
+        """Return the decoder, its class the last C latents."""
+        return frozen(self._trained.generator)
+
+    def posterior(self, data: TrainingData) -> nn.Module:
+        """Return the encoder's mean."""
+        return _mean(self._trained.posterior)
+
+    def critic(self) -> None:
+        """Return None: nothing criticizes."""
+
+    def classifier(self) -> nn.Module:
+        """Return q(y | x), its dropout layers with it."""
+        return frozen(self._trained.classifier)
+
+
+def _check_latents(config: TrainConfig, labels: Labels) -> None:
+    if len(labels.names) >= (config.latent_dim or 0):
+        raise TrainerError(
+            f"{len(labels.names)} classes take a latent each and leave none of {config.latent_dim} for noise; "
+            "choose a larger --latent-dim"
+        )
+
+
 def build_system(config: TrainConfig, data: TrainingData, labels: Labels | None) -> System:
     """Return the system of a resolved configuration at its first iteration."""
     if config.generator in JOINT:
         assert labels is not None  # the configuration was validated
+        if config.generator == "m2":
+            return M2System(config, data.input_shape, labels)
         return JointSystem(config, data.input_shape, labels)
     return VaeSystem(config, data.input_shape)
 

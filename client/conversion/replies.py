@@ -374,6 +374,7 @@ def _classifier(message: classifiers_pb2.Classifier) -> ClassifierInfo:
         passes=message.passes,
         has_pullback=message.has_pullback,
         embedding_dim=message.embedding_dim,
+        has_score=message.has_score,
     )
 
 

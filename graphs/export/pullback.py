@@ -32,8 +32,8 @@ def export_pullback(
     """Turn a torch module into one ONNX graph together with its vector-Jacobian product.
 
     The module runs in eval mode (restored afterwards). A generator maps z [B, Z] to x [B, ...]; a classifier
-    maps x [B, ...] to logits [B, C], or to (logits, embedding [B, E]); a stochastic one gives logits [T, B,
-    C].
+    maps x [B, ...] to logits [B, C], or to a tuple of them, its embedding [B, E] and a score [B] of its own, of
+    which either may be left out; a stochastic one gives logits [T, B, C]. The pullback is the logits'.
 
     Args:
         module: The module or function; its weights stay named initializers, so that `refresh` can renew them.
@@ -113,7 +113,7 @@ def _export(
         shapes = _output_shapes(module, example, kind)
         names = SIGNATURES[kind]
         output = "probabilities" if dict(metadata or {}).get(KEY_OUTPUT) == "probabilities" else names.output
-        output_names = [output, "embedding"][: len(shapes)]
+        output_names = [output, *("score" if len(shape) == 1 else "embedding" for shape in shapes[1:])]
         forward = _described(trace(module, example, names.input, output_names), example, output_names, shapes)
         model = forward
         if pullback and names.cotangent and names.gradient:
@@ -155,11 +155,12 @@ def _output_shapes(module: nn.Module, example: Tensor, kind: GraphKind) -> list[
     right = len(shapes[0]) >= 2 and shapes[0][1 if stochastic else 0] == 2
     if kind in (GraphKind.CLASSIFIER, GraphKind.ENCODER):
         right = right and (len(shapes[0]) == 2 or stochastic)
-    limit = 2 if kind is GraphKind.CLASSIFIER else 1
-    if not right or len(shapes) > limit or any(len(s) != 2 or s[0] != 2 for s in shapes[1:]):
+    ranks = [len(shape) for shape in shapes[1:]]
+    known = ranks in ([], [2], [1], [2, 1]) if kind is GraphKind.CLASSIFIER else not ranks
+    if not right or not known or any(shape[0] != 2 for shape in shapes[1:]):
         wanted = {
             GraphKind.GENERATOR: "x [B, ...]",
-            GraphKind.CLASSIFIER: "logits [B, C] or [T, B, C], or (logits, embedding [B, E])",
+            GraphKind.CLASSIFIER: "logits [B, C] or [T, B, C], alone or before embedding [B, E], score [B] or both",
         }.get(kind, "features [B, D]")
         raise GraphError(
             GraphErrorCode.WRONG_SHAPE,

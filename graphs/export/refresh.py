@@ -68,7 +68,11 @@ def refresh(
         example = torch.randn((4, *info.input_shape), generator=torch.Generator().manual_seed(0)).to(device)
     names = SIGNATURES[kind]
     output = names.output if kind is not GraphKind.CLASSIFIER else info.output
-    output_names = [output] + (["embedding"] if info.has_embedding else [])
+    output_names = [
+        output,
+        *(["embedding"] if info.has_embedding else []),
+        *(["score"] if info.has_score else []),
+    ]
     with evaluating(module):
         verify_graph(
             renewed,

@@ -23,7 +23,7 @@ import onnx.parser
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-from graphs import OPSET
+from graphs import KEY_READS, OPSET, OWN_SCORE
 from query_server.acquisition.class_prior import weighted_by_class_prior
 from query_server.acquisition.condition import HeadCondition
 from query_server.errors import acquisition_unsupported
@@ -35,6 +35,7 @@ class Reads(Enum):
     MEAN_DISTRIBUTION = "the logarithm of the mean predictive distribution, [B, C]"
     MEAN_LOGITS = "the mean logits, [B, C]"
     EVERY_PASS = "the logits of every pass, [T, B, C]"
+    OWN_SCORE = "not there: the head reads the classifier's own score as logits [B, 1], and no logits"
 
 
 # A binary classifier with one logit l is the two-class classifier with logits (0, l): the same probabilities, and the
@@ -101,7 +102,7 @@ class AcquisitionFunction:
 
     Attributes:
         name: The name used in requests, for example ``"maximum_entropy"``.
-        unit: The unit of the score, ``"nats"``, ``"probability"`` or ``"logit"``.
+        unit: The unit of the score, ``"nats"``, ``"probability"``, ``"logit"``, or ``"own"`` where the caller knows it.
         body: ONNX text from ``l [B, C]`` (C ≥ 2) to ``score [B]`` and ``gradient [B, C]``; where every pass is read,
             from ``l [T, B, C]`` to ``score [B]`` and ``gradient [T, B, C]``.
         reads: What ``l`` is where the classifier is stochastic.
@@ -127,7 +128,12 @@ class AcquisitionFunction:
         return self.target_constants is not None
 
     def head(
-        self, classes: int, passes: int = 0, *, condition: HeadCondition | None = None
+        self,
+        classes: int,
+        passes: int = 0,
+        *,
+        condition: HeadCondition | None = None,
+        has_score: bool = False,
     ) -> onnx.ModelProto:
         """Build the ONNX head for a classifier.
 
@@ -135,16 +141,21 @@ class AcquisitionFunction:
             classes: Number of logits C; 1 means one logit of a binary classifier.
             passes: Stochastic passes T; 0 means a deterministic classifier.
             condition: Class weights to multiply the score with, and target samples, where the function needs them.
+            has_score: Whether the classifier gives a score of its own.
 
         Returns:
-            A graph ``logits -> score [B], dlogits`` with logits and dlogits [B, C], or [T, B, C] with passes.
+            A graph ``logits -> score [B], dlogits`` with logits and dlogits [B, C], or [T, B, C] with passes, or of the
+            classifier's own score [B, 1].
 
         Raises:
-            DowserError: ACQUISITION_UNSUPPORTED if the function reads every pass and there are fewer than two, or if it
-                needs targets and there are none.
+            DowserError: ACQUISITION_UNSUPPORTED if the function reads every pass and there are fewer than two, if it
+                needs targets and there are none, or if it reads the classifier's own score and there is none or a class
+                prior goes with it.
             ValueError: If the condition is of another number of classes or passes.
         """
         condition = condition or HeadCondition()
+        if self.reads is Reads.OWN_SCORE:
+            return self._own_head(condition, has_score=has_score)
         if self.reads is Reads.EVERY_PASS and passes < 2:
             raise acquisition_unsupported(
                 self.name,
@@ -185,6 +196,25 @@ class AcquisitionFunction:
         _require_shape("class_weights", weights, (max(2, classes),))
         return weighted_by_class_prior(
             head, weights, classes=classes, passes=passes, nonpositive=self.nonpositive
+        )
+
+    def _own_head(self, condition: HeadCondition, *, has_score: bool) -> onnx.ModelProto:
+        if not has_score:
+            raise acquisition_unsupported(
+                self.name,
+                "it reads the classifier's own output score [B] and this one gives none; export one that returns "
+                "(logits, score) or (logits, embedding, score)",
+            )
+        if condition.class_weights is not None:
+            raise acquisition_unsupported(
+                self.name,
+                "a class prior is a function of the logits, which it does not read; set class_prior_weight to 0, or "
+                "put the prior into the score",
+            )
+        return onnx.parser.parse_model(
+            f'<ir_version: 10, opset_import: ["" : {OPSET}],\n'
+            f'  metadata_props: ["dowser.kind": "acquisition", "dowser.contract": "1", "{KEY_READS}": "{OWN_SCORE}"]>\n'
+            f"{self.name} (float[B, 1] logits) => (float[B] score, float[B, 1] dlogits) {{\n{self.body}}}\n"
         )
 
 

@@ -12,6 +12,7 @@ from query_server.acquisition.margin import MARGIN
 from query_server.acquisition.maximum_entropy import MAXIMUM_ENTROPY
 from query_server.acquisition.mean_standard_deviation import MEAN_STANDARD_DEVIATION
 from query_server.acquisition.minimum_distance import MINIMUM_DISTANCE
+from query_server.acquisition.own_score import OWN_SCORE
 from query_server.acquisition.variation_ratio import VARIATION_RATIO
 from query_server.errors import invalid_argument
 
@@ -26,6 +27,7 @@ FUNCTIONS: Mapping[str, AcquisitionFunction] = {
         BALD,
         MEAN_STANDARD_DEVIATION,
         EPIG,
+        OWN_SCORE,
     )
 }
 

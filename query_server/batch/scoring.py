@@ -86,7 +86,7 @@ def check_spec(spec: ScoreSpec, facts: ClassifierFacts) -> None:
         function = acquisition_function(name)
         if function.needs_targets:  # made of the passes, which whatever reads them needs too
             function = acquisition_function("bald")
-        function.head(facts.classes, facts.passes)
+        function.head(facts.classes, facts.passes, has_score=facts.has_score)
 
 
 def target_inputs(pool: Pool, seed: int) -> Callable[[int], Float32]:

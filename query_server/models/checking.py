@@ -27,6 +27,7 @@ class ClassifierInfo:
         passes: Stochastic passes T; 0 when deterministic.
         has_pullback: Whether it carries its gradient.
         embedding_dim: Width E of the embedding output; 0 without one.
+        has_score: Whether it gives a score of its own.
     """
 
     id: str
@@ -36,6 +37,7 @@ class ClassifierInfo:
     passes: int
     has_pullback: bool
     embedding_dim: int
+    has_score: bool = False
 
 
 def read_classifier(
@@ -66,8 +68,8 @@ def read_classifier(
 
 
 def values_per_sample(info: ClassifierInfo) -> int:
-    """Return how many numbers a classifier says of one sample, logits and embedding."""
-    return info.classes * max(1, info.passes) + info.embedding_dim
+    """Return how many numbers a classifier says of one sample: logits, embedding and score."""
+    return info.classes * max(1, info.passes) + info.embedding_dim + info.has_score
 
 
 def probe(model: onnx.ModelProto, info: ClassifierInfo, runtime: Runtime) -> None:
@@ -83,8 +85,9 @@ def probe(model: onnx.ModelProto, info: ClassifierInfo, runtime: Runtime) -> Non
         inputs["dlogits"] = np.zeros(logits_shape, np.float32)
     outputs = {value.name for value in model.graph.output}
     main = "logits" if "logits" in outputs else "probabilities"
+    named = (main, "score") if info.has_score else (main,)
     try:
-        (logits,) = runtime.session(model).run((main,), inputs)
+        logits, *scores = runtime.session(model).run(named, inputs)
     except Exception as error:  # ONNX Runtime raises classes of its own that share no public base
         if is_out_of_memory(error):
             raise MemoryError(str(error)) from None
@@ -92,6 +95,10 @@ def probe(model: onnx.ModelProto, info: ClassifierInfo, runtime: Runtime) -> Non
     if logits.shape != logits_shape:
         raise classifier_rejected(
             "WRONG_SHAPE", f"the classifier made {main} {list(logits.shape)}, not {list(logits_shape)}"
+        )
+    if scores and scores[0].shape != (2,):
+        raise classifier_rejected(
+            "WRONG_SHAPE", f"the classifier made score {list(scores[0].shape)} of 2 samples, not [2]"
         )
 
 
@@ -107,4 +114,5 @@ def _describe(
         passes=graph.passes or 0,
         has_pullback=graph.has_pullback,
         embedding_dim=embeddings[0].type.tensor_type.shape.dim[1].dim_value if embeddings else 0,
+        has_score=graph.has_score,
     )

@@ -40,7 +40,9 @@ class ScoreFunction(Protocol[ConditionT_contra]):
     def name(self) -> str:
         """The name used in requests."""
 
-    def head(self, classes: int, passes: int, *, condition: ConditionT_contra | None) -> onnx.ModelProto:
+    def head(
+        self, classes: int, passes: int, *, condition: ConditionT_contra | None, has_score: bool
+    ) -> onnx.ModelProto:
         """Build the head for a classifier with that many logits and stochastic passes (0 when deterministic)."""
 
 
@@ -119,7 +121,7 @@ class ClassifierStore:
                 classifier_id=classifier_id,
                 classifier=model,
                 has_pullback=info.has_pullback,
-                head=function.head(info.classes, info.passes, condition=condition),
+                head=function.head(info.classes, info.passes, condition=condition, has_score=info.has_score),
                 head_values_per_sample=condition.values_per_sample if condition else 0,
                 passes=info.passes,
                 bundle=self._bundle,

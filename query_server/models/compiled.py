@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from graphs import GraphKind, check, forward, splice, synthesis_forward
+from graphs import GraphKind, check, forward, reads_own_score, score_as_logits, splice, synthesis_forward
 from query_server.ascending import Ascended, AscentOptions
 from query_server.errors import not_finite
 from query_server.models import cross_entropy, gradient_ascent
@@ -203,10 +203,14 @@ class CompiledClassifier:
     def _prepare(self) -> _Ascent:
         on_cpu = self._runtime.device == "cpu"
         generator = self._bundle.generator
-        differentiable: onnx.ModelProto | None = self._classifier
-        if not self._has_pullback:
+        climbed = self._classifier
+        own = reads_own_score(self._head)
+        if own:  # its pullback is never uploaded: that of the logits says nothing of the score
+            climbed = score_as_logits(self._classifier)
+        differentiable: onnx.ModelProto | None = climbed
+        if own or not self._has_pullback:
             differentiable = derived_pullback(
-                self._classifier,
+                climbed,
                 classifier_id=self.classifier_id,
                 input_shape=self._bundle.input_shape,
                 runtime=self._runtime,

@@ -351,6 +351,7 @@ def classifier(info: ClassifierInfo) -> classifiers_pb2.Classifier:
         passes=info.passes,
         has_pullback=info.has_pullback,
         embedding_dim=info.embedding_dim,
+        has_score=info.has_score,
     )
 
 

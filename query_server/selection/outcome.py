@@ -44,6 +44,7 @@ def choose(rule: BatchRule, choice: BatchChoice, round_: Round, entries: Entries
         features=features,
         embedding=features if ordered.embedding is None else ordered.embedding,
         labeled_embedding=labeled_embedding,
+        labeled_classes=round_.labeled.labels,
         label_counts=round_.labeled.counts(),
     )
     rng = np.random.default_rng(np.random.SeedSequence([round_.seed, len(SOURCES), 1]))

@@ -69,6 +69,10 @@ class ClassifierFacts(Protocol):
     def embedding_dim(self) -> int:
         """E; 0 for a classifier without an embedding."""
 
+    @property
+    def has_score(self) -> bool:
+        """Whether the classifier gives a score of its own."""
+
 
 class Classifiers(Protocol):
     """The uploaded classifiers."""

@@ -45,6 +45,8 @@ class BatchRuleName(StrEnum):
     CLUSTER_MARGIN = "cluster_margin"
     CLASS_BALANCED = "class_balanced"
     BATCH_BALD = "batch_bald"
+    ANCHOR_DISTANCE = "anchor_distance"
+    ANCHOR_CONFIDENCE = "anchor_confidence"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -38,7 +38,7 @@ def test_scores_are_those_of_the_servers_heads(name: str, shape: tuple[int, ...]
 
 def test_every_function_of_the_server_is_here_or_refused() -> None:
     missing = set(FUNCTIONS) - {*_OF_ONE, *_OF_PASSES}
-    assert missing == {"epig"}
+    assert missing == {"epig", "own_score"}
     with pytest.raises(InvalidArgumentError, match="server alone"):
         Scores.from_logits(np.zeros((2, 3, 4)), "epig")
 
@@ -101,6 +101,27 @@ def test_a_graph_is_run_here_with_its_embedding_or_its_passes() -> None:
     with torch.no_grad():
         expected = torch.stack([member(torch.from_numpy(samples)).softmax(1) for member in members])
     np.testing.assert_allclose(ensemble(ids[::-1]).probabilities, expected, atol=1e-5)
+
+
+def test_a_classifiers_own_score_is_taken_as_it_is() -> None:
+    from torch import nn
+
+    class Judging(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.head = nn.Linear(4, 3)
+
+        def forward(self, x):
+            return self.head(x), x.square().sum(dim=1)
+
+    samples = np.random.default_rng(0).standard_normal((300, 4)).astype(np.float32)
+    graph = export_classifier(Judging().eval(), (4,))
+    scored = OnnxScorer(graph, vectors(4), lambda ids: samples[ids.astype(int)], "own_score")(
+        np.arange(300, dtype=np.uint64)
+    )
+    np.testing.assert_allclose(scored.scores, (samples**2).sum(axis=1), rtol=1e-5)
+    with pytest.raises(InvalidArgumentError, match="output score"):
+        Scores.from_logits(np.zeros((2, 3)), "own_score")
 
 
 def test_too_few_samples_are_noticed(classifier_bytes: bytes) -> None:

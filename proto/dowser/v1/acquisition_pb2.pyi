@@ -15,6 +15,7 @@ class AcquisitionFunction(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ACQUISITION_FUNCTION_BALD: _ClassVar[AcquisitionFunction]
     ACQUISITION_FUNCTION_MEAN_STANDARD_DEVIATION: _ClassVar[AcquisitionFunction]
     ACQUISITION_FUNCTION_EPIG: _ClassVar[AcquisitionFunction]
+    ACQUISITION_FUNCTION_OWN_SCORE: _ClassVar[AcquisitionFunction]
 
 class CandidateSource(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -37,6 +38,7 @@ ACQUISITION_FUNCTION_VARIATION_RATIO: AcquisitionFunction
 ACQUISITION_FUNCTION_BALD: AcquisitionFunction
 ACQUISITION_FUNCTION_MEAN_STANDARD_DEVIATION: AcquisitionFunction
 ACQUISITION_FUNCTION_EPIG: AcquisitionFunction
+ACQUISITION_FUNCTION_OWN_SCORE: AcquisitionFunction
 CANDIDATE_SOURCE_UNSPECIFIED: CandidateSource
 CANDIDATE_SOURCE_SYNTHESIS: CandidateSource
 CANDIDATE_SOURCE_RANDOM: CandidateSource

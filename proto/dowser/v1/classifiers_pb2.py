@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1b\x64owser/v1/classifiers.proto\x12\tdowser.v1\"\x9a\x01\n\nClassifier\x12\x15\n\rclassifier_id\x18\x01 \x01(\t\x12\x12\n\nsize_bytes\x18\x02 \x01(\x04\x12\x13\n\x0binput_shape\x18\x03 \x03(\x04\x12\x0f\n\x07\x63lasses\x18\x04 \x01(\r\x12\x0e\n\x06passes\x18\x05 \x01(\r\x12\x14\n\x0chas_pullback\x18\x06 \x01(\x08\x12\x15\n\rembedding_dim\x18\x07 \x01(\r\"g\n\x17UploadClassifierRequest\x12\x33\n\x06header\x18\x01 \x01(\x0b\x32!.dowser.v1.UploadClassifierHeaderH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x42\x06\n\x04part\"J\n\x16UploadClassifierHeader\x12\x0c\n\x04pool\x18\x01 \x01(\t\x12\x12\n\nsize_bytes\x18\x02 \x01(\x04\x12\x0e\n\x06sha256\x18\x03 \x01(\t\"E\n\x18UploadClassifierResponse\x12)\n\nclassifier\x18\x01 \x01(\x0b\x32\x15.dowser.v1.Classifier\"-\n\x14GetClassifierRequest\x12\x15\n\rclassifier_id\x18\x01 \x01(\t\"B\n\x15GetClassifierResponse\x12)\n\nclassifier\x18\x01 \x01(\x0b\x32\x15.dowser.v1.Classifier2\xc6\x01\n\x11\x43lassifierService\x12]\n\x10UploadClassifier\x12\".dowser.v1.UploadClassifierRequest\x1a#.dowser.v1.UploadClassifierResponse(\x01\x12R\n\rGetClassifier\x12\x1f.dowser.v1.GetClassifierRequest\x1a .dowser.v1.GetClassifierResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1b\x64owser/v1/classifiers.proto\x12\tdowser.v1\"\xad\x01\n\nClassifier\x12\x15\n\rclassifier_id\x18\x01 \x01(\t\x12\x12\n\nsize_bytes\x18\x02 \x01(\x04\x12\x13\n\x0binput_shape\x18\x03 \x03(\x04\x12\x0f\n\x07\x63lasses\x18\x04 \x01(\r\x12\x0e\n\x06passes\x18\x05 \x01(\r\x12\x14\n\x0chas_pullback\x18\x06 \x01(\x08\x12\x15\n\rembedding_dim\x18\x07 \x01(\r\x12\x11\n\thas_score\x18\x08 \x01(\x08\"g\n\x17UploadClassifierRequest\x12\x33\n\x06header\x18\x01 \x01(\x0b\x32!.dowser.v1.UploadClassifierHeaderH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x42\x06\n\x04part\"J\n\x16UploadClassifierHeader\x12\x0c\n\x04pool\x18\x01 \x01(\t\x12\x12\n\nsize_bytes\x18\x02 \x01(\x04\x12\x0e\n\x06sha256\x18\x03 \x01(\t\"E\n\x18UploadClassifierResponse\x12)\n\nclassifier\x18\x01 \x01(\x0b\x32\x15.dowser.v1.Classifier\"-\n\x14GetClassifierRequest\x12\x15\n\rclassifier_id\x18\x01 \x01(\t\"B\n\x15GetClassifierResponse\x12)\n\nclassifier\x18\x01 \x01(\x0b\x32\x15.dowser.v1.Classifier2\xc6\x01\n\x11\x43lassifierService\x12]\n\x10UploadClassifier\x12\".dowser.v1.UploadClassifierRequest\x1a#.dowser.v1.UploadClassifierResponse(\x01\x12R\n\rGetClassifier\x12\x1f.dowser.v1.GetClassifierRequest\x1a .dowser.v1.GetClassifierResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,17 +32,17 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'dowser.v1.classifiers_pb2',
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_CLASSIFIER']._serialized_start=43
-  _globals['_CLASSIFIER']._serialized_end=197
-  _globals['_UPLOADCLASSIFIERREQUEST']._serialized_start=199
-  _globals['_UPLOADCLASSIFIERREQUEST']._serialized_end=302
-  _globals['_UPLOADCLASSIFIERHEADER']._serialized_start=304
-  _globals['_UPLOADCLASSIFIERHEADER']._serialized_end=378
-  _globals['_UPLOADCLASSIFIERRESPONSE']._serialized_start=380
-  _globals['_UPLOADCLASSIFIERRESPONSE']._serialized_end=449
-  _globals['_GETCLASSIFIERREQUEST']._serialized_start=451
-  _globals['_GETCLASSIFIERREQUEST']._serialized_end=496
-  _globals['_GETCLASSIFIERRESPONSE']._serialized_start=498
-  _globals['_GETCLASSIFIERRESPONSE']._serialized_end=564
-  _globals['_CLASSIFIERSERVICE']._serialized_start=567
-  _globals['_CLASSIFIERSERVICE']._serialized_end=765
+  _globals['_CLASSIFIER']._serialized_end=216
+  _globals['_UPLOADCLASSIFIERREQUEST']._serialized_start=218
+  _globals['_UPLOADCLASSIFIERREQUEST']._serialized_end=321
+  _globals['_UPLOADCLASSIFIERHEADER']._serialized_start=323
+  _globals['_UPLOADCLASSIFIERHEADER']._serialized_end=397
+  _globals['_UPLOADCLASSIFIERRESPONSE']._serialized_start=399
+  _globals['_UPLOADCLASSIFIERRESPONSE']._serialized_end=468
+  _globals['_GETCLASSIFIERREQUEST']._serialized_start=470
+  _globals['_GETCLASSIFIERREQUEST']._serialized_end=515
+  _globals['_GETCLASSIFIERRESPONSE']._serialized_start=517
+  _globals['_GETCLASSIFIERRESPONSE']._serialized_end=583
+  _globals['_CLASSIFIERSERVICE']._serialized_start=586
+  _globals['_CLASSIFIERSERVICE']._serialized_end=784
 # @@protoc_insertion_point(module_scope)

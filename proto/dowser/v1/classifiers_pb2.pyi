@@ -7,7 +7,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Classifier(_message.Message):
-    __slots__ = ("classifier_id", "size_bytes", "input_shape", "classes", "passes", "has_pullback", "embedding_dim")
+    __slots__ = ("classifier_id", "size_bytes", "input_shape", "classes", "passes", "has_pullback", "embedding_dim", "has_score")
     CLASSIFIER_ID_FIELD_NUMBER: _ClassVar[int]
     SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
     INPUT_SHAPE_FIELD_NUMBER: _ClassVar[int]
@@ -15,6 +15,7 @@ class Classifier(_message.Message):
     PASSES_FIELD_NUMBER: _ClassVar[int]
     HAS_PULLBACK_FIELD_NUMBER: _ClassVar[int]
     EMBEDDING_DIM_FIELD_NUMBER: _ClassVar[int]
+    HAS_SCORE_FIELD_NUMBER: _ClassVar[int]
     classifier_id: str
     size_bytes: int
     input_shape: _containers.RepeatedScalarFieldContainer[int]
@@ -22,7 +23,8 @@ class Classifier(_message.Message):
     passes: int
     has_pullback: bool
     embedding_dim: int
-    def __init__(self, classifier_id: _Optional[str] = ..., size_bytes: _Optional[int] = ..., input_shape: _Optional[_Iterable[int]] = ..., classes: _Optional[int] = ..., passes: _Optional[int] = ..., has_pullback: _Optional[bool] = ..., embedding_dim: _Optional[int] = ...) -> None: ...
+    has_score: bool
+    def __init__(self, classifier_id: _Optional[str] = ..., size_bytes: _Optional[int] = ..., input_shape: _Optional[_Iterable[int]] = ..., classes: _Optional[int] = ..., passes: _Optional[int] = ..., has_pullback: _Optional[bool] = ..., embedding_dim: _Optional[int] = ..., has_score: _Optional[bool] = ...) -> None: ...
 
 class UploadClassifierRequest(_message.Message):
     __slots__ = ("header", "chunk")

@@ -21,6 +21,8 @@ class BatchRule(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     BATCH_RULE_CLUSTER_MARGIN: _ClassVar[BatchRule]
     BATCH_RULE_CLASS_BALANCED: _ClassVar[BatchRule]
     BATCH_RULE_BATCH_BALD: _ClassVar[BatchRule]
+    BATCH_RULE_ANCHOR_DISTANCE: _ClassVar[BatchRule]
+    BATCH_RULE_ANCHOR_CONFIDENCE: _ClassVar[BatchRule]
 BATCH_RULE_UNSPECIFIED: BatchRule
 BATCH_RULE_TOP: BatchRule
 BATCH_RULE_POWER: BatchRule
@@ -30,6 +32,8 @@ BATCH_RULE_K_CENTER: BatchRule
 BATCH_RULE_CLUSTER_MARGIN: BatchRule
 BATCH_RULE_CLASS_BALANCED: BatchRule
 BATCH_RULE_BATCH_BALD: BatchRule
+BATCH_RULE_ANCHOR_DISTANCE: BatchRule
+BATCH_RULE_ANCHOR_CONFIDENCE: BatchRule
 
 class SynthesisOptions(_message.Message):
     __slots__ = ("latents", "steps", "step_size", "warm_start", "early_stop", "latent_prior", "repulsion")

@@ -125,7 +125,10 @@ class SandboxedClassifiers:
         )
 
         def compile_it() -> SandboxedClassifier:
-            heads = [each.head(info.classes, info.passes, condition=given) for each, given in wanted]
+            heads = [
+                each.head(info.classes, info.passes, condition=given, has_score=info.has_score)
+                for each, given in wanted
+            ]
             loading = Loading(
                 key="|".join(key),
                 read=lambda: self._files.read(classifier_id),
@@ -158,6 +161,7 @@ class SandboxedClassifiers:
             passes=_count(classifier_id, said.get("passes")),
             has_pullback=said.get("has_pullback") is True,
             embedding_dim=_count(classifier_id, said.get("embedding_dim")),
+            has_score=said.get("has_score") is True,
         )
         if values_per_sample(info) > MAX_VALUES_PER_SAMPLE:
             raise _nonsense(classifier_id)

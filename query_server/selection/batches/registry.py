@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from query_server.selection.batches.anchor_confidence import ANCHOR_CONFIDENCE
+from query_server.selection.batches.anchor_distance import ANCHOR_DISTANCE
 from query_server.selection.batches.badge import BADGE
 from query_server.selection.batches.batch_bald import BATCH_BALD
 from query_server.selection.batches.class_balanced import CLASS_BALANCED
@@ -16,7 +18,10 @@ from query_server.selection.values import BatchRuleName
 
 BATCH_RULES: Mapping[BatchRuleName, BatchRule] = {
     rule.name: rule
-    for rule in (TOP, POWER, GIBBS, BADGE, K_CENTER, CLUSTER_MARGIN, CLASS_BALANCED, BATCH_BALD)
+    for rule in (
+        *(TOP, POWER, GIBBS, BADGE, K_CENTER, CLUSTER_MARGIN, CLASS_BALANCED, BATCH_BALD),
+        *(ANCHOR_DISTANCE, ANCHOR_CONFIDENCE),
+    )
 }
 
 

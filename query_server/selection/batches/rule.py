@@ -26,6 +26,7 @@ class Shortlist:
         features: Matching features float32 [M, D].
         embedding: The classifier's embedding float32 [M, E]; the matching features where it gives none.
         labeled_embedding: Returns that of the labeled samples float32 [L, E], L may be 0; computed when called.
+        labeled_classes: Their labels int64 [L].
         label_counts: Labels so far of each class int64 [C].
     """
 
@@ -36,6 +37,7 @@ class Shortlist:
     features: Float32
     embedding: Float32
     labeled_embedding: Callable[[], Float32]
+    labeled_classes: Int64
     label_counts: Int64
 
     def __len__(self) -> int:

@@ -14,7 +14,7 @@ from query_server.errors import DowserError, Reason
 
 # Functions of one distribution apply to every classifier; those of every pass have a test file of their own.
 ONE_DISTRIBUTION = sorted(
-    name for name, function in FUNCTIONS.items() if function.reads is not Reads.EVERY_PASS
+    name for name, function in FUNCTIONS.items() if function.reads not in (Reads.EVERY_PASS, Reads.OWN_SCORE)
 )
 
 

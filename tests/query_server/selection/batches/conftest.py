@@ -17,6 +17,7 @@ def _shortlist(
     features=None,
     embedding=None,
     labeled=None,
+    labeled_classes=None,
     label_counts=None,
     seed=0,
 ):
@@ -49,6 +50,9 @@ def _shortlist(
         features=np.asarray(embedding if features is None else features, np.float32),
         embedding=embedding,
         labeled_embedding=lambda: np.asarray(labeled, np.float32),
+        labeled_classes=np.zeros(len(labeled), np.int64)
+        if labeled_classes is None
+        else np.asarray(labeled_classes),
         label_counts=np.asarray(label_counts, np.int64),
     )
 
