@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.gpu.pools import PoolFiles
+from query_server.open_rows import OpenRows
 from query_server.pool import GpuIndexOptions
 from query_server.pool.exact_many import exact_neighbors_of_many
 from query_server.pool.filtered import search_available
@@ -58,7 +59,7 @@ class OpenPool:
             self.gpu = _standing_in(on_cpu, files, kind)
         self.index = FeatureIndex(on_cpu, nprobe=files.nprobe, threads=threads, on_gpu=self.gpu)
         self.seconds = perf_counter() - started
-        self.available = np.random.default_rng(1).random(len(files.features)) >= EXCLUDED
+        self.available = OpenRows.of(np.random.default_rng(1).random(len(files.features)) >= EXCLUDED)
 
     def nearest(self, queries: NDArray[np.float32]) -> NDArray[np.int64]:
         """Return the ten nearest available rows [Q, 10]."""

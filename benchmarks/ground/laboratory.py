@@ -172,6 +172,7 @@ def _batch(round_: Round, trial: Trial) -> Int64:
         features=features,
         embedding=features,
         labeled_embedding=lambda: round_.pool.features(round_.labeled.rows),
+        labeled_classes=round_.labeled.labels,
         label_counts=round_.labeled.counts(),
     )
     order = choose_batch(

@@ -307,7 +307,8 @@ def test_a_process_that_finds_the_disk_full_says_so_and_leaves_nothing(
 
     def fill_up() -> None:
         for child in psutil.Process().children():
-            child.rlimit(psutil.RLIMIT_FSIZE, (limit, limit))
+            if "query_server.pool.finishing" in child.cmdline():
+                child.rlimit(psutil.RLIMIT_FSIZE, (limit, limit))
 
     with _refused(Reason.COMPACTION_REFUSED, "ended with 1: .*"):
         write_compacted(

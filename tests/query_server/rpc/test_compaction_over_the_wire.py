@@ -122,7 +122,12 @@ def test_calls_go_on_meanwhile_and_every_change_is_kept(own_server, digits, clas
         threads = [threading.Thread(target=work) for work in (select, change)]
         for thread in threads:
             thread.start()
-        compactions = [client.compact_pool() for _ in range(3)]
+        compactions = []
+        for _ in range(3):
+            known = len(changed)
+            while len(changed) == known and not failures:
+                time.sleep(0.01)
+            compactions.append(client.compact_pool())
         stop.set()
         for thread in threads:
             thread.join(60)
