@@ -34,8 +34,8 @@ lint: $(STAMP) types ## Check style, types, arrows, stubs and what deploy/ holds
 types: $(STAMP) ## Check types (mypy strict)
 	$(BIN)/mypy
 
-test: $(STAMP) ## Run the tests
-	$(BIN)/python -m pytest -q
+test: $(STAMP) ## Run the tests, two at a time
+	$(BIN)/python -m pytest -q --numprocesses 2 --dist worksteal
 
 bench: $(STAMP) ## Run the latency benchmark (see benchmarks/README.md for the others)
 	$(BIN)/python -m benchmarks latency
