@@ -31,6 +31,7 @@ from benchmarks.scale.sizes import (
 from query_server.files import sha256_of
 
 SESSIONS, QUICK_SESSIONS = 10, 1
+WARM_UP, QUICK_WARM_UP = 3, 1
 ROUNDS, QUICK_ROUNDS = 5, 2
 
 
@@ -149,8 +150,10 @@ def _turned(
 ) -> dict[str, Any]:
     """Measure a group in turns, unless it is measured and nothing asks for it anew."""
     sessions, rounds = (QUICK_SESSIONS, QUICK_ROUNDS) if options.quick else (SESSIONS, ROUNDS)
+    warm_up = QUICK_WARM_UP if options.quick else WARM_UP
     unit = "turns-" + "-".join(size.name for size in group)
     protocol = {"sessions": sessions, "rounds": rounds, "threads": bench.threads, "serve": options.serve}
+    protocol["warm_up"] = warm_up
     kept = store.narrowed(protocol)
     done = kept.load(unit)
     if options.only == "report" and done is None:

@@ -49,12 +49,13 @@ class Turns:
         self._ways: dict[str, Call] = {"select": self._select, "plain": self._plain, "propose": self._propose}
         self._best: dict[tuple[str, int], Best] = {}
 
-    def run(self, sessions: int, options: Sequence[str]) -> dict[str, Any]:
+    def run(self, sessions: int, options: Sequence[str], *, warm_up: int) -> dict[str, Any]:
         """Return what was measured of each size.
 
         Args:
-            sessions: Campaigns of each size and call; one more goes before them and is not counted.
+            sessions: Campaigns of each size and call.
             options: More flags of the servers.
+            warm_up: Campaigns that go before them and are not counted: what is mapped is touched for the first time.
         """
         records: dict[str, dict[str, list[Record]]] = {}
         exhaustive: dict[str, list[float]] = {size.name: [] for size in self._sizes}
@@ -66,7 +67,7 @@ class Turns:
                 if each.size.has_samples or call != "select"
             ]
             named = ", ".join(size.name for size in self._sizes)
-            for session in tqdm(range(-1, sessions), desc=f"campaigns of {named}", unit="turn"):
+            for session in tqdm(range(-warm_up, sessions), desc=f"campaigns of {named}", unit="turn"):
                 for each in served if session >= 0 else ():
                     exhaustive[each.size.name] += self._score_exhaustively(each, session)
                 for each, call, record in self._session(asked, session):
@@ -89,7 +90,7 @@ class Turns:
         for each, call in asked:
             with contextlib.suppress(NotFoundError):
                 each.client.delete_campaign(_campaign(call))
-            each.client.create_campaign(_campaign(call), seed=session + 1)
+            each.client.create_campaign(_campaign(call), seed=session % 2**32)
             self._label(each, call, self._networks.initial)
             taken[each.size.name, call] = self._networks.initial
         records = []

@@ -16,6 +16,7 @@ from query_server import errors
 
 FLAT_LIMIT = 100_000
 HNSW_COARSE_LIMIT = 1_000_000
+_MOST_LISTS = 65_536  # training takes time in proportion, ten minutes of a core for so many
 _ID_BYTES = 8
 _HNSW_LINK_BYTES = 300  # a list's links in the graph that finds it
 # Components of a scalar code that FAISS decodes at a time: 50 of them took 52 ns a vector, padded to 56 they take 8.
@@ -55,6 +56,7 @@ def choose_index(
     if recall_target < 1:
         by_graph = size > HNSW_COARSE_LIMIT
         nlist = max(1, 2 ** round(math.log2((16 if by_graph else 4) * math.sqrt(size))))
+        nlist = min(nlist, _MOST_LISTS)
         coarse = "_HNSW32" if by_graph else ""
         list_bytes = 4 * feature_dim + _ID_BYTES + (_HNSW_LINK_BYTES if coarse else 0)
         passed: list[str] = []
