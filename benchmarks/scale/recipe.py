@@ -152,8 +152,13 @@ def _turned(
     sessions, rounds = (QUICK_SESSIONS, QUICK_ROUNDS) if options.quick else (SESSIONS, ROUNDS)
     warm_up = QUICK_WARM_UP if options.quick else WARM_UP
     unit = "turns-" + "-".join(size.name for size in group)
-    protocol = {"sessions": sessions, "rounds": rounds, "threads": bench.threads, "serve": options.serve}
-    protocol["warm_up"] = warm_up
+    protocol = {
+        "sessions": sessions,
+        "rounds": rounds,
+        "warm_up": warm_up,
+        "threads": bench.threads,
+        "serve": options.serve,
+    }
     kept = store.narrowed(protocol)
     done = kept.load(unit)
     if options.only == "report" and done is None:
@@ -166,9 +171,8 @@ def _turned(
             f"no index of {', '.join(missing)} in {bench.work}; build with --keep or --only build"
         )
     environment = describe_environment()
-    result = environment | {
-        "sizes": Turns(bench, group, calls, rounds=rounds).run(sessions, options.serve.split())
-    }
+    turns = Turns(bench, group, calls, rounds=rounds)
+    result = environment | {"sizes": turns.run(sessions, options.serve.split(), warm_up=warm_up)}
     kept.save(unit, result)
     return result
 
