@@ -11,7 +11,8 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,9 @@ _TRAINING_ROWS_PER_LIST = 48  # FAISS warns below 39
 _KMEANS_ROUNDS = 10
 _MIN_TRAINING_ROWS = 4096
 _GRAPH_LISTS = 8192  # from so many lists k-means, too, finds the nearest by a graph
+# How far that graph is searched for one list: of 65,536 it finds the nearest for 98 of 100 vectors, in half the time
+# that FAISS's 16 take for 99.8; the others' are 15 % farther. A search for many lists goes as far as they are many.
+_GRAPH_EFFORT = 6
 _ADD_ROWS = 65_536
 _BLOCK_BYTES = 256 * 2**20
 _SEED = 0  # of the training rows: one pool gives one index
@@ -114,6 +118,7 @@ class PartialIndex:
                 inner.use_precomputed_table = -1  # of use to a search only, and hundreds of MB
             if ivf.nlist >= _GRAPH_LISTS:
                 graph = faiss.IndexHNSWFlat(ivf.d, 32)
+                graph.hnsw.efSearch = _GRAPH_EFFORT
                 ivf.clustering_index = graph
         size = len(self._features)
         count = min(size, max(_TRAINING_ROWS_PER_LIST * inverted_lists(index), _MIN_TRAINING_ROWS))
@@ -156,10 +161,18 @@ class PartialIndex:
         """Add rows first…last-1 under their numbers, or in order where the index takes none."""
         from tqdm import tqdm
 
-        numbered = faiss.try_extract_index_ivf(index) is not None
-        with tqdm(
-            total=len(self._features), initial=first, desc="index", unit="vectors", disable=not self._progress
-        ) as bar:
+        ivf = faiss.try_extract_index_ivf(index)
+        numbered = ivf is not None
+        with (
+            _quickly_assigned(ivf),
+            tqdm(
+                total=len(self._features),
+                initial=first,
+                desc="index",
+                unit="vectors",
+                disable=not self._progress,
+            ) as bar,
+        ):
             for start in range(first, last, _ADD_ROWS):
                 rows = np.arange(start, min(start + _ADD_ROWS, last))
                 block = self._features[slice(start, start + len(rows))]
@@ -212,6 +225,21 @@ def remove_index_files(directory: Path) -> None:
         (directory / name).unlink(missing_ok=True)
     for path in directory.glob("block-*.faiss"):
         path.unlink()
+
+
+@contextmanager
+def _quickly_assigned(ivf: faiss.IndexIVF | None) -> Iterator[None]:
+    """Have a graph of many lists find one quickly."""
+    quantizer = None if ivf is None or ivf.quantizer is None else faiss.downcast_index(ivf.quantizer)
+    if not isinstance(quantizer, faiss.IndexHNSW) or quantizer.ntotal < _GRAPH_LISTS:
+        yield
+        return
+    usual = quantizer.hnsw.efSearch
+    quantizer.hnsw.efSearch = min(usual, _GRAPH_EFFORT)
+    try:
+        yield
+    finally:
+        quantizer.hnsw.efSearch = usual
 
 
 def _read_stage(path: Path) -> Mapping[str, Any]:
