@@ -90,13 +90,12 @@ class Findings:
         return seconds * self.sizes[name] / mine["exhaustive_samples"]
 
     def slope(self, call: str) -> float:
-        """Return the exponent of N in the time of a round, fitted over the sizes with samples; NaN for one size."""
-        if len(self.with_samples) < 2:
+        """Return the exponent of N in the time of a round, fitted from the base on; NaN for one size."""
+        names = self.with_samples[self.with_samples.index(self.base) :]
+        if len(names) < 2:
             return math.nan
-        seconds = [self.milliseconds("with_samples", name, call) for name in self.with_samples]
-        return float(
-            np.polyfit(np.log([self.sizes[name] for name in self.with_samples]), np.log(seconds), 1)[0]
-        )
+        seconds = [self.milliseconds("with_samples", name, call) for name in names]
+        return float(np.polyfit(np.log([self.sizes[name] for name in names]), np.log(seconds), 1)[0])
 
     def indexing_seconds(self, name: str) -> float:
         """Return the time of a build after encoding."""
@@ -186,7 +185,7 @@ class Findings:
         return {
             **self.last_line(),
             "slope": {call: self.slope(call) for call in ("select", "plain")}
-            if len(self.with_samples) > 1
+            if self.largest != self.base
             else {},
             "exhaustive_seconds": {name: self.exhaustive_seconds(name) for name in self.with_samples},
             "rounds_until_worth": {

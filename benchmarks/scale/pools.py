@@ -16,7 +16,7 @@ from benchmarks.datasets import load_dataset
 from benchmarks.scale.sizes import Size
 
 _COPIED_ROWS = 100_000
-_LEAST_COPIES = 4  # of every image, in the largest pool of samples
+_LEAST_COPIES = 4  # of every image, in a small pool
 
 
 class GrownPool:
@@ -35,7 +35,7 @@ class GrownPool:
 
     def __init__(self, folder: Path, count: int) -> None:
         arrays = load_dataset("mnist")
-        originals = min(POOL_SIZE, max(1, count // _LEAST_COPIES))
+        originals = POOL_SIZE if count >= 2 * POOL_SIZE else max(1, count // _LEAST_COPIES)
         self.images: NDArray[np.uint8] = arrays["x_train"][:originals]
         self.labels: NDArray[np.int64] = arrays["y_train"][:originals].astype(np.int64)
         self._folder = folder
@@ -51,6 +51,8 @@ class GrownPool:
         torch.set_num_threads(threads)
         progress = self._folder / "progress.json"
         fresh = not progress.exists()
+        if not fresh and read_json(progress)["parameters"]["size"] != self.count:
+            self.path.unlink(missing_ok=True)  # it may be linked into an index: it is not to be written to
         started = time.perf_counter()
         grow(self.images, self.labels, self.count, self._folder)
         torch.set_num_threads(1)

@@ -31,6 +31,7 @@ from benchmarks.scale.sizes import (
 from query_server.files import sha256_of
 
 SESSIONS, QUICK_SESSIONS = 10, 1
+WARM_UP, QUICK_WARM_UP = 3, 1
 ROUNDS, QUICK_ROUNDS = 5, 2
 
 
@@ -45,6 +46,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--threads", type=int, default=available_cores(), help="of builds and servers (the cores)"
     )
     parser.add_argument("--recall-target", type=float, default=0.95, help="that indexes are tuned to (0.95)")
+    parser.add_argument("--sessions", type=int, help=f"campaigns of each size and call ({SESSIONS})")
+    parser.add_argument(
+        "--exhaustive-turns",
+        type=int,
+        default=ROUNDS,
+        help="campaigns that begin with exhaustive scoring, each with another classifier (default %(default)s)",
+    )
     parser.add_argument("--serve", default="", help="more flags of the servers, as one string")
     parser.add_argument("--keep", action="store_true", help="keep pools and indexes, for `--only latency`")
     parser.add_argument(
@@ -148,11 +156,20 @@ def _turned(
     options: argparse.Namespace,
 ) -> dict[str, Any]:
     """Measure a group in turns, unless it is measured and nothing asks for it anew."""
-    sessions, rounds = (QUICK_SESSIONS, QUICK_ROUNDS) if options.quick else (SESSIONS, ROUNDS)
+    rounds = QUICK_ROUNDS if options.quick else ROUNDS
+    sessions = options.sessions or (QUICK_SESSIONS if options.quick else SESSIONS)
+    warm_up = QUICK_WARM_UP if options.quick else WARM_UP
     unit = "turns-" + "-".join(size.name for size in group)
-    protocol = {"sessions": sessions, "rounds": rounds, "threads": bench.threads, "serve": options.serve}
+    protocol = {
+        "rounds": rounds,
+        "exhaustive_turns": options.exhaustive_turns,
+        "warm_up": warm_up,
+        "threads": bench.threads,
+        "serve": options.serve,
+    }
     kept = store.narrowed(protocol)
-    done = kept.load(unit)
+    whole = kept.narrowed({"sessions": sessions})
+    done = whole.load(unit)
     if options.only == "report" and done is None:
         raise BenchmarkError(f"{unit} is not measured yet; run without --only report")
     if done is not None and options.only != "latency":
@@ -163,10 +180,14 @@ def _turned(
             f"no index of {', '.join(missing)} in {bench.work}; build with --keep or --only build"
         )
     environment = describe_environment()
-    result = environment | {
-        "sizes": Turns(bench, group, calls, rounds=rounds).run(sessions, options.serve.split())
-    }
-    kept.save(unit, result)
+    if options.only == "latency":
+        for path in (bench.work / "units").glob("session-*.json"):
+            if path.name.startswith("-".join(["session", *(size.name for size in group), ""])):
+                kept.discard(path.stem)
+    turns = Turns(bench, group, calls, rounds=rounds, exhaustive_turns=options.exhaustive_turns)
+    measured = turns.run(sessions, options.serve.split(), warm_up=warm_up, kept=kept)
+    result = environment | {"sizes": measured}
+    whole.save(unit, result)
     return result
 
 

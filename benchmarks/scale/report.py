@@ -36,7 +36,8 @@ def render_report(result: Mapping[str, Any], findings: Findings) -> str:
         ),
         "## A round",
         _rounds(findings, "with_samples", findings.with_samples, ("select", "plain")),
-        f"Time grows as N^{findings.slope('select'):.3f} (Dowser) and N^{findings.slope('plain'):.3f} (plain ASAL). "
+        f"From {findings.base} on, time grows as N^{findings.slope('select'):.3f} (Dowser) and "
+        f"N^{findings.slope('plain'):.3f} (plain ASAL). "
         "Capture is the mean score (margin) of the picks over that of the best 10 of the pool that the campaign had "
         "not labeled, by an exhaustive selection with the same classifier; the estimate is the reply's own.",
     ]

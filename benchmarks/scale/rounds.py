@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from benchmarks.common.classifiers import logits_of
+from benchmarks.common.results import UnitStore
 from benchmarks.scale.building import Bench
 from benchmarks.scale.exhaustive import Best, best_of_pool, slice_seconds
 from benchmarks.scale.memory import memory_of_family
@@ -38,26 +39,36 @@ class Turns:
         sizes: Served at once.
         calls: "select", "plain" or "propose"; a size without samples is not asked to select.
         rounds: Of a campaign.
+        exhaustive_turns: Sessions that begin with exhaustive scoring, each with another round's classifier.
     """
 
-    def __init__(self, bench: Bench, sizes: Sequence[Size], calls: Sequence[str], *, rounds: int) -> None:
+    def __init__(
+        self,
+        bench: Bench,
+        sizes: Sequence[Size],
+        calls: Sequence[str],
+        *,
+        rounds: int,
+        exhaustive_turns: int,
+    ) -> None:
         self._bench = bench
         self._sizes = tuple(sizes)
         self._calls = tuple(calls)
         self._rounds = rounds
+        self._exhaustive_turns = exhaustive_turns
         self._networks = Networks(bench, sizes[0].count, rounds)
         self._ways: dict[str, Call] = {"select": self._select, "plain": self._plain, "propose": self._propose}
         self._best: dict[tuple[str, int], Best] = {}
 
-    def run(self, sessions: int, options: Sequence[str]) -> dict[str, Any]:
+    def run(self, sessions: int, options: Sequence[str], *, warm_up: int, kept: UnitStore) -> dict[str, Any]:
         """Return what was measured of each size.
 
         Args:
-            sessions: Campaigns of each size and call; one more goes before them and is not counted.
+            sessions: Campaigns of each size and call.
             options: More flags of the servers.
+            warm_up: Campaigns that go before them and are not counted: what is mapped is touched for the first time.
+            kept: Of finished sessions; those are not done again.
         """
-        records: dict[str, dict[str, list[Record]]] = {}
-        exhaustive: dict[str, list[float]] = {size.name: [] for size in self._sizes}
         with serve_all(self._bench, self._sizes, self._networks, options) as served:
             asked = [
                 (each, call)
@@ -65,17 +76,22 @@ class Turns:
                 for call in self._calls
                 if each.size.has_samples or call != "select"
             ]
+            for session in range(-warm_up, 0):
+                self._session(asked, session)
             named = ", ".join(size.name for size in self._sizes)
-            for session in tqdm(range(-1, sessions), desc=f"campaigns of {named}", unit="turn"):
-                for each in served if session >= 0 else ():
-                    exhaustive[each.size.name] += self._score_exhaustively(each, session)
-                for each, call, record in self._session(asked, session):
-                    if session >= 0:
-                        records.setdefault(each.size.name, {}).setdefault(call, []).append(record)
+            done = [
+                self._kept(served, asked, session, kept)
+                for session in tqdm(range(sessions), desc=f"campaigns of {named}", unit="turn")
+            ]
             return {
                 each.size.name: {
-                    "calls": records[each.size.name],
-                    "exhaustive_seconds": exhaustive[each.size.name],
+                    "calls": {
+                        call: [record for one in done for record in one["records"][each.size.name][call]]
+                        for call in done[0]["records"][each.size.name]
+                    },
+                    "exhaustive_seconds": [
+                        seconds for one in done for seconds in one["exhaustive"][each.size.name]
+                    ],
                     "exhaustive_samples": min(each.size.count, WHOLE),
                     "start_seconds": each.start_seconds,
                     "memory": {"start": each.start_memory, "end": memory_of_family(each.process.pid)},
@@ -83,13 +99,28 @@ class Turns:
                 for each in served
             }
 
+    def _kept(
+        self, served: Sequence[Served], asked: Sequence[tuple[Served, str]], session: int, kept: UnitStore
+    ) -> dict[str, Any]:
+        """Return a session, done now unless it is kept."""
+        unit = "-".join(["session", *(size.name for size in self._sizes), str(session)])
+        if (done := kept.load(unit)) is not None:
+            return done
+        exhaustive = {each.size.name: self._score_exhaustively(each, session) for each in served}
+        records: dict[str, dict[str, list[Record]]] = {each.size.name: {} for each in served}
+        for each, call, record in self._session(asked, session):
+            records[each.size.name].setdefault(call, []).append(record)
+        result = {"exhaustive": exhaustive, "records": records}
+        kept.save(unit, result)
+        return result
+
     def _session(self, asked: Sequence[tuple[Served, str]], session: int) -> list[tuple[Served, str, Record]]:
         """Go through one campaign of each size and call."""
         taken = {}
         for each, call in asked:
             with contextlib.suppress(NotFoundError):
                 each.client.delete_campaign(_campaign(call))
-            each.client.create_campaign(_campaign(call), seed=session + 1)
+            each.client.create_campaign(_campaign(call), seed=session % 2**32)
             self._label(each, call, self._networks.initial)
             taken[each.size.name, call] = self._networks.initial
         records = []
@@ -116,10 +147,10 @@ class Turns:
         if not served.size.has_samples:
             return []
         if served.size.count > WHOLE:
-            if session >= EXHAUSTIVE_TURNS:
+            if session >= min(EXHAUSTIVE_TURNS, self._exhaustive_turns):
                 return []
             return [slice_seconds(served, served.classifiers[session % self._rounds], WHOLE)]
-        if session >= self._rounds:
+        if session >= min(self._rounds, self._exhaustive_turns):
             return []
         seconds, best = best_of_pool(
             served, served.classifiers[session], self._networks, count=BUDGET * self._rounds

@@ -4,7 +4,8 @@ An exact scan up to 100,000 vectors: it is quick there and needs no tuning. Abov
 vectors. Where those would not fit the budget, over codes: fp16, 8 bits a component, product quantization, then a bit a
 component. Where codes alone would lose recall, what they find is ranked anew by exact distances in the mapped
 features, so that no second copy of the vectors is held. Above one million the nearest lists are found by a small HNSW
-graph, which makes short lists cheap: there are four times as many as there would be, and a query reads half as much.
+graph, which makes short lists cheap, so there are four times as many, and vectors are held in half precision: a search
+waits for memory, and loses a neighbor in a thousand by it.
 """
 
 import math
@@ -16,6 +17,7 @@ from query_server import errors
 
 FLAT_LIMIT = 100_000
 HNSW_COARSE_LIMIT = 1_000_000
+_MOST_LISTS = 65_536  # training takes time in proportion, ten minutes of a core for so many
 _ID_BYTES = 8
 _HNSW_LINK_BYTES = 300  # a list's links in the graph that finds it
 # Components of a scalar code that FAISS decodes at a time: 50 of them took 52 ns a vector, padded to 56 they take 8.
@@ -55,10 +57,11 @@ def choose_index(
     if recall_target < 1:
         by_graph = size > HNSW_COARSE_LIMIT
         nlist = max(1, 2 ** round(math.log2((16 if by_graph else 4) * math.sqrt(size))))
+        nlist = min(nlist, _MOST_LISTS)
         coarse = "_HNSW32" if by_graph else ""
-        list_bytes = 4 * feature_dim + _ID_BYTES + (_HNSW_LINK_BYTES if coarse else 0)
+        list_bytes = 4 * _padded(feature_dim) + _ID_BYTES + (_HNSW_LINK_BYTES if coarse else 0)
         passed: list[str] = []
-        for code, code_bytes in _codes(feature_dim):
+        for code, code_bytes in _codes(feature_dim, halved=by_graph):
             least = size * (code_bytes + _ID_BYTES) + nlist * list_bytes
             if least <= budget:
                 ranked = "" if code == "Flat" else "; ranked by exact distances where need be"
@@ -107,10 +110,12 @@ def first_line(error: Exception) -> str:
     return str(error).splitlines()[0].rsplit("Error: ", 1)[-1]
 
 
-def _codes(feature_dim: int) -> list[tuple[str, int]]:
-    """Name the codes a vector can have and their bytes, the most faithful first."""
+def _codes(feature_dim: int, *, halved: bool) -> list[tuple[str, int]]:
+    """Name the codes a vector can have and their bytes, the most faithful first; in single precision unless halved."""
     padded = _padded(feature_dim)
-    codes = [("Flat", 4 * feature_dim), ("SQfp16", 2 * padded), ("SQ8", padded)]
+    codes = [("SQfp16", 2 * padded), ("SQ8", padded)]
+    if not halved:
+        codes.append(("Flat", 4 * feature_dim))
     parts = max(part for part in range(1, feature_dim // 2 + 2) if feature_dim % part == 0)
     if parts >= feature_dim / 4:  # else a byte would stand for too many components
         codes.append((f"PQ{parts}", parts))

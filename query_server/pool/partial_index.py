@@ -22,7 +22,7 @@ import numpy.typing as npt
 from query_server import errors
 from query_server.files import sync, write_durably
 from query_server.pool.arrays import Streamed
-from query_server.pool.blocks import TRAINED, FillBlocks, Span, add_rows, block_rows
+from query_server.pool.blocks import GRAPH_LISTS, TRAINED, FillBlocks, Span, add_rows, block_rows
 from query_server.pool.factory import first_line, inverted_lists, make_index
 from query_server.pool.lists import can_be_merged, merge_blocks
 from query_server.pool.manifest import INDEX
@@ -34,7 +34,6 @@ _TRAINING_ROWS_PER_LIST = 48  # FAISS warns below 39
 # 10 rounds over 48 rows a list: recall@10 0.958 where 25 over 64 had 0.960 (1M vectors, 12 of 4096 lists).
 _KMEANS_ROUNDS = 10
 _MIN_TRAINING_ROWS = 4096
-_GRAPH_LISTS = 8192  # from so many lists k-means, too, finds the nearest by a graph
 _READ_ROWS = 65_536
 _SEED = 0  # of the training rows: one pool gives one index
 
@@ -121,8 +120,9 @@ class PartialIndex:
             inner = faiss.downcast_index(ivf)
             if isinstance(inner, faiss.IndexIVFPQ):
                 inner.use_precomputed_table = -1  # of use to a search only, and hundreds of MB
-            if ivf.nlist >= _GRAPH_LISTS:
+            if ivf.nlist >= GRAPH_LISTS:
                 graph = faiss.IndexHNSWFlat(ivf.d, 32)
+                graph.hnsw.efSearch = _GRAPH_EFFORT
                 ivf.clustering_index = graph
         size = len(self._features)
         count = min(size, max(_TRAINING_ROWS_PER_LIST * inverted_lists(index), _MIN_TRAINING_ROWS))

@@ -173,12 +173,12 @@ _GIB = 2**30
         (100_001, None, 0.95, "IVF1024,Flat"),
         (100_001, None, 1.0, "Flat"),
         (1_000_000, None, 0.95, "IVF4096,Flat"),
-        (4_000_000, None, 0.95, "IVF32768_HNSW32,Flat"),
-        (100_000_000, None, 0.95, "IVF131072_HNSW32,Flat"),
-        (100_000_000, 12 * _GIB, 0.95, "Pad56,IVF131072_HNSW32,SQfp16"),
-        (100_000_000, 8 * _GIB, 0.95, "Pad56,IVF131072_HNSW32,SQ8"),
-        (100_000_000, 4 * _GIB, 0.95, "IVF131072_HNSW32,PQ25"),
-        (100_000_000, 5 * _GIB // 2, 0.95, "IVF131072_HNSW32,RaBitQ"),
+        (4_000_000, None, 0.95, "Pad56,IVF32768_HNSW32,SQfp16"),
+        (100_000_000, None, 0.95, "Pad56,IVF65536_HNSW32,SQfp16"),
+        (100_000_000, 12 * _GIB, 0.95, "Pad56,IVF65536_HNSW32,SQfp16"),
+        (100_000_000, 8 * _GIB, 0.95, "Pad56,IVF65536_HNSW32,SQ8"),
+        (100_000_000, 4 * _GIB, 0.95, "IVF65536_HNSW32,PQ25"),
+        (100_000_000, 5 * _GIB // 2, 0.95, "IVF65536_HNSW32,RaBitQ"),
     ],
 )
 def test_the_index_follows_size_recall_and_budget(
