@@ -47,6 +47,10 @@ class MemoryPool:
         squared, rows = self._index.search(queries, k, params=faiss.SearchParameters(sel=selector))
         return np.sqrt(np.maximum(squared, 0)), rows, int(rows.size)
 
+    def search_around(self, rows: Int64, k: int, available: OpenRows) -> tuple[Float32, Int64, int]:
+        """Return the same of the features of rows [Q]."""
+        return self.search_available(self._features[rows], k, available)
+
     def features(self, rows: Int64) -> Float32:
         """Return features [n, D] of rows [n]."""
         taken: Float32 = self._features[rows]

@@ -19,7 +19,7 @@ GRAPH_LISTS = 8192
 
 # How far that graph is searched for one list: of 65,536 it finds the nearest for 98 of 100 vectors, in half the time
 # that FAISS's 16 take for 99.8; the others' are 15 % farther. A search for many lists goes as far as they are many.
-_GRAPH_EFFORT = 6
+GRAPH_EFFORT = 6
 _ADD_ROWS = 65_536
 _BLOCK_BYTES = 256 * 2**20
 
@@ -81,7 +81,7 @@ def _quickly_assigned(ivf: faiss.IndexIVF | None) -> Iterator[None]:
         yield
         return
     usual = quantizer.hnsw.efSearch
-    quantizer.hnsw.efSearch = min(usual, _GRAPH_EFFORT)
+    quantizer.hnsw.efSearch = min(usual, GRAPH_EFFORT)
     try:
         yield
     finally:

@@ -22,7 +22,15 @@ import numpy.typing as npt
 from query_server import errors
 from query_server.files import sync, write_durably
 from query_server.pool.arrays import Streamed
-from query_server.pool.blocks import GRAPH_LISTS, TRAINED, FillBlocks, Span, add_rows, block_rows
+from query_server.pool.blocks import (
+    GRAPH_EFFORT,
+    GRAPH_LISTS,
+    TRAINED,
+    FillBlocks,
+    Span,
+    add_rows,
+    block_rows,
+)
 from query_server.pool.factory import first_line, inverted_lists, make_index
 from query_server.pool.lists import can_be_merged, merge_blocks
 from query_server.pool.manifest import INDEX
@@ -122,7 +130,7 @@ class PartialIndex:
                 inner.use_precomputed_table = -1  # of use to a search only, and hundreds of MB
             if ivf.nlist >= GRAPH_LISTS:
                 graph = faiss.IndexHNSWFlat(ivf.d, 32)
-                graph.hnsw.efSearch = _GRAPH_EFFORT
+                graph.hnsw.efSearch = GRAPH_EFFORT
                 ivf.clustering_index = graph
         size = len(self._features)
         count = min(size, max(_TRAINING_ROWS_PER_LIST * inverted_lists(index), _MIN_TRAINING_ROWS))

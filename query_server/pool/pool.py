@@ -14,6 +14,7 @@ import numpy.typing as npt
 from dowser.v1 import index_pb2
 from query_server import errors
 from query_server.open_rows import OpenRows
+from query_server.pool.around import KnownNeighbors
 from query_server.pool.arrays import map_array, take_rows
 from query_server.pool.exact import exact_neighbors
 from query_server.pool.filtered import AvailableNeighbors, search_available
@@ -76,6 +77,7 @@ class Pool:
         alive: npt.NDArray[np.bool_] | None = None,
         removed: int = 0,
         index_version: int | None = None,
+        around: KnownNeighbors | None = None,
     ) -> None:
         self.manifest = manifest
         self.name: str = manifest.pool
@@ -97,6 +99,7 @@ class Pool:
         self._threads = threads
         self._added = added
         self._alive = alive
+        self._around = around or KnownNeighbors(index, features, threads=threads)
         self._read_features: npt.NDArray[np.float32] | Stacked = features
         self._read_store = store
         if added is not None:
@@ -212,6 +215,7 @@ class Pool:
             alive=alive,
             removed=removed,
             index_version=index_version,
+            around=self._around,
         )
 
     def alive(self) -> npt.NDArray[np.bool_]:
@@ -257,15 +261,37 @@ class Pool:
         Raises:
             DowserError: SHAPE_MISMATCH, NOT_FINITE or INVALID_ARGUMENT (k below 1).
         """
+        available = self._among_the_alive(available)
+        of_base = search_available(
+            self._index, self._features, features, k, self._in_base(available), threads=self._threads
+        )
+        return self._with_added(of_base, features, k, available)
+
+    def search_around(self, rows: Int64Array, k: int, available: OpenRows) -> AvailableNeighbors:
+        """Find the k nearest rows of each of some rows int64 [Q], as ``search_available`` of their features does.
+
+        What the index finds near a row is kept, so asking again costs no search.
+        """
+        available = self._among_the_alive(available)
+        features = self.features(rows)
+        of_base = self._around.search_available(rows, features, k, self._in_base(available))
+        return self._with_added(of_base, features, k, available)
+
+    def _among_the_alive(self, available: OpenRows) -> OpenRows:
         if len(available) != self.rows:
             raise errors.shape_mismatch((self.rows,), (len(available),), what="available")
-        if self._alive is not None:
-            available = available.among(self._alive, self.size)
+        return available if self._alive is None else available.among(self._alive, self.size)
+
+    def _in_base(self, available: OpenRows) -> OpenRows:
+        if self._added is None:
+            return available
+        return available.part(0, self._index.size, alive_count=self.size - self.added)
+
+    def _with_added(
+        self, of_base: AvailableNeighbors, features: Float32Array, k: int, available: OpenRows
+    ) -> AvailableNeighbors:
+        """Put the nearest among the added rows, found by a scan, among those of the index."""
         base_rows = self._index.size
-        in_base = available
-        if self._added is not None:
-            in_base = available.part(0, base_rows, alive_count=self.size - self.added)
-        of_base = search_available(self._index, self._features, features, k, in_base, threads=self._threads)
         k = min(k, self.size)
         if self._added is None:
             return AvailableNeighbors(of_base.distances[:, :k], of_base.rows[:, :k], of_base.visited)

@@ -75,6 +75,10 @@ class Neighborhood:
         """Find the k nearest rows of each query among the available ones, as ``Pool.search_available`` does."""
         return search_available(self._index, self._features, features, k, available, threads=self._threads)
 
+    def search_around(self, rows: Int64Array, k: int, available: OpenRows) -> AvailableNeighbors:
+        """Find the k nearest rows of each of some rows, as ``Pool.search_around`` does."""
+        return self.search_available(self.features(rows), k, available)
+
 
 class TaskFeatures:
     """The neighborhoods of the campaigns that selected last. Thread-safe.

@@ -92,6 +92,9 @@ class Neighborhood(Protocol):
     def search_available(self, features: Float32, k: int, available: OpenRows) -> tuple[Float32, Int64, int]:
         """Return distances [Q, k'], rows [Q, k'] (-1 padded, available ones only, nearest first) and visited."""
 
+    def search_around(self, rows: Int64, k: int, available: OpenRows) -> tuple[Float32, Int64, int]:
+        """Return the same of the features of rows [Q]; cheap where they were asked about before."""
+
     def features(self, rows: Int64) -> Float32:
         """Return matching features [n, D] of rows [n]."""
 

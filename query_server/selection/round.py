@@ -90,11 +90,11 @@ class Round:
         """The features in which real samples are near each other."""
         return self.pool if self.task is None else self.task
 
-    def search(self, features: Float32, k: int) -> tuple[Float32, Int64, int]:
-        """Return distances and rows [Q, k] of the nearest open rows (-1 padded), and how many were visited."""
+    def search_around(self, rows: Int64, k: int) -> tuple[Float32, Int64, int]:
+        """Return distances and rows [Q, k] of the open rows nearest to rows [Q] (-1 padded), and how many were seen."""
         self.checkpoint("search")
         with self.clock.stage("search"):
-            return self.near.search_available(features, k, self.open)
+            return self.near.search_around(rows, k, self.open)
 
 
 def draw(open_: OpenRows, count: int, rng: np.random.Generator) -> Int64:

@@ -12,7 +12,7 @@ from typing import ClassVar
 import numpy as np
 
 from query_server.selection.board import Proposal
-from query_server.selection.ports import Float32
+from query_server.selection.ports import Float32, Int64
 from query_server.selection.round import Round
 from query_server.selection.sources.nearest import near_groups
 from query_server.selection.values import Source
@@ -31,10 +31,8 @@ class ClassAnchors:
         labeled = round_.labeled
         rng = round_.rng(self.source)
         found = np.unique(labeled.labels)
-        groups = [
-            spread_out(round_.near.features(labeled.rows[labeled.labels == each]), _ANCHORS, rng)
-            for each in found
-        ]
+        members = [labeled.rows[labeled.labels == each] for each in found]
+        groups = [rows[spread_out(round_.near.features(rows), _ANCHORS, rng)] for rows in members]
         # The rows left over by the division go to the classes with the fewest labels.
         quotas = [count // max(1, len(found))] * len(found)
         fewest = np.argsort([np.count_nonzero(labeled.labels == each) for each in found], kind="stable")
@@ -43,13 +41,13 @@ class ClassAnchors:
         return near_groups(round_, groups, quotas)
 
 
-def spread_out(features: Float32, count: int, rng: np.random.Generator) -> Float32:
-    """Return up to ``count`` of features [n, D] that lie apart: each drawn by squared distance to those before."""
+def spread_out(features: Float32, count: int, rng: np.random.Generator) -> Int64:
+    """Return where up to ``count`` of features [n, D] lie apart: each drawn by squared distance to those before."""
     if len(features) <= count:
-        return features
+        return np.arange(len(features))
     chosen = [int(rng.integers(len(features)))]
     nearest = np.square(features - features[chosen[0]]).sum(1)
     while len(chosen) < count and nearest.sum() > 0:
         chosen.append(int(rng.choice(len(features), p=nearest / nearest.sum(dtype=np.float64))))
         nearest = np.minimum(nearest, np.square(features - features[chosen[-1]]).sum(1))
-    return features[chosen]
+    return np.array(chosen)

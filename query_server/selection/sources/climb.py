@@ -53,7 +53,7 @@ class Climb:
         visited = 0
         if len(best):
             self._expanded = np.concatenate([self._expanded, best])
-            _, rows, visited = round_.search(round_.near.features(best), _NEIGHBORS)
+            _, rows, visited = round_.search_around(best, _NEIGHBORS)
             self._frontier = np.union1d(self._frontier, rows[rows >= 0])
         self._frontier = self._frontier[round_.open[self._frontier]]
         if not len(self._frontier):

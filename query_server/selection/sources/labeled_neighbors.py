@@ -34,8 +34,6 @@ class LabeledNeighbors:
         parts = np.array([1.0 / len(each) for each in members])
         quotas = np.ceil(count * parts / parts.sum()).astype(int) if len(parts) else parts
         order = np.argsort(-parts, kind="stable")
-        groups = [
-            round_.near.features(labeled.rows[rng.permutation(members[each])[:_QUERIES]]) for each in order
-        ]
+        groups = [labeled.rows[rng.permutation(members[each])[:_QUERIES]] for each in order]
         proposal = near_groups(round_, groups, [int(quotas[each]) for each in order])
         return Proposal(rows=proposal.rows[:count], visited=proposal.visited)

@@ -27,4 +27,4 @@ class Seals:
     def propose(self, round_: Round, count: int) -> Proposal:
         """Search around labeled samples, drawn where there are many."""
         chosen = round_.rng(self.source).permutation(round_.labeled.rows)[:_QUERIES]
-        return near_groups(round_, [round_.near.features(chosen)], [count])
+        return near_groups(round_, [chosen], [count])

@@ -363,10 +363,10 @@ def test_a_search_over_both_parts_is_the_brute_force_one(pool: Pool, data: st.Da
     state = pool.changed(added=added, alive=alive, removed=0, index_version=9)
     features = np.concatenate([pool.features(np.arange(950)), near])
     queries = features[rng.integers(0, len(features), 3)] + rng.normal(0, 5, (3, 6)).astype(np.float32)
-    k = data.draw(st.integers(1, 1100))
-    distances = np.sqrt(((queries[:, None].astype(np.float64) - features[None]) ** 2).sum(2))  # [3, R]
+    k = data.draw(st.one_of(st.integers(1, 30), st.integers(1, 1100)))
 
-    def check(found_distances, found_rows, allowed) -> None:
+    def check(found_distances, found_rows, allowed, queries=queries) -> None:
+        distances = np.sqrt(((queries[:, None].astype(np.float64) - features[None]) ** 2).sum(2))  # [3, R]
         width = min(k, state.size)
         expected = np.sort(np.where(allowed, distances, np.inf), axis=1)[:, :width]
         np.testing.assert_allclose(found_distances, expected, rtol=1e-3, atol=0.5)
@@ -378,3 +378,7 @@ def test_a_search_over_both_parts_is_the_brute_force_one(pool: Pool, data: st.Da
 
     check(*state.search(queries, k), alive)
     check(*state.search_available(queries, k, OpenRows.of(available))[:2], alive & available)
+    rows = rng.integers(0, len(features), 3)
+    for _ in range(2):
+        found = state.search_around(rows, k, OpenRows.of(available))
+        check(found.distances, found.rows, alive & available, queries=features[rows])

@@ -39,6 +39,9 @@ class ExactPool:
         near = np.take_along_axis(distances, rows, 1)
         return near, np.where(np.isinf(near), -1, rows), rows.size
 
+    def search_around(self, rows, k, available):
+        return self.search_available(self.all[rows], k, available)
+
     def features(self, rows):
         return self.all[rows]
 
