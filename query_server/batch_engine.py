@@ -67,6 +67,7 @@ def opener(settings: ServeSettings, runtime: Runtime, serving: Serving) -> OpenE
                     max_bytes=settings.max_classifier_bytes,
                     run_rows=run_rows(generation.bundle.input_shape),
                     niceness=_NICENESS,
+                    affinity_seconds=0.0,
                 ),
                 generation.bundle,
             )

@@ -91,6 +91,7 @@ class OfflineSetup:
             threads=-(-self.threads // workers),
             device=runtime.device,
             run_rows=run_rows(bundle.input_shape),
+            affinity_seconds=0.0,
         )
         sandbox = Sandbox(config, bundle)
         try:

@@ -60,6 +60,8 @@ class SandboxConfig:
         max_compiled: Compiled classifiers a worker keeps.
         run_rows: Rows a worker runs at a time.
         niceness: Added to the processes' niceness; the higher, the longer they wait for a core that others want.
+        affinity_seconds: How long a job waits for the worker that has its classifier before another compiles it too;
+            longer than that takes. 0 where all jobs are of one classifier.
     """
 
     workers: int = 2
@@ -73,6 +75,7 @@ class SandboxConfig:
     max_compiled: int = 8
     run_rows: int = RUN_ROWS
     niceness: int = 0
+    affinity_seconds: float = 0.25
 
 
 class WorkerStartError(Exception):

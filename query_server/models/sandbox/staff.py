@@ -22,8 +22,6 @@ from query_server.models.compiled import GeneratorBundle
 from query_server.models.sandbox.process import SandboxConfig, WorkerProcess, WorkerStartError
 
 _LOG = logging.getLogger(__name__)
-# How long a job waits for the worker that has its classifier; longer than it takes to compile another time.
-_AFFINITY_SECONDS = 0.25
 # How long a classifier on trial waits for a worker that is being started; several times what a start takes.
 _FRESH_SECONDS = 5.0
 _LOOK_SECONDS = 0.05
@@ -186,7 +184,7 @@ class Staff:
 
     def _turn(self, ticket: _Ticket) -> int:
         """Return 0 for those whose turn comes first: who waited long, and for a while who need not compile again."""
-        if time.monotonic() - ticket.since > _AFFINITY_SECONDS:
+        if time.monotonic() - ticket.since > self._config.affinity_seconds:
             return 0
         return 0 if any(worker.holds(ticket.key) for worker in self._idle) else 1
 
@@ -203,7 +201,7 @@ class Staff:
                 if worker.holds(ticket.key):
                     return worker
             soon = any(worker.holds(ticket.key) and not worker.on_trial for worker in self._busy)
-            if soon and time.monotonic() - ticket.since < _AFFINITY_SECONDS:
+            if soon and time.monotonic() - ticket.since < self._config.affinity_seconds:
                 return None
         if not ticket.proven:  # it may take its worker down, and what that has compiled for others
             chosen = min(self._idle, key=lambda worker: worker.held, default=None)
