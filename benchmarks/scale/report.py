@@ -63,6 +63,7 @@ def render_report(result: Mapping[str, Any], findings: Findings) -> str:
         _indexes(result),
         "Built with `--link`: the pool's file is not copied. Seconds by part, of `manifest.json`:",
         _builds(result, findings),
+        *_pieced_together(result),
         "Memory in GiB: resident, and without pages of files. Builds at their peak; server and workers after all "
         "rounds. Opening: from the start of the process until it serves, and the pool alone.",
         _memory(result, findings),
@@ -167,6 +168,15 @@ def _builds(result: Mapping[str, Any], findings: Findings) -> str:
         for name, each in result["built"].items()
     ]
     return table(["pool", *_PARTS, "after encoding"], rows)
+
+
+def _pieced_together(result: Mapping[str, Any]) -> list[str]:
+    """Say of which indexes the seconds are not those of one build."""
+    return [
+        f"**{name} is no single build**: {each['pieced_together']}."
+        for name, each in result["built"].items()
+        if "pieced_together" in each
+    ]
 
 
 def _memory(result: Mapping[str, Any], findings: Findings) -> str:
