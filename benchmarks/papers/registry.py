@@ -14,6 +14,7 @@ PAPERS = {
     "bald-vae": "benchmarks.papers.bald_vae",
     "m2-vaal": "benchmarks.papers.m2_vaal",
     "vab-al": "benchmarks.papers.vab_al",
+    "together": "benchmarks.papers.together",
 }
 
 

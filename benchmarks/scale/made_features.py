@@ -125,5 +125,7 @@ def _occupancy(index: Path, part: Float32) -> NDArray[np.int64]:
     ivf = faiss.try_extract_index_ivf(faiss.read_index(str(index), faiss.IO_FLAG_MMAP))
     if ivf is None:
         return np.array([len(part)])
-    _, lists = ivf.quantizer.search(part, 1)
+    beyond = ivf.d - part.shape[1]  # some codes want a multiple of eight dimensions
+    padded = np.pad(part, ((0, 0), (0, beyond)))
+    _, lists = ivf.quantizer.search(padded, 1)
     return np.bincount(lists[:, 0], minlength=ivf.nlist)

@@ -13,6 +13,7 @@ from benchmarks.papers.own_scores import networks
 from benchmarks.papers.own_scores.data import initial_ids, load_task
 from benchmarks.papers.paper import Unit
 from benchmarks.papers.records import Results
+from benchmarks.papers.together import PAPER as TOGETHER
 from benchmarks.papers.vab_al import PAPER as VAB_AL
 from benchmarks.papers.vab_al.claims import rare_share
 from client import Dowser, Exhaustive, Random
@@ -52,7 +53,7 @@ def test_a_start_of_some_classes_has_no_other_and_is_the_same_for_a_seed() -> No
     assert len(set(first.tolist())) == 30
 
 
-@pytest.mark.parametrize("paper", [VAB_AL, M2_VAAL], ids=lambda paper: paper.name)
+@pytest.mark.parametrize("paper", [VAB_AL, M2_VAAL, TOGETHER], ids=lambda paper: paper.name)
 @pytest.mark.parametrize("preset", ["cpu", "full"])
 def test_every_claim_is_judged_once_all_units_are_there(paper, preset: str) -> None:
     chosen = paper.presets[preset]

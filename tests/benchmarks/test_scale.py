@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import faiss
 import numpy as np
 import pytest
 from processes import run_command
@@ -14,7 +15,7 @@ from processes import run_command
 from benchmarks.common.errors import BenchmarkError
 from benchmarks.common.results import write_json
 from benchmarks.scale.findings import Findings
-from benchmarks.scale.made_features import make_features
+from benchmarks.scale.made_features import likeness, make_features
 from benchmarks.scale.sizes import base_of, parse_sizes
 
 ROOT = Path(__file__).parents[2]
@@ -70,6 +71,17 @@ def test_the_quick_recipe_goes_through_every_step_and_measures_again_what_was_ke
     anew = json.loads((tmp_path / "out/scale.json").read_text())
     assert anew["built"] == result["built"]
     assert anew["turns"] != turns
+
+
+def test_likeness_sorts_into_the_lists_of_an_index_that_pads_its_vectors(tmp_path: Path) -> None:
+    features = np.random.default_rng(0).normal(size=(900, 50)).astype(np.float32)
+    index = faiss.index_factory(50, "Pad56,IVF8,SQ8")
+    index.train(features)
+    faiss.write_index(index, str(tmp_path / "index.faiss"))
+    told = likeness(features, 600, tmp_path / "index.faiss", threads=1)
+    assert (told["count"], told["made"]["lists"]["number"]) == (300, 8)
+    assert told["made"]["lists"]["largest_over_mean"] > 1
+    assert 0 < told["moved_between_lists"] < 1
 
 
 def test_sizes_are_parsed_ascending_and_the_base_is_a_million() -> None:

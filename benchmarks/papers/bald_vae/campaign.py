@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from benchmarks.common.classifiers import TrainingPlan, accuracy, train_classifier
 from benchmarks.common.environment import has_bfloat16_units
 from benchmarks.common.jobs import tick
 from benchmarks.papers.bald_vae.networks import NETWORKS
+from benchmarks.papers.companions import CompanionSet
 from benchmarks.papers.image_tasks import label, load_task, start_campaign
 from benchmarks.papers.paper import Record, Resources, Unit
 from client import (
@@ -25,10 +25,6 @@ from client import (
     RandomSubset,
     Selection,
 )
-
-Generated = dict[
-    int, tuple[NDArray[np.float32], int]
-]  # labeled sample -> its companion and label: G is a set
 
 
 def run(unit: Unit, resources: Resources) -> Record:
@@ -53,16 +49,14 @@ def run(unit: Unit, resources: Resources) -> Record:
         test_x = pool.to_inputs(task.test_raw)
         campaign = start_campaign(client, unit.name, task, initial=initial, seed=unit.seed)
         export = ClassifierExporter(pool.input_shape, passes=given["passes"], seed=unit.seed)
-        labeled, generated = initial, dict[int, tuple[NDArray[np.float32], int]]()
+        labeled, generated = initial, CompanionSet()
 
         def train() -> Any:
             x, y = (
                 pool.to_inputs(task.pool_raw[labeled.astype(np.int64)]),
                 task.pool_y[labeled.astype(np.int64)],
             )
-            if generated:
-                x = np.concatenate([x, np.stack([made for made, _ in generated.values()])])
-                y = np.concatenate([y, np.array([each for _, each in generated.values()])])
+            x, y = generated.beside(x, y)
             torch.manual_seed(unit.seed)  # of the dropout; first weights and order have their own
             classifier = train_classifier(plan, x, y, seed=unit.seed)
             record["labels"].append(len(labeled))
@@ -83,13 +77,13 @@ def run(unit: Unit, resources: Resources) -> Record:
             picks = selection.pool_ids
             if given["augment"] == "uncertain":
                 made = _uncertain(client, campaign, classifier, selection)
-                _add(generated, made)
+                generated.add(made)
                 record["information"].append(_information(made))
             label(client, campaign, task, picks)
             labeled = np.concatenate([labeled, picks])
             if given["augment"] == "all":
                 made = client.augment_samples(campaign, classifier=classifier, pool_ids=picks)
-                _add(generated, made)
+                generated.add(made)
                 record["information"].append(_information(made))
             seconds = {timing.stage: timing.seconds for timing in selection.timings}
             record["rounds"].append({"pool_ids": picks.tolist(), "stages": seconds})
@@ -109,13 +103,6 @@ def _strategy(given: dict[str, Any]) -> Exhaustive | RandomSubset | Random:
 def _uncertain(client: Client, campaign: Campaign, classifier: Any, selection: Selection) -> Companions:
     """Return the companions of equation 3: labeled samples at least as uncertain as the K-th pick."""
     return client.augment_samples(campaign, classifier=classifier, threshold=selection)
-
-
-def _add(generated: Generated, made: Companions) -> None:
-    for sample, pool_id, its_label in zip(
-        made.samples, made.pool_ids.tolist(), made.labels.tolist(), strict=True
-    ):
-        generated[pool_id] = (sample, its_label)
 
 
 def _information(made: Companions) -> dict[str, float] | None:

@@ -23,11 +23,13 @@ from benchmarks.common.campaigns import LabelingTask
 from benchmarks.common.jobs import tick
 from benchmarks.common.mnist_bundles import serve_with_index
 from benchmarks.common.processes import run_tool, serving
+from benchmarks.papers.companions import CompanionSet
 from benchmarks.papers.own_scores.data import initial_ids, load_task
 from benchmarks.papers.paper import Record, Resources, Unit
 from client import ActiveLearner, Batch, Client, NotFoundError, Strategy
 
 _BATCH = 500
+_BUNDLE = {"generator": "gaussian", "features": "pixels"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,23 +59,26 @@ class Choice:
     Attributes:
         strategy: Of the client.
         acquisition: Name of the acquisition function.
-        rule: Name of the batch rule.
+        rule: Name of the batch rule; None leaves it to the server.
+        companions: Train on generated companions of uncertain labeled samples, too (BALD-VAE, equation 3).
     """
 
     strategy: Strategy
     acquisition: str = "own_score"
-    rule: str = "top"
+    rule: str | None = "top"
+    companions: bool = False
 
 
 @contextmanager
 def prepare(units: Sequence[Unit], folder: Path) -> Iterator[Resources]:
-    """Serve the setting's pool, with a generator that takes seconds; the strategies here do not synthesize."""
+    """Serve the setting's pool; its `bundle` are options of the trainer, a generator that takes seconds by default."""
     setting = units[0].setting
     task = load_task(setting.parameters)
     pool, bundle = folder / "pool.npy", folder / "bundle"
     np.save(pool, task.pool_raw)
     if not bundle.exists():
-        options = ("--generator", "gaussian", "--features", "pixels")
+        training: Mapping[str, Any] = setting.parameters.get("bundle", _BUNDLE)
+        options = [str(part) for name, value in training.items() for part in (f"--{name}", value)]
         run_tool("dowser-trainer", "train", "--data", pool, "--out", bundle, *options)
     served = serve_with_index(bundle, pool, folder / "index", name=setting.name)
     with serving(bundle=served.bundle, index=served.index, state=folder / "state", threads=1) as target:
@@ -101,12 +106,14 @@ def run_campaign(
         fit = make_fit(task, tuple(pool.input_shape))
         x, x_test = (torch.from_numpy(pool.to_inputs(raw)) for raw in (task.pool_raw, task.test_raw))
         y_test = torch.from_numpy(task.test_y)
+        companions = CompanionSet()
 
         def train(ids: NDArray[np.uint64], labels: NDArray[np.int64]) -> Fitted:
             rows = torch.from_numpy(ids.astype(np.int64))
             others = torch.ones(len(x), dtype=torch.bool)
             others[rows] = False
-            return fit(x[rows], torch.from_numpy(labels), x[others])
+            labeled, y = companions.beside(x[rows].numpy(), labels)
+            return fit(torch.from_numpy(labeled), torch.from_numpy(y), x[others])
 
         learner = ActiveLearner(
             client,
@@ -116,7 +123,7 @@ def run_campaign(
             budget=int(parameters["budget"]),
             strategy=choose.strategy,
             acquisition=choose.acquisition,
-            batch=Batch(rule=choose.rule),
+            batch=None if choose.rule is None else Batch(rule=choose.rule),
             export=lambda fitted: fitted.graph(),
             max_labels=int(parameters["initial"]) + int(parameters["budget"]) * int(parameters["rounds"]),
             seed=unit.seed,
@@ -132,7 +139,18 @@ def run_campaign(
             record["accuracy"].append(float(right.float().mean()))
             record["balanced_accuracy"].append(float(torch.stack(recalls).mean()))
 
+        labeled = initial
         for report in learner:
+            if choose.companions:
+                made = client.augment_samples(
+                    learner.campaign,
+                    classifier=report.classifier_info,
+                    acquisition=choose.acquisition,
+                    threshold=report.selection,
+                    pool_ids=labeled,
+                )
+                companions.add(made)
+                labeled = np.concatenate([labeled, report.selection.pool_ids])
             test(report.classifier.module, report.trained_on)
             picked = torch.from_numpy(report.selection.pool_ids.astype(np.int64))
             said = predictions(report.classifier.module, x[picked]).numpy()

@@ -1,0 +1,77 @@
+"""What the comparison is asked: each paper's system beside random draws, and Dowser beside its rivals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from benchmarks.papers.claims import Claim, Finding
+from benchmarks.papers.records import NotRunError, Results, compare
+
+
+def _above(ours: str, *rivals: str) -> Callable[[Results], Finding]:
+    """Return the check that a strategy is above these in every finished setting with curves, at least one."""
+
+    def check(results: Results) -> Finding:
+        found, missing = [], []
+        for setting in results.preset.settings:
+            if {ours, *rivals} <= set(setting.strategies):
+                try:
+                    found += [(setting.name, compare(results, setting.name, ours, each)) for each in rivals]
+                except NotRunError as reason:
+                    missing.append(str(reason))
+        if not found:
+            raise NotRunError("; ".join(missing))
+        return Finding(
+            ours="; ".join(f"{name}: {each.describe()}" for name, each in found),
+            holds=all(each.holds for _, each in found),
+            why="; ".join(missing),
+        )
+
+    return check
+
+
+def _claim(name: str, text: str, paper: str, ours: str, rivals: Sequence[str]) -> Claim:
+    return Claim(
+        name=name,
+        text=text,
+        where="this project" if paper == "none" else paper,
+        paper=paper,
+        measured="test accuracy averaged over the rounds, paired by seed, in every seed of every finished data set",
+        check=_above(ours, *rivals),
+    )
+
+
+CLAIMS = (
+    _claim("dowser-random", "Dowser is above random draws", "none", "dowser", ["random"]),
+    _claim(
+        "dowser-subset", "Dowser is above the best of a random subset as large", "none", "dowser", ["subset"]
+    ),
+    _claim("dowser-exhaustive", "Dowser is above exhaustive scoring", "none", "dowser", ["exhaustive"]),
+    _claim("asal", "ASAL's matching is above random draws", "ASAL", "asal", ["random"]),
+    _claim("bald-vae", "BALD-VAE is above BALD without companions", "BALD-VAE", "bald-vae", ["bald"]),
+    _claim(
+        "vae-acgan",
+        "VAE-ACGAN with BALD is above the same with random draws",
+        "BGADL",
+        "vae-acgan",
+        ["vae-acgan-random"],
+    ),
+    _claim("vab-al", "VaB-AL is above random draws", "VaB-AL", "vab-al", ["random"]),
+    _claim(
+        "vab-al-sublinear",
+        "VaB-AL on a part of the pool keeps up with the whole",
+        "none",
+        "vab-al-sublinear",
+        ["vab-al"],
+    ),
+    _claim(
+        "m2-vaal", "M2-VAAL is above random draws with its classifier", "M2-VAAL", "m2-vaal", ["m2-random"]
+    ),
+    _claim(
+        "algorithm-2",
+        "Algorithm 2 is above random draws with its classifier",
+        "M2-VAAL",
+        "algorithm-2",
+        ["m2-random"],
+    ),
+)
