@@ -122,7 +122,8 @@ def likeness(features: Float32, encoded: int, index: Path, *, threads: int) -> d
 
 def _occupancy(index: Path, part: Float32) -> NDArray[np.int64]:
     """Return how many of the vectors each list takes int64 [nlist]; in a flat index, one list takes all."""
-    ivf = faiss.try_extract_index_ivf(faiss.read_index(str(index), faiss.IO_FLAG_MMAP))
+    whole = faiss.read_index(str(index), faiss.IO_FLAG_MMAP)  # it owns the part that is asked
+    ivf = faiss.try_extract_index_ivf(whole)
     if ivf is None:
         return np.array([len(part)])
     beyond = ivf.d - part.shape[1]  # some codes want a multiple of eight dimensions
