@@ -79,6 +79,15 @@ class Findings:
         known = [value for value in values if value is not None]
         return float(np.mean(known)) if known else math.nan
 
+    def capture(self, group: str, name: str, call: str) -> float:
+        """Return the mean capture over all rounds that have an exhaustive one beside them; NaN for none."""
+        rounds = [
+            *self._rounds(group, name, call, first=True),
+            *self._rounds(group, name, call),
+        ]
+        known = [each["capture"] for each in rounds if each.get("capture") is not None]
+        return float(np.mean(known)) if known else math.nan
+
     def ratio(self, group: str, name: str, call: str) -> float:
         """Return the p50 of a size over that of the base, of one run."""
         return self.milliseconds(group, name, call) / self.milliseconds(group, self.base, call)

@@ -39,7 +39,8 @@ def render_report(result: Mapping[str, Any], findings: Findings) -> str:
         f"From {findings.base} on, time grows as N^{findings.slope('select'):.3f} (Dowser) and "
         f"N^{findings.slope('plain'):.3f} (plain ASAL). "
         "Capture is the mean score (margin) of the picks over that of the best 10 of the pool that the campaign had "
-        "not labeled, by an exhaustive selection with the same classifier; the estimate is the reply's own.",
+        "not labeled, in the rounds that had an exhaustive selection with the same classifier (up to a million "
+        "samples, first rounds at least); the estimate is the reply's own, of second and later rounds.",
     ]
     for name in findings.without:
         parts += [
@@ -94,7 +95,7 @@ def _rounds(findings: Findings, group: str, names: Sequence[str], calls: Sequenc
                     f"{findings.ratio(group, name, call):.3f}",
                     f"{findings.mean(group, name, call, 'visited'):,.0f}",
                     _number(findings.mean(group, name, call, "estimate")),
-                    _number(findings.mean(group, name, call, "capture")),
+                    _number(findings.capture(group, name, call)),
                 ]
             )
     head = [
