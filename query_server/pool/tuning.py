@@ -63,8 +63,9 @@ def tune(
     """Find the fewest lists and candidates that meet a recall target. O(Q · N · D), for the exact neighbors.
 
     Lists are tuned first, with candidates in plenty and a target raised by a quarter of what it leaves, which is what
-    ranking fewer of them may then lose. Codes that meet the target with up to twice as many lists are not ranked at
-    all: lists are read in order, and features of candidates here and there in a file that may not be in memory.
+    ranking fewer of them may then lose; with the candidates found, lists that the raise added in vain go again. Codes
+    that meet the target with up to twice as many lists are not ranked at all: lists are read in order, and features of
+    candidates here and there in a file that may not be in memory.
 
     Args:
         index: Filled with the features; where it is compressed, it has them to rank by.
@@ -102,6 +103,8 @@ def tune(
         best = measured(nprobe, factor)
         goal = recall_target if best >= recall_target else best - _NEAR_BEST
         factor = next(one for one in _FACTORS if one == factor or measured(nprobe, one) >= goal)
+        if best >= recall_target and index.nlist:
+            nprobe = _fewest(lambda probes: measured(probes, factor), nprobe, recall_target)
     return Tuning(
         nprobe=nprobe,
         refine_factor=factor,
