@@ -61,9 +61,8 @@ def build(bench: Bench, size: Size, encoded: Size | None, store: UnitStore) -> d
         encoded: Whose features those of a size without samples are made of.
         store: Of finished sizes.
     """
-    unit = f"build-{size.name}"
-    index = bench.index(size)
-    if (done := store.load(unit)) is not None and index.exists():
+    index, target = bench.index(size), size.recall_target or bench.recall_target
+    if (done := built(size, store)) is not None and index.exists():
         return done
     peaks: dict[str, int] = {}
     if not index.exists():
@@ -71,9 +70,13 @@ def build(bench: Bench, size: Size, encoded: Size | None, store: UnitStore) -> d
         given = _pool_options(bench, size, encoded)
         peaks = run_watched(
             *("dowser-server", "index", "build", "--bundle", bench.bundle, "--out", index, "--name", NAME),
-            *("--threads", str(bench.threads), "--recall-target", str(bench.recall_target), *given),
+            *("--threads", str(bench.threads), "--recall-target", str(target), *given),
         )
     manifest = read_json(index / "manifest.json")
+    if manifest["recall_target"] != target:
+        raise BenchmarkError(
+            f"{index} is tuned to {manifest['recall_target']} and not to {target}: remove it"
+        )
     result = {
         "size": size.count,
         "has_samples": size.has_samples,
@@ -93,8 +96,22 @@ def build(bench: Bench, size: Size, encoded: Size | None, store: UnitStore) -> d
         features = np.load(index / "features.npy", mmap_mode="r")
         base = bench.index(encoded) / "index.faiss"
         result["likeness"] = likeness(features, encoded.count, base, threads=bench.threads)
-    store.save(unit, result)
+    _own(size, store).save(_unit(size), result)
     return result
+
+
+def built(size: Size, store: UnitStore) -> dict[str, Any] | None:
+    """Return what was measured when a size's index was built; None where it was not."""
+    return _own(size, store).load(_unit(size))
+
+
+def _unit(size: Size) -> str:
+    return f"build-{size.name}"
+
+
+def _own(size: Size, store: UnitStore) -> UnitStore:
+    target = size.recall_target
+    return store if target is None else store.narrowed({"own_recall_target": target})
 
 
 def remove(bench: Bench, size: Size) -> None:

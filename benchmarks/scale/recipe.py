@@ -14,6 +14,7 @@ from benchmarks.common.environment import available_cores, describe_environment
 from benchmarks.common.errors import BenchmarkError
 from benchmarks.common.results import UnitStore, last_line, read_json, write_json, write_text
 from benchmarks.scale.building import NAME, Bench, build, remove
+from benchmarks.scale.building import built as built_before
 from benchmarks.scale.figures import rounds_figure, worth_figure
 from benchmarks.scale.findings import Findings
 from benchmarks.scale.pools import GrownPool
@@ -38,7 +39,8 @@ ROUNDS, QUICK_ROUNDS = 5, 2
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the recipe's own options."""
     parser.add_argument(
-        "--sizes", help=f"pools to measure, any of them ({SIZES}; with --quick {QUICK_SIZES})"
+        "--sizes",
+        help=f"pools to measure, any of them ({SIZES}; with --quick {QUICK_SIZES}); SIZE@RECALL tunes one to its own",
     )
     parser.add_argument("--bundle", type=Path, required=True, help="folder of a bundle trained on MNIST")
     parser.add_argument("--work", type=Path, help="folder of what is large or can be made again (OUT/work)")
@@ -125,7 +127,7 @@ def _built(
     with_samples = [size for size in sizes if size.has_samples]
     grown = store.load("grow") or {}
     if only in ("latency", "report"):
-        built = {size.name: store.load(f"build-{size.name}") for size in sizes}
+        built = {size.name: built_before(size, store) for size in sizes}
         missing = [name for name, each in built.items() if each is None]
         if missing:
             raise BenchmarkError(f"not built yet: {', '.join(missing)}; run with --only build first")

@@ -148,6 +148,7 @@ def _indexes(result: Mapping[str, Any]) -> str:
                 each["factory"],
                 str(each["nprobe"]),
                 str(each["refine_factor"]),
+                f"{each['recall_target']:g}",
                 f"{each['recall_at_10']:.3f}",
                 _number(each["held_out_recall_at_10"]),
                 _gib(files.get("index.faiss")),
@@ -155,8 +156,8 @@ def _indexes(result: Mapping[str, Any]) -> str:
                 _gib(files.get("samples.npy")),
             ]
         )
-    head = ["pool", "index", "lists probed", "ranked a neighbor", "recall@10, synthetic", "held out"]
-    return table([*head, "index GiB", "features GiB", "samples GiB"], rows)
+    head = ["pool", "index", "lists probed", "ranked a neighbor", "recall target", "recall@10, synthetic"]
+    return table([*head, "held out", "index GiB", "features GiB", "samples GiB"], rows)
 
 
 def _builds(result: Mapping[str, Any], findings: Findings) -> str:

@@ -22,26 +22,35 @@ class Size:
         name: As on the command line.
         count: Samples, N.
         has_samples: Whether the index keeps them; otherwise it has features alone, made in feature space.
+        recall_target: That its index is tuned to; None takes that of all.
     """
 
     name: str
     count: int
     has_samples: bool
+    recall_target: float | None = None
 
 
 def parse_sizes(given: str, *, raw_limit: int) -> tuple[Size, ...]:
-    """Return the sizes named, ascending.
+    """Return the sizes named, ascending; "100m@0.92" is one tuned to a recall of its own.
 
     Raises:
         BenchmarkError: One is not a size, or only sizes without samples are named.
     """
     sizes = []
-    for name in {part.strip().lower() for part in given.split(",")}:
-        match = re.fullmatch(r"(\d+)([km]?)", name)
-        if match is None or not int(match[1]):
-            raise BenchmarkError(f"--sizes has {name!r}; it takes sizes such as {SIZES}")
-        count = int(match[1]) * _FACTORS[match[2]]
-        sizes.append(Size(name=name, count=count, has_samples=count <= raw_limit))
+    for part in {part.strip().lower() for part in given.split(",")}:
+        match = re.fullmatch(r"((\d+)([km]?))(?:@(0\.\d+))?", part)
+        if match is None or not int(match[2]):
+            raise BenchmarkError(f"--sizes has {part!r}; it takes sizes such as {SIZES}, or 1m@0.92")
+        count, target = int(match[2]) * _FACTORS[match[3]], match[4]
+        sizes.append(
+            Size(
+                name=match[1],
+                count=count,
+                has_samples=count <= raw_limit,
+                recall_target=None if target is None else float(target),
+            )
+        )
     sizes.sort(key=lambda size: size.count)
     if not sizes[0].has_samples:
         raise BenchmarkError(

@@ -90,7 +90,8 @@ def test_sizes_are_parsed_ascending_and_the_base_is_a_million() -> None:
     assert [size.has_samples for size in sizes] == [True, True, True, False]
     assert base_of(sizes).name == "1m"
     assert base_of(sizes[:1]).name == "100k"
-    for wrong in ("", "1g", "0", "100m"):
+    assert [size.recall_target for size in parse_sizes("1m,4m@0.92", raw_limit=4_000_000)] == [None, 0.92]
+    for wrong in ("", "1g", "0", "1m@2", "100m"):
         with pytest.raises(BenchmarkError, match="--sizes"):
             parse_sizes(wrong, raw_limit=16_000_000)
 
