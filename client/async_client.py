@@ -28,38 +28,18 @@ from client.errors import DowserError, InvalidArgumentError
 from client.retry import RetryPolicy
 from client.scores import Scores
 from client.transport import DEFAULT_MESSAGE_BYTES, DEFAULT_TIMEOUT_SECONDS, Settings, TlsConfig
-from client.types import (
-    Acquisition,
-    Batch,
-    Campaign,
-    CampaignImported,
-    ClassifierInfo,
-    Compacted,
-    Companions,
-    Dowser,
-    Label,
-    LabelEvent,
-    LabelsCorrected,
-    LabelsRecorded,
-    LabelsRetracted,
-    LeasesExtended,
-    LeaseTerm,
-    ModelSource,
-    Neighbors,
-    Pool,
-    PoolIds,
-    Proposal,
-    Reloaded,
-    Round,
-    SamplesAdded,
-    SampleScores,
-    SamplesRemoved,
-    ScoreJob,
-    Selection,
-    SnapshotInfo,
-    Strategy,
-    Synthesis,
-)
+from client.types.acquisition import Acquisition
+from client.types.admin import Compacted, Reloaded, SnapshotInfo
+from client.types.augmentation import Companions
+from client.types.campaigns import Campaign, CampaignImported, Round
+from client.types.classifiers import ClassifierInfo, ModelSource
+from client.types.labels import Label, LabelEvent, LabelsCorrected, LabelsRecorded, LabelsRetracted
+from client.types.leases import LeasesExtended, LeaseTerm
+from client.types.pools import Neighbors, Pool, PoolIds, SamplesAdded, SamplesRemoved
+from client.types.proposals import Proposal
+from client.types.scoring import SampleScores, ScoreJob
+from client.types.selection import Selection, Synthesis
+from client.types.strategies import Batch, Dowser, Strategy
 
 T = TypeVar("T")
 

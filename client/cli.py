@@ -25,18 +25,10 @@ from client.explain import explain
 from client.local_scoring import OnnxScorer
 from client.sync_client import Client
 from client.transport import DEFAULT_TIMEOUT_SECONDS, TlsConfig
-from client.types import (
-    Acquisition,
-    Batch,
-    BatchRule,
-    ClassifierInfo,
-    Dowser,
-    Exhaustive,
-    Random,
-    RandomSubset,
-    Selection,
-    Strategy,
-)
+from client.types.acquisition import Acquisition
+from client.types.classifiers import ClassifierInfo
+from client.types.selection import Selection
+from client.types.strategies import Batch, BatchRule, Dowser, Exhaustive, Random, RandomSubset, Strategy
 
 DEFAULT_TARGET = "127.0.0.1:50051"
 # One call adds all or none, is held in memory by the server, and has its limits.

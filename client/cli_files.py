@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from client.conversion.fields import candidate_source
-from client.types import CandidateSource
+from client.types.acquisition import CandidateSource
 
 
 class InputError(Exception):

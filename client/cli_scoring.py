@@ -20,7 +20,8 @@ from client.cli_files import InputError, read_array
 from client.cli_output import print_json, print_table, print_value
 from client.errors import FailedPreconditionError
 from client.sync_client import Client
-from client.types import Acquisition, ScoreJob, ScoreJobState
+from client.types.acquisition import Acquisition
+from client.types.scoring import ScoreJob, ScoreJobState
 
 Add = Callable[..., argparse.ArgumentParser]
 _ASKED = ".dowser-score.json"

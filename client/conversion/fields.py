@@ -16,25 +16,14 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from client.errors import invalid_argument
-from client.types import (
-    Acquisition,
-    Batch,
-    BatchRule,
-    Campaign,
-    CandidateSource,
-    ClassifierInfo,
-    Dowser,
-    Exhaustive,
-    LabelEvent,
-    LeaseTerm,
-    ModelSource,
-    PoolIds,
-    Random,
-    RandomSubset,
-    Round,
-    ScoreJob,
-    Strategy,
-)
+from client.types.acquisition import Acquisition, CandidateSource
+from client.types.campaigns import Campaign, Round
+from client.types.classifiers import ClassifierInfo, ModelSource
+from client.types.labels import LabelEvent
+from client.types.leases import LeaseTerm
+from client.types.pools import PoolIds
+from client.types.scoring import ScoreJob
+from client.types.strategies import Batch, BatchRule, Dowser, Exhaustive, Random, RandomSubset, Strategy
 from dowser.v1 import acquisition_pb2, campaigns_pb2, selection_pb2
 
 M = TypeVar("M", bound=Message)

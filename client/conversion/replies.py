@@ -12,17 +12,13 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from numpy.typing import NDArray
 
 from client.conversion import tensors
-from client.types import (
-    Acquisition,
-    Campaign,
-    CampaignImported,
-    Candidate,
-    CandidateSource,
-    CaptureEstimate,
-    ClassifierInfo,
-    Compacted,
-    Companions,
-    Diagnosis,
+from client.types.acquisition import Acquisition, CandidateSource
+from client.types.admin import Compacted, Reloaded, SnapshotInfo
+from client.types.augmentation import Companions
+from client.types.campaigns import Campaign, CampaignImported, Round
+from client.types.classifiers import ClassifierInfo
+from client.types.diagnosis import CaptureEstimate, Diagnosis, SourceReport
+from client.types.labels import (
     Label,
     LabelChange,
     LabelEvent,
@@ -31,26 +27,13 @@ from client.types import (
     LabelsCorrected,
     LabelsRecorded,
     LabelsRetracted,
-    LeasesExtended,
-    LeaseTerm,
-    Neighbors,
-    Pick,
-    Pool,
-    Proposal,
-    Reloaded,
-    Round,
-    SamplesAdded,
-    SampleScores,
-    SamplesRemoved,
-    ScoreJob,
-    ScoreJobState,
-    ScoreShard,
-    Selection,
-    SnapshotInfo,
-    SourceReport,
-    StageTiming,
-    Synthesis,
 )
+from client.types.leases import LeasesExtended, LeaseTerm
+from client.types.pools import Neighbors, Pool, SamplesAdded, SamplesRemoved
+from client.types.proposals import Candidate, Proposal
+from client.types.scoring import SampleScores, ScoreJob, ScoreJobState, ScoreShard
+from client.types.selection import Pick, Selection, Synthesis
+from client.types.timings import StageTiming
 from dowser.v1 import (
     acquisition_pb2,
     admin_pb2,

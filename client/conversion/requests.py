@@ -18,39 +18,25 @@ from client.conversion import fields, replies, tensors
 from client.conversion.call import Call, unary
 from client.errors import invalid_argument
 from client.scores import Scores
-from client.types import (
-    Acquisition,
-    Batch,
-    Campaign,
-    CampaignImported,
-    ClassifierInfo,
-    Compacted,
-    Companions,
-    Dowser,
+from client.types.acquisition import Acquisition
+from client.types.admin import Compacted, Reloaded, SnapshotInfo
+from client.types.augmentation import Companions
+from client.types.campaigns import Campaign, CampaignImported, Round
+from client.types.classifiers import ClassifierInfo, ModelSource
+from client.types.labels import (
     LabelEvent,
     LabelEventPage,
     LabelPage,
     LabelsCorrected,
     LabelsRecorded,
     LabelsRetracted,
-    LeasesExtended,
-    LeaseTerm,
-    ModelSource,
-    Neighbors,
-    Pool,
-    PoolIds,
-    Proposal,
-    Reloaded,
-    Round,
-    SamplesAdded,
-    SampleScores,
-    SamplesRemoved,
-    ScoreJob,
-    Selection,
-    SnapshotInfo,
-    Strategy,
-    Synthesis,
 )
+from client.types.leases import LeasesExtended, LeaseTerm
+from client.types.pools import Neighbors, Pool, PoolIds, SamplesAdded, SamplesRemoved
+from client.types.proposals import Proposal
+from client.types.scoring import SampleScores, ScoreJob
+from client.types.selection import Selection, Synthesis
+from client.types.strategies import Batch, Dowser, Strategy
 from dowser.v1 import (
     admin_pb2,
     augmentation_pb2,

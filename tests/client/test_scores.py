@@ -8,7 +8,7 @@ import pytest
 
 from client import InvalidArgumentError, OnnxScorer, Scores, export_classifier
 from client.scores import _OF_ONE, _OF_PASSES
-from client.types import Pool
+from client.types.pools import Pool
 from query_server.acquisition import FUNCTIONS, acquisition_function
 
 
