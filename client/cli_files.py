@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from client.conversion.fields import candidate_source
+from client.conversion.strategies import candidate_source
 from client.types.acquisition import CandidateSource
 
 

@@ -39,7 +39,7 @@ def test_both_clients_take_the_same_arguments() -> None:
 
 
 def test_neither_client_has_a_public_method_that_the_other_lacks() -> None:
-    public = [{name for name in vars(kind) if not name.startswith("_")} for kind in (Client, AsyncClient)]
+    public = [{name for name in dir(kind) if not name.startswith("_")} for kind in (Client, AsyncClient)]
     assert public[0] == public[1]
 
 
