@@ -151,10 +151,10 @@ def test_an_unset_score_is_none_and_a_score_of_zero_is_zero() -> None:
     )
     read = selection_replies.selection(response)
     assert [pick.score for pick in read.picks] == [None, 0.0]
-    assert selection.pool_ids.tolist() == [1, 2**64 - 1]
-    assert np.isnan(selection.scores[0])
-    assert selection.match_gap is None
-    assert selection.synthetic_samples is None
+    assert read.pool_ids.tolist() == [1, 2**64 - 1]
+    assert np.isnan(read.scores[0])
+    assert read.match_gap is None
+    assert read.synthetic_samples is None
 
 
 def test_a_source_of_a_newer_server_is_unknown_and_no_error() -> None:
