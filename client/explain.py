@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from client.cli_output import cell, table
+from client.commands.output import cell, table
 from client.types.diagnosis import CaptureEstimate, Diagnosis, SourceReport
 from client.types.selection import Selection
 
