@@ -40,51 +40,27 @@ from client.retry import RetryPolicy
 from client.scores import Scores
 from client.sync_client import Client
 from client.transport import TlsConfig
-from client.types import (
-    Acquisition,
-    Batch,
-    BatchRule,
-    Campaign,
-    CampaignImported,
-    Candidate,
-    CandidateSource,
-    CaptureEstimate,
-    ClassifierInfo,
-    Compacted,
-    Companions,
-    Diagnosis,
-    Dowser,
-    Exhaustive,
+from client.types.acquisition import Acquisition, CandidateSource
+from client.types.admin import Compacted, Reloaded, SnapshotInfo
+from client.types.augmentation import Companions
+from client.types.campaigns import Campaign, CampaignImported, Round
+from client.types.classifiers import ClassifierInfo, ModelSource
+from client.types.diagnosis import CaptureEstimate, Diagnosis, SourceReport
+from client.types.labels import (
     Label,
     LabelChange,
     LabelEvent,
     LabelsCorrected,
     LabelsRecorded,
     LabelsRetracted,
-    LeasesExtended,
-    LeaseTerm,
-    ModelSource,
-    Neighbors,
-    Pick,
-    Pool,
-    Proposal,
-    Random,
-    RandomSubset,
-    Reloaded,
-    Round,
-    SamplesAdded,
-    SampleScores,
-    SamplesRemoved,
-    ScoreJob,
-    ScoreJobState,
-    ScoreShard,
-    Selection,
-    SnapshotInfo,
-    SourceReport,
-    StageTiming,
-    Strategy,
-    Synthesis,
 )
+from client.types.leases import LeasesExtended, LeaseTerm
+from client.types.pools import Neighbors, Pool, SamplesAdded, SamplesRemoved
+from client.types.proposals import Candidate, Proposal
+from client.types.scoring import SampleScores, ScoreJob, ScoreJobState, ScoreShard
+from client.types.selection import Pick, Selection, Synthesis
+from client.types.strategies import Batch, BatchRule, Dowser, Exhaustive, Random, RandomSubset, Strategy
+from client.types.timings import StageTiming
 
 __all__ = [
     "Acquisition",

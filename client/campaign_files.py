@@ -19,18 +19,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from client.cli_files import InputError
-from client.errors import MissingExtraError
+from client.errors import InputError, MissingExtraError
 from client.sync_client import Client
-from client.types import (
-    Campaign,
-    CampaignImported,
-    Label,
-    LabelChange,
-    LabelEvent,
-    LeaseTerm,
-    Round,
-)
+from client.types.campaigns import Campaign, CampaignImported, Round
+from client.types.labels import Label, LabelChange, LabelEvent
+from client.types.leases import LeaseTerm
 
 VERSION = 1
 FORMATS = ("jsonl", "csv", "parquet")

@@ -105,6 +105,10 @@ class MissingExtraError(ImportError):
     """A feature needs packages that the base installation leaves out."""
 
 
+class InputError(Exception):
+    """An argument or file that cannot be read as what it should be."""
+
+
 _BY_CODE: Mapping[grpc.StatusCode, type[DowserError]] = {
     grpc.StatusCode.INVALID_ARGUMENT: InvalidArgumentError,
     grpc.StatusCode.OUT_OF_RANGE: InvalidArgumentError,

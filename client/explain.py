@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from client.cli_output import cell, table
-from client.types import CaptureEstimate, Diagnosis, Selection, SourceReport
+from client.commands.output import cell, table
+from client.types.diagnosis import CaptureEstimate, Diagnosis, SourceReport
+from client.types.selection import Selection
 
 _COLUMNS = {
     "source": "source",

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from client.conversion.fields import model_bytes
 from client.errors import MissingExtraError, invalid_argument
 from client.scores import Scores
-from client.types import Acquisition, ModelSource, Pool
+from client.types.acquisition import Acquisition
+from client.types.classifiers import ModelSource
+from client.types.pools import Pool
 
 _BATCH = 256
 

@@ -27,18 +27,12 @@ from client.export import ClassifierExporter
 from client.local_scoring import OnnxScorer
 from client.scores import Scores
 from client.sync_client import Client
-from client.types import (
-    Acquisition,
-    Batch,
-    Campaign,
-    ClassifierInfo,
-    Dowser,
-    ModelSource,
-    Pool,
-    Random,
-    Selection,
-    Strategy,
-)
+from client.types.acquisition import Acquisition
+from client.types.campaigns import Campaign
+from client.types.classifiers import ClassifierInfo, ModelSource
+from client.types.pools import Pool
+from client.types.selection import Selection
+from client.types.strategies import Batch, Dowser, Random, Strategy
 
 Ids: TypeAlias = NDArray[np.uint64]
 Labels: TypeAlias = NDArray[np.int64]

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from client.errors import invalid_argument
-from client.types import Acquisition
+from client.types.acquisition import Acquisition
 
 _Float = NDArray[np.float64]
 

@@ -13,8 +13,9 @@ import pytest
 
 from client import Campaign
 from client.cli import main
-from client.cli_files import InputError, read_labels
-from client.cli_output import print_json, print_table
+from client.commands.files import read_labels
+from client.commands.output import print_json, print_table
+from client.errors import InputError
 
 
 def test_labels_are_read_from_arguments_and_csv(tmp_path: Path) -> None:

@@ -9,12 +9,28 @@ import sys
 import pytest
 
 from client import AsyncClient, Client, DeadlineExceededError, InvalidArgumentError, TlsConfig
-from dowser.v1 import admin_pb2, campaigns_pb2, classifiers_pb2, pools_pb2, scoring_pb2, selection_pb2
+from dowser.v1 import (
+    admin_pb2,
+    augmentation_pb2,
+    campaigns_pb2,
+    classifiers_pb2,
+    pools_pb2,
+    scoring_pb2,
+    selection_pb2,
+)
 from tests.client.peer import Peer
 
 SERVICES = [
     service
-    for module in (pools_pb2, campaigns_pb2, classifiers_pb2, selection_pb2, scoring_pb2, admin_pb2)
+    for module in (
+        pools_pb2,
+        campaigns_pb2,
+        classifiers_pb2,
+        selection_pb2,
+        augmentation_pb2,
+        scoring_pb2,
+        admin_pb2,
+    )
     for service in module.DESCRIPTOR.services_by_name.values()
 ]
 METHODS = [
@@ -39,7 +55,7 @@ def test_both_clients_take_the_same_arguments() -> None:
 
 
 def test_neither_client_has_a_public_method_that_the_other_lacks() -> None:
-    public = [{name for name in vars(kind) if not name.startswith("_")} for kind in (Client, AsyncClient)]
+    public = [{name for name in dir(kind) if not name.startswith("_")} for kind in (Client, AsyncClient)]
     assert public[0] == public[1]
 
 

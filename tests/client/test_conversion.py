@@ -18,7 +18,11 @@ from client import (
     Random,
     RandomSubset,
 )
-from client.conversion import fields, replies, requests, tensors
+from client.conversion import fields, tensors
+from client.conversion.replies import pools as pool_replies
+from client.conversion.replies import selection as selection_replies
+from client.conversion.requests import classifiers, labels, leases, pools, scoring, selection
+from client.conversion.requests.chunks import CHUNK_BYTES
 from dowser.v1 import acquisition_pb2, pools_pb2, selection_pb2, tensors_pb2
 
 
@@ -145,18 +149,18 @@ def test_an_unset_score_is_none_and_a_score_of_zero_is_zero() -> None:
     response = selection_pb2.SelectSamplesResponse(
         picks=[selection_pb2.Pick(pool_id=1), selection_pb2.Pick(pool_id=2**64 - 1, score=0.0)]
     )
-    selection = replies.selection(response)
-    assert [pick.score for pick in selection.picks] == [None, 0.0]
-    assert selection.pool_ids.tolist() == [1, 2**64 - 1]
-    assert np.isnan(selection.scores[0])
-    assert selection.match_gap is None
-    assert selection.synthetic_samples is None
+    read = selection_replies.selection(response)
+    assert [pick.score for pick in read.picks] == [None, 0.0]
+    assert read.pool_ids.tolist() == [1, 2**64 - 1]
+    assert np.isnan(read.scores[0])
+    assert read.match_gap is None
+    assert read.synthetic_samples is None
 
 
 def test_a_source_of_a_newer_server_is_unknown_and_no_error() -> None:
     response = selection_pb2.SelectSamplesResponse()
     response.picks.add(pool_id=1).source = 99
-    assert replies.selection(response).picks[0].source is CandidateSource.UNKNOWN
+    assert selection_replies.selection(response).picks[0].source is CandidateSource.UNKNOWN
 
 
 def test_the_neighbors_of_each_query_stay_apart() -> None:
@@ -166,7 +170,7 @@ def test_the_neighbors_of_each_query_stay_apart() -> None:
             pools_pb2.Neighbors(pool_ids=[2], distances=[0.0]),
         ]
     )
-    found = replies.neighbors(response)
+    found = pool_replies.neighbors(response)
     assert [ids.tolist() for ids in found.pool_ids] == [[3, 1], [2]]
     assert found.pool_ids[0].dtype == np.uint64
 
@@ -179,13 +183,13 @@ def test_what_is_no_flat_list_of_ids_is_refused(ids) -> None:
 
 def test_labels_are_integers_and_truth_values_are_not() -> None:
     with pytest.raises(InvalidArgumentError, match="True"):
-        requests.record_labels("c", {1: True}, annotator="", request_id=None)
-    call = requests.record_labels("c", [(np.uint64(1), np.int64(4))], annotator="ann", request_id="r")
+        labels.record_labels("c", {1: True}, annotator="", request_id=None)
+    call = labels.record_labels("c", [(np.uint64(1), np.int64(4))], annotator="ann", request_id="r")
     assert [(each.pool_id, each.label, each.annotator) for each in call.request.labels] == [(1, 4, "ann")]
 
 
 def test_a_write_without_a_request_id_gets_one_of_its_own() -> None:
-    first, second = (requests.release_samples("c", [1], request_id=None).request for _ in range(2))
+    first, second = (leases.release_samples("c", [1], request_id=None).request for _ in range(2))
     assert first.request_id
     assert first.request_id != second.request_id
 
@@ -194,25 +198,25 @@ def test_exactly_one_kind_of_query_is_searched() -> None:
     for query in ({}, {"pool_ids": [1], "features": np.zeros((1, 2))}):
         arguments = {"samples": None, "features": None, "pool_ids": None} | query
         with pytest.raises(InvalidArgumentError, match="exactly one"):
-            requests.search_neighbors(**arguments, k=1, campaign=None, pool="", min_index_version=0)
+            pools.search_neighbors(**arguments, k=1, campaign=None, pool="", min_index_version=0)
 
 
 def test_many_samples_are_fetched_in_several_calls() -> None:
-    calls = requests.get_samples(range(2500), pool="")
+    calls = pools.get_samples(range(2500), pool="")
     assert [len(call.request.pool_ids) for call in calls] == [1024, 1024, 452]
 
 
 def test_an_upload_announces_its_digest_and_comes_in_chunks() -> None:
     model = bytes(range(256)) * 10_000
-    parts = list(requests.upload_classifier(model, pool="").parts())
+    parts = list(classifiers.upload_classifier(model, pool="").parts())
     assert parts[0].header.size_bytes == len(model)
-    assert max(len(part.chunk) for part in parts) == requests.CHUNK_BYTES
+    assert max(len(part.chunk) for part in parts) == CHUNK_BYTES
     assert b"".join(part.chunk for part in parts) == model
 
 
 def test_a_classifier_file_that_is_not_there_is_an_invalid_argument(tmp_path: Path) -> None:
     with pytest.raises(InvalidArgumentError, match=r"none\.onnx"):
-        requests.upload_classifier(tmp_path / "none.onnx", pool="")
+        classifiers.upload_classifier(tmp_path / "none.onnx", pool="")
 
 
 @pytest.mark.parametrize(
@@ -243,7 +247,7 @@ def _pool(raw_shape: tuple[int, ...], input_shape: tuple[int, ...]) -> Pool:
         scale=0.5,
         offset=-1,
     )
-    return replies.pool(pools_pb2.GetPoolResponse(pool=message))
+    return pool_replies.pool(pools_pb2.GetPoolResponse(pool=message))
 
 
 def _select(**changes) -> selection_pb2.SelectSamplesRequest:
@@ -259,7 +263,7 @@ def _select(**changes) -> selection_pb2.SelectSamplesRequest:
         "min_index_version": 0,
         "request_id": "r",
     }
-    return requests.select_samples("c", **(arguments | changes)).request
+    return selection.select_samples("c", **(arguments | changes)).request
 
 
 @pytest.mark.parametrize(
@@ -272,6 +276,6 @@ def _select(**changes) -> selection_pb2.SelectSamplesRequest:
 )
 def test_nothing_to_score_is_refused_before_anything_is_sent(given) -> None:
     with pytest.raises(InvalidArgumentError, match="nothing to score"):
-        requests.score_samples(
+        scoring.score_samples(
             "sha256:0", **given, acquisitions=["margin"], probabilities=False, embedding=False, pool=""
         )

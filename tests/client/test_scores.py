@@ -6,9 +6,8 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from client import InvalidArgumentError, OnnxScorer, Scores, export_classifier
+from client import InvalidArgumentError, OnnxScorer, Pool, Scores, export_classifier
 from client.scores import _OF_ONE, _OF_PASSES
-from client.types import Pool
 from query_server.acquisition import FUNCTIONS, acquisition_function
 
 

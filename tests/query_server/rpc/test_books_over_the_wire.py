@@ -21,7 +21,7 @@ from client import (
 )
 from client.campaign_files import CampaignData, import_campaign, load_campaign, read_campaign, save_campaign
 from client.cli import main
-from client.cli_files import InputError
+from client.errors import InputError
 
 
 @pytest.fixture

@@ -7,7 +7,8 @@ import dataclasses
 import pytest
 
 from client import Acquisition, Batch, BatchRule, CandidateSource, Dowser
-from client.conversion import replies, requests
+from client.conversion.replies import selection as replies
+from client.conversion.requests import selection as requests
 from dowser.v1 import acquisition_pb2, selection_pb2
 from query_server.acquisition.registry import acquisition_function
 from query_server.errors import DowserError

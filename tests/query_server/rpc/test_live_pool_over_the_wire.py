@@ -139,7 +139,7 @@ def test_task_features_step_aside_for_added_samples(own_server, digits_classifie
 
 
 def test_the_command_line_adds_and_removes(server, digits, tmp_path, capsys, monkeypatch) -> None:
-    monkeypatch.setattr("client.cli.ADDED_AT_A_TIME", 40)
+    monkeypatch.setattr("client.commands.pools.ADDED_AT_A_TIME", 40)
     np.save(tmp_path / "new.npy", digits.test[:100])
     np.save(tmp_path / "ids.npy", np.arange(5000, 5100))
     target = ("--target", server.target, "--json")

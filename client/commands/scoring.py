@@ -9,27 +9,28 @@ import os
 import sys
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from client.cli_files import InputError, read_array
-from client.cli_output import print_json, print_table, print_value
-from client.errors import FailedPreconditionError
+from client.commands.files import read_array
+from client.commands.output import print_json, print_table, print_value
+from client.commands.subcommands import Subcommands
+from client.errors import FailedPreconditionError, InputError
 from client.sync_client import Client
-from client.types import Acquisition, ScoreJob, ScoreJobState
+from client.types.acquisition import Acquisition
+from client.types.scoring import ScoreJob, ScoreJobState
 
-Add = Callable[..., argparse.ArgumentParser]
 _ASKED = ".dowser-score.json"
 _LOOK_SECONDS = 0.5
 
 
-def add_commands(add: Add, commands: Any) -> None:
-    """Add `score` and `jobs`."""
-    sub = add(commands, "score", _score, "score a whole pool into Parquet shards; run again, it goes on")
+def add_score(commands: Subcommands) -> None:
+    """Add `score`."""
+    sub = commands.add("score", _score, "score a whole pool into Parquet shards; run again, it goes on")
     sub.add_argument("--pool", default="")
     sub.add_argument("--classifier", required=True, help="an ONNX file, or the id of an uploaded one")
     sub.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the shards go")
@@ -44,11 +45,14 @@ def add_commands(add: Add, commands: Any) -> None:
     sub.add_argument("--embedding", action="store_true", help="write the classifier's embedding")
     sub.add_argument("--shard-size", type=int, metavar="ROWS", help="rows of a shard (default: 100000)")
 
-    listing = add(commands, "jobs", _jobs_list, "list, show and cancel score jobs")
-    jobs = listing.add_subparsers(metavar="ACTION")
-    add(jobs, "list", _jobs_list, "list score jobs")
-    add(jobs, "get", _jobs_get, "show a score job").add_argument("job", help="its id")
-    add(jobs, "cancel", _jobs_cancel, "end a score job").add_argument("job", help="its id")
+
+def add_jobs(commands: Subcommands) -> None:
+    """Add `jobs` with its actions."""
+    listing = commands.add("jobs", _jobs_list, "list, show and cancel score jobs")
+    jobs = commands.actions_of(listing)
+    jobs.add("list", _jobs_list, "list score jobs")
+    jobs.add("get", _jobs_get, "show a score job").add_argument("job", help="its id")
+    jobs.add("cancel", _jobs_cancel, "end a score job").add_argument("job", help="its id")
 
 
 def _score(client: Client, arguments: argparse.Namespace) -> None:

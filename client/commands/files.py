@@ -11,12 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from client.conversion.fields import candidate_source
-from client.types import CandidateSource
-
-
-class InputError(Exception):
-    """An argument or file that cannot be read as what it should be."""
+from client.conversion.strategies import candidate_source
+from client.errors import InputError
+from client.types.acquisition import CandidateSource
 
 
 def read_labels(arguments: Sequence[str], csv_path: str | None) -> dict[int, int]:

@@ -1,0 +1,1 @@
+"""Answers of the server, read into the client's values; one file a subject."""
