@@ -5,6 +5,7 @@ A VAE is trained on the pool once and served; `AugmentSamples` makes the compani
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -12,11 +13,12 @@ from benchmarks.papers.bald_vae.campaign import run
 from benchmarks.papers.bald_vae.claims import CLAIMS
 from benchmarks.papers.bald_vae.presets import PRESETS
 from benchmarks.papers.image_tasks import served_pool
-from benchmarks.papers.paper import Paper, Resources, Setting
+from benchmarks.papers.paper import Paper, Resources, Unit
 
 
-def _prepare(setting: Setting, folder: Path) -> AbstractContextManager[Resources]:
-    return served_pool(setting.parameters["dataset"], setting.parameters["vae"], folder)
+def _prepare(units: Sequence[Unit], folder: Path) -> AbstractContextManager[Resources]:
+    given = units[0].setting.parameters
+    return served_pool(given["dataset"], given["vae"], folder)
 
 
 PAPER = Paper(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -10,11 +11,11 @@ from benchmarks.papers.bgadl.claims import CLAIMS
 from benchmarks.papers.bgadl.figures import figures
 from benchmarks.papers.bgadl.presets import PRESETS, SERVED
 from benchmarks.papers.image_tasks import served_pool
-from benchmarks.papers.paper import Paper, Resources, Setting
+from benchmarks.papers.paper import Paper, Resources, Unit
 
 
-def _prepare(setting: Setting, folder: Path) -> AbstractContextManager[Resources]:
-    return served_pool(setting.parameters["dataset"], SERVED, folder)
+def _prepare(units: Sequence[Unit], folder: Path) -> AbstractContextManager[Resources]:
+    return served_pool(units[0].setting.parameters["dataset"], SERVED, folder)
 
 
 PAPER = Paper(
