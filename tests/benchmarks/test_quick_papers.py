@@ -1,0 +1,52 @@
+"""Recipes of papers, run as a user runs them: served, trained, selected and judged on real digits."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize(
+    ("paper", "setting", "strategies"),
+    [
+        ("bgadl", "digits", ["vae-acgan", "bald"]),
+        ("bald-vae", "digits-20", ["bald-vae"]),
+        (
+            "together",
+            "digits",
+            ["dowser", "asal", "bald-vae", "vae-acgan", "vab-al-sublinear", "algorithm-2"],
+        ),
+        ("together", "digits-of-200", ["exhaustive", "dowser"]),
+    ],
+)
+def test_the_quick_preset_runs_each_strategy_and_reports_it(
+    tmp_path: Path, paper: str, setting: str, strategies: list[str]
+) -> None:
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "benchmarks", "papers", "--paper", paper, "--quick", "--processes", "1"]
+    command += ["--settings", setting, "--strategies", ",".join(strategies)]
+    done = subprocess.run(
+        [*command, "--out", str(out), "--work", str(tmp_path / "work")],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=900,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1].startswith(f"papers paper={paper} claims=")
+    found = json.loads((out / f"{paper}-quick" / f"{paper}.json").read_text())[f"results {setting}"]
+    assert set(found) == set(strategies)
+    for strategy, runs in found.items():
+        record = runs["0"]
+        assert len(record["labels"]) == len(record["accuracy"]) > 1, strategy
+        assert record["labels"][-1] > record["labels"][0], strategy
+    assert (out / f"{paper}-quick" / f"{setting}.png").stat().st_size > 1000
+    if "-of-" in setting:
+        assert (out / f"{paper}-quick" / "seconds.png").stat().st_size > 1000
