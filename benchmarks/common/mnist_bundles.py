@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from benchmarks.common.errors import BenchmarkError
 from benchmarks.common.processes import run_tool
 from benchmarks.common.results import UnitStore, read_json
+from benchmarks.common.training import train_bundle
 
 FEATURES = ("pixels", "autoencoder", "critic")
 # About as long as the generator of the paper's Table 3 needs to draw clear digits, at a third of its width.
@@ -80,9 +81,7 @@ def _train(pool: Path, bundles: Path, features: Sequence[str], training: dict[st
     """Train one generator and bundle it with each kind of features; goes on where it was interrupted."""
     run = bundles / "run"
     bundles.mkdir(parents=True, exist_ok=True)
-    options = [
-        part for name, value in training.items() for part in (f"--{name.replace('_', '-')}", str(value))
-    ]
+    options = {name.replace("_", "-"): value for name, value in training.items()}
     for kind in features:
         bundle = bundles / f"bundle_{kind}"
         if bundle.exists():
@@ -90,9 +89,7 @@ def _train(pool: Path, bundles: Path, features: Sequence[str], training: dict[st
         if any(bundles.glob("bundle_*")):
             run_tool("dowser-trainer", "export", "--run", run, "--features", kind, "--out", bundle)
             continue
-        resume = ["--resume"] if (run / "config.json").exists() else []
-        given = ["--data", pool, "--generator", "wgan-gp", "--features", kind, "--run", run, "--out", bundle]
-        run_tool("dowser-trainer", "train", *given, *options, *resume)
+        train_bundle(pool, {"generator": "wgan-gp", "features": kind, **options}, run=run, bundle=bundle)
 
 
 def serve_with_index(bundle: Path, pool: Path, index: Path, *, name: str) -> Served:

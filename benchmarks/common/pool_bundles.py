@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import numpy as np
 from benchmarks.common.campaigns import LabelingTask
 from benchmarks.common.mnist_bundles import Served, serve_with_index
 from benchmarks.common.pools import PoolRecipe
-from benchmarks.common.processes import run_tool
+from benchmarks.common.training import train_bundle
 
 
 def prepare_pool(pool: PoolRecipe, task: LabelingTask, work: Path, *, bundles: Path | None) -> Served:
@@ -39,12 +38,5 @@ def _train(training: dict[str, Any], file: Path, work: Path) -> Path:
     """Return the bundle that these options make; trained once, and on from where that was interrupted."""
     key = hashlib.sha256(json.dumps(training, sort_keys=True).encode()).hexdigest()[:8]
     bundle, run = work / f"bundle-{key}", work / f"run-{key}"
-    if bundle.exists():
-        return bundle
-    options = [str(part) for name, value in training.items() for part in (f"--{name}", value)]
-    if training["generator"] == "gaussian":  # takes seconds, and has no checkpoints
-        shutil.rmtree(run, ignore_errors=True)
-    elif (run / "config.json").exists():
-        options.append("--resume")
-    run_tool("dowser-trainer", "train", "--data", file, "--run", run, "--out", bundle, *options)
+    train_bundle(file, training, run=run, bundle=bundle)
     return bundle

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from benchmarks.common.campaigns import LabelingTask
 from benchmarks.common.classifiers import TrainingPlan, digits_net
 from benchmarks.common.mnist_bundles import serve_with_index
-from benchmarks.common.processes import run_tool, serving
+from benchmarks.common.processes import serving
+from benchmarks.common.training import train_bundle
 from benchmarks.datasets import decode_jpegs, load_dataset
 from client import Campaign, Client, NotFoundError
 
@@ -62,10 +63,7 @@ def served_pool(
     if not pool.exists():
         np.save(pool, load_task(dataset).pool_raw)
     bundle = folder / "bundle"
-    if not bundle.exists():
-        options = [str(part) for name, value in training.items() for part in (f"--{name}", value)]
-        resume = ["--resume"] if (folder / "bundle-run" / "config.json").exists() else []
-        run_tool("dowser-trainer", "train", "--data", pool, "--out", bundle, *options, *resume)
+    train_bundle(pool, training, run=folder / "bundle-run", bundle=bundle)
     served = serve_with_index(bundle, pool, folder / "index", name=dataset)
     with serving(bundle=bundle, index=served.index, state=folder / "state", threads=threads) as target:
         yield {"target": target, "bundle": served.provenance()}

@@ -16,6 +16,7 @@ from benchmarks.common.campaigns import LabelingTask
 from benchmarks.common.classifiers import TrainingPlan, lenet, small_cnn, train_classifier
 from benchmarks.common.mnist_bundles import Served, serve_with_index
 from benchmarks.common.processes import run_tool, serving
+from benchmarks.common.training import train_bundle
 from benchmarks.papers.asal.data import load_task
 from benchmarks.papers.asal.strategies import FEATURES
 from benchmarks.papers.paper import Resources, Unit
@@ -86,21 +87,8 @@ def make_served(key: str, training: Mapping[str, Any], pool: Path, folder: Path)
         if any(folder.glob(f"bundle-{generator}-{digest}-*")):
             run_tool("dowser-trainer", "export", "--run", run, "--features", features, "--out", bundle)
         else:
-            options = [str(part) for name, value in training.items() for part in (f"--{name}", value)]
-            resume = ["--resume"] if (run / "config.json").exists() else []
-            given = [
-                "--data",
-                pool,
-                "--generator",
-                generator,
-                "--features",
-                features,
-                "--run",
-                run,
-                "--out",
-                bundle,
-            ]
-            run_tool("dowser-trainer", "train", *given, *options, *resume)
+            options = {"generator": generator, "features": features, **training}
+            train_bundle(pool, options, run=run, bundle=bundle)
     return serve_with_index(bundle, pool, folder / f"index-{generator}-{digest}-{features}", name="pool")
 
 

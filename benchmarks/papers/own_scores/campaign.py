@@ -22,7 +22,8 @@ from torch import Tensor, nn
 from benchmarks.common.campaigns import LabelingTask
 from benchmarks.common.jobs import tick
 from benchmarks.common.mnist_bundles import serve_with_index
-from benchmarks.common.processes import run_tool, serving
+from benchmarks.common.processes import serving
+from benchmarks.common.training import train_bundle
 from benchmarks.papers.companions import CompanionSet
 from benchmarks.papers.own_scores.data import initial_ids, load_task
 from benchmarks.papers.paper import Record, Resources, Unit
@@ -76,10 +77,8 @@ def prepare(units: Sequence[Unit], folder: Path) -> Iterator[Resources]:
     task = load_task(setting.parameters)
     pool, bundle = folder / "pool.npy", folder / "bundle"
     np.save(pool, task.pool_raw)
-    if not bundle.exists():
-        training: Mapping[str, Any] = setting.parameters.get("bundle", _BUNDLE)
-        options = [str(part) for name, value in training.items() for part in (f"--{name}", value)]
-        run_tool("dowser-trainer", "train", "--data", pool, "--out", bundle, *options)
+    training = setting.parameters.get("bundle", _BUNDLE)
+    train_bundle(pool, training, run=folder / "bundle-run", bundle=bundle)
     served = serve_with_index(bundle, pool, folder / "index", name=setting.name)
     with serving(bundle=served.bundle, index=served.index, state=folder / "state", threads=1) as target:
         yield {"target": target}
