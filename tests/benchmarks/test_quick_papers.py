@@ -15,7 +15,9 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.parametrize(
     ("paper", "setting", "strategies"),
     [
-        ("bgadl", "digits", ["vae-acgan", "bald"]),
+        ("bgadl", "digits", ["vae-acgan", "acgan", "pmda", "bda-full"]),
+        ("m2-vaal", "thousand", ["m2-vaal-adversarial", "vaal", "ta-vaal"]),
+        ("vab-al", "digits", ["coreset", "mc-dropout", "vab-al", "no-prior", "vaal"]),
         ("bald-vae", "digits-20", ["bald-vae"]),
         (
             "together",
@@ -46,7 +48,7 @@ def test_the_quick_preset_runs_each_strategy_and_reports_it(
     for strategy, runs in found.items():
         record = runs["0"]
         assert len(record["labels"]) == len(record["accuracy"]) > 1, strategy
-        assert record["labels"][-1] > record["labels"][0], strategy
+        assert record["labels"][-1] > record["labels"][0] or strategy == "bda-full", strategy
     assert (out / f"{paper}-quick" / f"{setting}.png").stat().st_size > 1000
     if "-of-" in setting:
         assert (out / f"{paper}-quick" / "seconds.png").stat().st_size > 1000
