@@ -120,7 +120,7 @@ def model_inputs(raw: Any) -> Any:
     return np.ascontiguousarray(x[:, None] if x.ndim == 3 else x.transpose(0, 3, 1, 2))
 
 
-def _oracle_network(task: LabelingTask) -> torch.nn.Module:
+def _oracle_network(task: LabelingTask) -> torch.nn.Sequential:
     shape = task.pool_raw.shape[1:]
     if shape == (28, 28):
         return lenet(task.classes)

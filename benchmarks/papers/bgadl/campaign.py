@@ -8,11 +8,13 @@ round, as BALD over a random subset does not look at it.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from benchmarks.common.classifiers import accuracy
 from benchmarks.common.jobs import tick
@@ -88,12 +90,13 @@ def run(unit: Unit, resources: Resources) -> Record:
 def _networks(given: dict[str, Any], pool: Pool, classes: int, seed: int) -> JointTraining:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        classifier = {
+        builders: dict[str, Callable[[], nn.Sequential]] = {
             "lenet": mnist_example,
             "digits": digits_example,
             "resnet18": lambda: resnet18(pool.input_shape[0], classes),
             "resnet18pa": lambda: resnet18(pool.input_shape[0], classes, pre_activated=True),
-        }[given["classifier"]]()
+        }
+        classifier = builders[given["classifier"]]()
     return JointTraining(
         pool.input_shape,
         classes,
