@@ -33,6 +33,7 @@ from client import (
     BatchRule,
     CandidateSource,
     ClassifierExporter,
+    ClassifierInfo,
     Client,
     Dowser,
     NotFoundError,
@@ -271,7 +272,7 @@ class _Bench:
             "prepare_ms": _percentiles(prepares),
         }
 
-    def _ask(self, classifier: Any, latents: int, *, seed: int) -> tuple[float, Selection]:
+    def _ask(self, classifier: ClassifierInfo, latents: int, *, seed: int) -> tuple[float, Selection]:
         """Time one request at the client; give the samples back, so that the next one finds the same state."""
         strategy = Dowser(
             max_scored=MAX_SCORED,

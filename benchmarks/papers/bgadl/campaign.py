@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from benchmarks.common.campaigns import LabelingTask
 from benchmarks.common.classifiers import accuracy
 from benchmarks.common.jobs import tick
 from benchmarks.papers.bald_vae.networks import digits_example, mnist_example
@@ -130,7 +131,7 @@ def _measure(
     classifier: ClassifierInfo,
     trained: JointTraining,
     pool: Pool,
-    task: Any,
+    task: LabelingTask,
     picks: NDArray[np.uint64],
     rng: torch.Generator,
 ) -> None:
