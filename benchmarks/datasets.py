@@ -194,7 +194,7 @@ def save_dataset(path: Path, arrays: Arrays) -> None:
     """Write the .npz whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.stem}.tmp.npz")
-    np.savez_compressed(temporary, **arrays)
+    np.savez_compressed(temporary, **arrays)  # type: ignore[arg-type]  # the stubs take a name for allow_pickle
     temporary.replace(path)
 
 

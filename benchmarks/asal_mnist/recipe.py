@@ -178,7 +178,7 @@ def closing_values(records: dict[str, list[dict[str, Any]]]) -> dict[str, float 
         "plain": f"plain-{best_features(records, 'plain')}",
     }
     reached = curves.labels_of(records["random"])
-    counts = [at for at in (500, 1000) if at in reached] or [reached[-1]]
+    counts: list[int] = [at for at in (500, 1000) if at in reached] or [reached[-1]]
     values: dict[str, float | str] = {}
     for at in counts:
         for short, group in groups.items():

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import nn
 
 from benchmarks.common.classifier_cache import ClassifierCache
 from benchmarks.common.classifiers import (
@@ -81,7 +82,7 @@ def run_campaign(
     budget: int,
     max_labels: int,
     seed: int,
-    export: Callable[[Any], bytes],
+    export: Callable[[nn.Sequential], bytes],
     options: Mapping[str, Any] | None = None,
     classifiers: ClassifierCache | None = None,
     on_round: Callable[[], None] = lambda: None,
@@ -113,10 +114,10 @@ def run_campaign(
 
     fit = classifiers.train if classifiers is not None else train_classifier
 
-    def train(ids: Ids, labels: NDArray[np.int64]) -> Any:
+    def train(ids: Ids, labels: NDArray[np.int64]) -> nn.Sequential:
         return fit(task.plan, pool.to_inputs(task.pool_raw[ids.astype(np.int64)]), labels, seed=seed)
 
-    def test(classifier: Any) -> tuple[float, float]:
+    def test(classifier: nn.Sequential) -> tuple[float, float]:
         logits = logits_of(classifier, test_x, bfloat16=task.plan.bfloat16)
         right = logits.argmax(1).numpy() == task.test_y
         return float(right.mean()), float(recalls(logits, task.test_y).mean())
@@ -124,7 +125,7 @@ def run_campaign(
     others = {name: (pool.to_inputs(raw), y) for name, (raw, y) in task.transfer.items()}
     transfer: dict[str, list[float]] = {name: [] for name in others}
 
-    def test_transfer(classifier: Any) -> None:
+    def test_transfer(classifier: nn.Sequential) -> None:
         for name, (x, y) in others.items():
             transfer[name].append(accuracy(classifier, x, y))
 

@@ -39,7 +39,7 @@ class ClassifierCache:
 
     def train(
         self, plan: TrainingPlan, x: NDArray[np.float32], y: NDArray[np.int64], *, seed: int
-    ) -> nn.Module:
+    ) -> nn.Sequential:
         """Return what `train_classifier` returns for the same arguments, from disk where it was trained before."""
         path = self._folder / f"{classifier_digest(plan, x, y, seed=seed)}.pt"
         if (weights := _load(path)) is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
@@ -38,6 +38,7 @@ def lenet(classes: int = 10) -> nn.Sequential:
     for layer in module:
         if isinstance(layer, nn.Conv2d | nn.Linear):
             nn.init.xavier_uniform_(layer.weight)
+            assert layer.bias is not None  # by default they have one
             nn.init.zeros_(layer.bias)
     return module
 
@@ -115,7 +116,7 @@ class TrainingPlan:
             weights stay float32, and so does what is exported.
     """
 
-    build: Callable[[], nn.Module]
+    build: Callable[[], nn.Sequential]
     epochs: int
     batch_size: int
     learning_rate: float
@@ -124,9 +125,10 @@ class TrainingPlan:
 
     def describe(self) -> dict[str, Any]:
         """Return what decides about a trained classifier, as plain JSON values."""
-        build, given = self.build, {}
+        build: Callable[..., nn.Sequential] = self.build
+        given: Mapping[str, Any] = {}
         if isinstance(build, partial):
-            build, given = build.func, build.keywords
+            given, build = build.keywords, build.func
         return {
             "classifier": getattr(build, "__name__", repr(build)),
             "classifier_options": dict(given),
@@ -144,7 +146,7 @@ def train_classifier(
     y: NDArray[np.int64],  # [L]
     *,
     seed: int,
-) -> nn.Module:
+) -> nn.Sequential:
     """Train with Adam and the plan's loss; the seed fixes the first weights and the order of the samples."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -152,18 +154,19 @@ def train_classifier(
     order = torch.Generator().manual_seed(seed + 1)
     inputs, labels = torch.from_numpy(x), torch.from_numpy(y)
     if plan.bfloat16:
-        module = module.to(memory_format=torch.channels_last)
+        module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.Adam(module.parameters(), lr=plan.learning_rate, fused=True)
     module.train()
     for _ in range(plan.epochs):
-        for rows in torch.randperm(len(labels), generator=order).split(plan.batch_size):
+        for rows in torch.split(torch.randperm(len(labels), generator=order), plan.batch_size):
             with _precision(inputs, plan.bfloat16):
                 logits = module(_laid_out(inputs[rows], plan.bfloat16)).float()
             optimizer.zero_grad(set_to_none=True)
             loss = F.multi_margin_loss if plan.loss == "hinge" else F.cross_entropy
-            loss(logits, labels[rows]).backward()
+            loss(logits, labels[rows]).backward()  # type: ignore[no-untyped-call]
             optimizer.step()
-    return module.to(memory_format=torch.contiguous_format).eval()
+    module.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    return module.eval()
 
 
 @torch.inference_mode()
@@ -172,7 +175,7 @@ def logits_of(module: nn.Module, x: NDArray[np.float32], *, bfloat16: bool = Fal
     module.eval()
     inputs = torch.from_numpy(x)
     with _precision(inputs, bfloat16):
-        parts = [module(_laid_out(part, bfloat16)).float() for part in inputs.split(_EVALUATION_BATCH)]
+        parts = [module(_laid_out(part, bfloat16)).float() for part in torch.split(inputs, _EVALUATION_BATCH)]
     return torch.cat(parts)
 
 

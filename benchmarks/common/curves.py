@@ -53,7 +53,8 @@ def label_shares(records: Sequence[Mapping[str, Any]]) -> NDArray[np.float64]:
     counts = np.array([[each["label_counts"] for each in record["rounds"]] for record in records]).sum(
         1
     )  # [S, C]
-    return (counts / counts.sum(1, keepdims=True)).mean(0)
+    shares: NDArray[np.float64] = (counts / counts.sum(1, keepdims=True)).mean(0)
+    return shares
 
 
 def median_seconds(records: Sequence[Mapping[str, Any]], what: str) -> float:

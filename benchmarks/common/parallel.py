@@ -129,12 +129,13 @@ def _start(protocol: Protocol) -> None:
 
 
 def _work(unit: Unit) -> dict[str, Any]:
-    protocol, task = _worker["protocol"], _worker["task"]
+    protocol: Protocol = _worker["protocol"]
+    task: LabelingTask = _worker["task"]
     with Client.connect(unit.target, timeout_seconds=TIMEOUT_SECONDS) as client:
         # A full export takes seconds: one a process is enough, all its campaigns train the same architecture.
         if "exporter" not in _worker:
             _worker["exporter"] = ClassifierExporter(client.get_pool().input_shape)
-        exporter = _worker["exporter"]
+        exporter: ClassifierExporter = _worker["exporter"]
         cache = protocol.classifiers
         return run_campaign(
             client,

@@ -25,7 +25,8 @@ def prepare_pool(pool: PoolRecipe, task: LabelingTask, work: Path, *, bundles: P
         bundles: Folder whose bundle_POOL is used where it has one.
     """
     work.mkdir(parents=True, exist_ok=True)
-    file = Path(task.pool_raw.filename) if isinstance(task.pool_raw, np.memmap) else work / "pool.npy"
+    mapped = task.pool_raw.filename if isinstance(task.pool_raw, np.memmap) else None
+    file = work / "pool.npy" if mapped is None else Path(mapped)
     if file == work / "pool.npy":
         np.save(file, task.pool_raw)
     bundle = None if bundles is None else bundles / f"bundle_{pool.bundle or pool.name}"

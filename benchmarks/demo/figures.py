@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.common import curves, plots
 
@@ -78,18 +79,17 @@ def sources_figure(records: curves.Records) -> Any:
     return made
 
 
-def _by_round(runs: Sequence[Mapping[str, Any]], source: str, field: str) -> np.ndarray:
+def _by_round(runs: Sequence[Mapping[str, Any]], source: str, field: str) -> NDArray[np.float64]:
     """Return the mean over the seeds of a count of one source, by round [R]."""
-    return np.mean(
+    counts = [
         [
-            [
-                sum(each[field] for each in one["diagnosis"]["sources"] if each["source"] == source)
-                for one in run["rounds"]
-            ]
-            for run in runs
-        ],
-        axis=0,
-    )
+            sum(each[field] for each in one["diagnosis"]["sources"] if each["source"] == source)
+            for one in run["rounds"]
+        ]
+        for run in runs
+    ]
+    mean: NDArray[np.float64] = np.mean(counts, axis=0)
+    return mean
 
 
 def time_figure(records: Mapping[str, Sequence[Mapping[str, Any]]]) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,3 +75,25 @@ class ForgetfulCampaign:
         answered = answer(Lease(positions=np.arange(budget), pool_ids=taken, round=self._rounds))
         self._memory = self._memory if answered.memory is None else answered.memory
         return answered.reply
+
+    def hold(
+        self, id_or_name: str, pool_ids: NDArray[np.uint64], request: Request, answer: Callable[[], bytes]
+    ) -> bytes:
+        """Refuse: nothing is proposed here."""
+        raise NotImplementedError
+
+    def answered(self, request_id: str, method: str) -> bytes | None:
+        """Return None: no answer is stored."""
+        return None
+
+    def settle(
+        self,
+        id_or_name: str,
+        proposal: str,
+        ranked_pool_ids: NDArray[np.uint64],
+        budget: int,
+        request: Request,
+        answer: AnswerBuilder,
+    ) -> bytes:
+        """Refuse: nothing is proposed here."""
+        raise NotImplementedError

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import grpc
 from grpc import aio
@@ -25,6 +25,22 @@ HELD_OPEN_SECONDS = 0.3
 MAX_FAULTS_KEPT = 50
 # grpc.aio's own words, in the client, where the server ended a call while it wrote; the server's status is lost.
 _BROKEN_WRITE = "Internal error from Core"
+
+if TYPE_CHECKING:
+    # The calls of a channel by method, without serializers: bytes go and bytes come. The classes are generic to the
+    # type checker only.
+    _SendOne = Callable[
+        [str], aio.UnaryUnaryMultiCallable[bytes, bytes] | aio.UnaryStreamMultiCallable[bytes, bytes]
+    ]
+    _SendMany = Callable[
+        [str], aio.StreamUnaryMultiCallable[bytes, bytes] | aio.StreamStreamMultiCallable[bytes, bytes]
+    ]
+    _Call = (
+        aio.UnaryUnaryCall[bytes, bytes]
+        | aio.UnaryStreamCall[bytes, bytes]
+        | aio.StreamUnaryCall[bytes, bytes]
+        | aio.StreamStreamCall[bytes, bytes]
+    )
 
 
 @dataclass(kw_only=True)
@@ -98,11 +114,11 @@ class Attack:
         cancelled = kind < SOCKET_PART + CANCELLED_PART
         held_open = not cancelled and kind < SOCKET_PART + CANCELLED_PART + HELD_OPEN_PART
         if len(parts) == 1 and not held_open:
-            make = channel.unary_stream if method.streams_replies else channel.unary_unary
-            call = make(method.path)(parts[0], timeout=CALL_SECONDS)
+            send_one: _SendOne = channel.unary_stream if method.streams_replies else channel.unary_unary
+            call: _Call = send_one(method.path)(parts[0], timeout=CALL_SECONDS)
         else:
-            make = channel.stream_stream if method.streams_replies else channel.stream_unary
-            call = make(method.path)(_sending(parts, held_open=held_open), timeout=CALL_SECONDS)
+            send_many: _SendMany = channel.stream_stream if method.streams_replies else channel.stream_unary
+            call = send_many(method.path)(_sending(parts, held_open=held_open), timeout=CALL_SECONDS)
         if cancelled:
             await asyncio.sleep(random.random() / 50)
             call.cancel()

@@ -105,7 +105,8 @@ def _wild_message(kind: Descriptor, mood: _Mood, depth: int = 0) -> Message:
     random, hints = mood.random, mood.hints
     message = message_factory.GetMessageClass(kind)()
     if kind.full_name == "dowser.v1.Tensor" and random.random() < 0.6:
-        return _tensor(message, random)
+        _fill_tensor(message, random)
+        return message
     oneofs = {oneof.name: random.choice(oneof.fields).name for oneof in kind.oneofs}
     for each in kind.fields:
         if each.containing_oneof is not None and oneofs[each.containing_oneof.name] != each.name:
@@ -157,7 +158,7 @@ def _scalar(each: FieldDescriptor, mood: _Mood) -> Any:
         case FieldDescriptor.TYPE_DOUBLE:
             return random.choice(FLOATS)
         case FieldDescriptor.TYPE_ENUM:
-            values = [value.number for value in each.enum_type.values]
+            values = _numbers(each)
             return random.choice((*values, *values, -1, 99, 2**31 - 1, -(2**31)))
     if each.name in ("pool_id", "pool_ids", "ids") and random.random() < 0.8:
         return random.randrange(hints.pool_size)
@@ -168,6 +169,12 @@ def _scalar(each: FieldDescriptor, mood: _Mood) -> Any:
     if each.type in _INT32:
         return random.choice((*_UNSIGNED[:-1], -1, -(2**31)))
     return random.choice((*_UNSIGNED, -1, -(2**31), -(2**63), 2**63 - 1))
+
+
+def _numbers(each: FieldDescriptor) -> list[int]:
+    """Return the numbers of an enum field's values."""
+    assert each.enum_type is not None  # its type says so
+    return [value.number for value in each.enum_type.values]
 
 
 def _calm(each: FieldDescriptor, mood: _Mood) -> Any:
@@ -184,7 +191,7 @@ def _calm(each: FieldDescriptor, mood: _Mood) -> Any:
         case FieldDescriptor.TYPE_FLOAT | FieldDescriptor.TYPE_DOUBLE:
             return random.random()
         case FieldDescriptor.TYPE_ENUM:
-            return random.choice(each.enum_type.values).number
+            return random.choice(_numbers(each))
     if each.name in ("pool_id", "pool_ids", "ids"):
         return random.randrange(mood.hints.pool_size)
     if each.name in ("min_index_version", "page_token"):
@@ -201,7 +208,7 @@ def _string(name: str, random: Random, hints: Hints) -> str:
     return random.choice(STRINGS)
 
 
-def _tensor(message: Any, random: Random) -> Message:
+def _fill_tensor(message: Any, random: Random) -> None:
     """Fill a tensor whose data is as long as its shape says, or nearly."""
     shape = random.choice(_SHAPES)
     message.shape.extend(shape)
@@ -217,7 +224,6 @@ def _tensor(message: Any, random: Random) -> Message:
         message.data = random.randbytes(size)
     if random.random() < 0.1:
         message.data = message.data[:-1]
-    return message
 
 
 def _wild_bytes(kind: Descriptor, mood: _Mood) -> bytes:

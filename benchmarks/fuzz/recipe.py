@@ -8,7 +8,6 @@ import contextlib
 import time
 from pathlib import Path
 from random import Random
-from typing import Any
 
 import numpy as np
 import psutil
@@ -16,6 +15,7 @@ import torch
 from tqdm import tqdm
 
 from benchmarks.common import plots
+from benchmarks.common.campaigns import LabelingTask
 from benchmarks.common.classifiers import WithEmbedding, train_classifier
 from benchmarks.common.environment import describe_environment
 from benchmarks.common.errors import BenchmarkError
@@ -113,7 +113,7 @@ def run(options: argparse.Namespace) -> int:
     return int(crashes > 0 or outcome.faults > 0)
 
 
-def _prepared(client: Client, task: Any) -> Hints:
+def _prepared(client: Client, task: LabelingTask) -> Hints:
     """Make a campaign with labels and a classifier, which calls may know."""
     pool = client.get_pool()
     ids = task.random_initial_ids(LABELS, 0)

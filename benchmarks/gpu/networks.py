@@ -53,7 +53,8 @@ class UpBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return [B, outgoing, 2H, 2W] of [B, incoming, H, W]."""
-        return self.body(x) + self.skip(x)
+        doubled: Tensor = self.body(x) + self.skip(x)
+        return doubled
 
 
 def make_models(width: int, *, seed: int = 0) -> Models:
@@ -69,11 +70,19 @@ def make_models(width: int, *, seed: int = 0) -> Models:
         classifier = _classifier(width)
         encoder = nn.Sequential(*_halvings(width), nn.Linear(8 * width * 16, FEATURE_DIM))
         z, x = torch.randn(7, LATENT_DIM), torch.rand(7, *SHAPE) * 2 - 1
-    checked = {"tolerance": 1e-3, "batch_sizes": (1, 3)}  # rounding grows with the depth
+    tolerance, batch_sizes = 1e-3, (1, 3)  # rounding grows with the depth
     return Models(
-        generator=graphs.export_pullback(generator.eval(), z, kind=graphs.GraphKind.GENERATOR, **checked),
-        classifier=graphs.export_pullback(classifier.eval(), x, **checked),
-        encoder=graphs.export_forward(encoder.eval(), x, kind=graphs.GraphKind.ENCODER, **checked),
+        generator=graphs.export_pullback(
+            generator.eval(),
+            z,
+            kind=graphs.GraphKind.GENERATOR,
+            tolerance=tolerance,
+            batch_sizes=batch_sizes,
+        ),
+        classifier=graphs.export_pullback(classifier.eval(), x, tolerance=tolerance, batch_sizes=batch_sizes),
+        encoder=graphs.export_forward(
+            encoder.eval(), x, kind=graphs.GraphKind.ENCODER, tolerance=tolerance, batch_sizes=batch_sizes
+        ),
     )
 
 

@@ -148,7 +148,8 @@ def _mixture(path: Path, size: int, *, threads: int, seed: int) -> NDArray[np.fl
         chunks = -(-size // CHUNK)
         list(tqdm(pool.map(fill, range(chunks)), total=chunks, desc=f"features of {path.parent.name}"))
     features.flush()
-    return np.load(path, mmap_mode="r")
+    written: NDArray[np.float32] = np.load(path, mmap_mode="r")
+    return written
 
 
 def _build(path: Path, features: NDArray[np.float32], factory: str, *, threads: int, seed: int) -> None:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import nn
 
 from benchmarks.common.campaigns import LabelingTask
 from benchmarks.common.classifier_cache import ClassifierCache
@@ -17,7 +15,6 @@ from benchmarks.common.pools import PoolRecipe
 from benchmarks.ground.cells import CellBandit, cells_of
 from benchmarks.ground.memory_pool import MemoryPool, TorchClassifier, principal_components
 from benchmarks.ground.trials import FeaturesName, Trial
-from query_server.open_rows import OpenRows
 from query_server.selection import strategies
 from query_server.selection.batches.choose import choose_batch
 from query_server.selection.batches.registry import batch_rule
@@ -118,7 +115,7 @@ class Laboratory:
     def _fit(self, rows: Int64, seed: int) -> TorchClassifier:
         plan = self._task.plan
         module = self._cache.train(plan, self._pool.inputs(rows), self._task.pool_y[rows], seed=seed)
-        return TorchClassifier(cast(nn.Sequential, module), self._task.classes, bfloat16=plan.bfloat16)
+        return TorchClassifier(module, self._task.classes, bfloat16=plan.bfloat16)
 
     def _parts(self) -> list[Float32]:
         return [self._pool.x[start : start + _CHUNK] for start in range(0, self._pool.size, _CHUNK)]
@@ -138,7 +135,7 @@ class Laboratory:
         return Round(
             pool=pool,
             classifier=classifier,
-            open=OpenRows(pool.size, rows),
+            open=pool.open_rows(rows),
             labeled=LabeledSet(
                 rows=rows,
                 pool_ids=pool.ids_of(rows),

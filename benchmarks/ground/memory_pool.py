@@ -28,9 +28,11 @@ class MemoryPool:
     """
 
     index_version = 1
+    has_samples = True
 
     def __init__(self, x: Float32, features: Float32) -> None:
-        self.size = len(x)
+        self.size = self.rows = len(x)
+        self.input_shape = x.shape[1:]
         self.x = x
         self._features = np.ascontiguousarray(features, np.float32)
         self._index = faiss.IndexFlatL2(features.shape[1])
@@ -40,11 +42,17 @@ class MemoryPool:
         """Return the same samples over other features [N, D']."""
         return MemoryPool(self.x, features)
 
+    def open_rows(self, closed: Int64) -> OpenRows:
+        """Return the rows that are not closed [n]."""
+        return OpenRows(self.rows, closed)
+
     def search_available(self, features: Float32, k: int, available: OpenRows) -> tuple[Float32, Int64, int]:
         """Return distances and rows [Q, k] of the nearest available rows, and how many were returned."""
-        selector = faiss.IDSelectorBitmap(np.packbits(available.mask(), bitorder="little"))
+        bits = np.packbits(available.mask(), bitorder="little")
+        selector = faiss.IDSelectorBitmap(bits)  # type: ignore[call-arg, arg-type]  # the stubs have the C++ signature
+        params = faiss.SearchParameters(sel=selector)  # type: ignore[call-arg]  # likewise
         queries = np.ascontiguousarray(features, np.float32)
-        squared, rows = self._index.search(queries, k, params=faiss.SearchParameters(sel=selector))
+        squared, rows = self._index.search(queries, k, params=params)
         return np.sqrt(np.maximum(squared, 0)), rows, int(rows.size)
 
     def search_around(self, rows: Int64, k: int, available: OpenRows) -> tuple[Float32, Int64, int]:

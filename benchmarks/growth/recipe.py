@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,8 @@ STRATEGIES = {
     ),
     "subset": StrategySpec(kind="subset", text="random subset"),
 }
+
+Ask = Callable[[StrategySpec, int], dict[str, Any]]  # with a seed
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -105,7 +107,7 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _prepared(client: Client, task: LabelingTask, *, budget: int, max_scored: int) -> Any:
+def _prepared(client: Client, task: LabelingTask, *, budget: int, max_scored: int) -> Ask:
     """Label, train and upload; return what asks for one selection and gives its samples back."""
     pool = client.get_pool()
     ids = task.random_initial_ids(LABELS, 0)

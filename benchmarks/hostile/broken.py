@@ -130,9 +130,8 @@ def sparse_constant(maker: Maker) -> bytes:
 
 @REGISTRY.add("WRONG_DTYPE")
 def string_tensor(maker: Maker) -> bytes:
-    return maker.model(
-        [], [helper.make_tensor("s", TensorProto.STRING, [1], [b"x" * 1000])]
-    ).SerializeToString()
+    text = helper.make_tensor("s", TensorProto.STRING, [1], [b"x" * 1000])  # type: ignore[list-item]
+    return maker.model([], [text]).SerializeToString()
 
 
 @REGISTRY.add("WRONG_DTYPE")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import onnx
@@ -156,6 +156,6 @@ def floats(name: str, *numbers: float) -> onnx.TensorProto:
     return numpy_helper.from_array(np.array(numbers, np.float32), name)
 
 
-def node(operator: str, inputs: str, outputs: str, **attributes: object) -> onnx.NodeProto:
+def node(operator: str, inputs: str, outputs: str, **attributes: Any) -> onnx.NodeProto:
     """Make a node of names separated by blanks."""
     return helper.make_node(operator, inputs.split(), outputs.split(), **attributes)

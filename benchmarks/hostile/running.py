@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from onnx import helper, numpy_helper
@@ -90,9 +92,9 @@ def operator_that_fails_in_larger_batches(maker: Maker) -> bytes:
     return maker.model(nodes, [floats("few", *[0.0] * 5)], end="end").SerializeToString()
 
 
-def _tree(maker: Maker, **changed: object) -> bytes:
+def _tree(maker: Maker, **changed: Sequence[Any]) -> bytes:
     """A classifier of one tree with a root and two leaves."""
-    attributes: dict[str, object] = {
+    attributes: dict[str, Any] = {
         "nodes_treeids": [0, 0, 0],
         "nodes_nodeids": [0, 1, 2],
         "nodes_featureids": [0, 0, 0],

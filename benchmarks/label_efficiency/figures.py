@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -51,7 +51,7 @@ def curves_figure(result: Result) -> Any:
 def ratios_figure(results: Sequence[Result]) -> Any:
     """Draw the labels Dowser needs for one of each rival, a row a pool, with one standard error over the seeds."""
     made, (ax,) = plots.figure(width=7.5, height=1.2 + 0.6 * len(results))
-    rivals = {
+    rivals: dict[str, Callable[[Result], str | None]] = {
         "the better random subset": better_subset,
         "exhaustive": lambda _: EXHAUSTIVE,
         "random": lambda _: RANDOM,

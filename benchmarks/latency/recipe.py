@@ -7,11 +7,13 @@ import contextlib
 import os
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 from tqdm import tqdm
 
 from benchmarks.asal_mnist.task import load_mnist_task
@@ -24,13 +26,14 @@ from benchmarks.common.mnist_bundles import FEATURES, prepare
 from benchmarks.common.processes import serving
 from benchmarks.common.results import last_line, write_json
 from benchmarks.latency.steady import measure_steady
-from benchmarks.latency.torch_reference import TorchSelector, load_networks
+from benchmarks.latency.torch_reference import TorchNetworks, TorchSelector, load_networks
 from client import (
     Acquisition,
     Batch,
     BatchRule,
     CandidateSource,
     ClassifierExporter,
+    ClassifierInfo,
     Client,
     Dowser,
     NotFoundError,
@@ -153,14 +156,13 @@ def _find_run(bundles: Path) -> Path:
 class _Bench:
     """A campaign in one state, a classifier, and both ways to select."""
 
-    def __init__(self, client: Client, task: LabelingTask, networks: Any) -> None:
+    def __init__(self, client: Client, task: LabelingTask, networks: TorchNetworks) -> None:
         self._client = client
         pool = client.get_pool()
         labeled = task.initial_ids(LABELED_PER_CLASS, 0)
         rows = labeled.astype(np.int64)
-        self._train = lambda seed: train_classifier(
-            task.plan, pool.to_inputs(task.pool_raw[rows]), task.pool_y[rows], seed=seed
-        )
+        self._plan = task.plan
+        self._labeled = pool.to_inputs(task.pool_raw[rows]), task.pool_y[rows]
         classifier = self._train(0)
         self._exporter = ClassifierExporter(pool.input_shape)
         self._uploaded = client.upload_classifier(self._exporter(classifier))
@@ -172,18 +174,22 @@ class _Bench:
         self._available[torch.from_numpy(rows)] = False
         pool_x = torch.from_numpy(pool.to_inputs(task.pool_raw))
         with torch.inference_mode():
-            features = torch.cat([networks.encoder(part) for part in pool_x.split(1000)])
-        common = {
-            "classifier": classifier.requires_grad_(False),
-            "encoder": networks.encoder,
-            "pool_x": pool_x,
-            "pool_features": features,
-            "latent_dim": pool.latent_dim,
-        }
+            features = torch.cat([networks.encoder(part) for part in torch.split(pool_x, 1000)])
+        selector = partial(
+            TorchSelector,
+            classifier=classifier.requires_grad_(False),
+            encoder=networks.encoder,
+            pool_x=pool_x,
+            pool_features=features,
+            latent_dim=pool.latent_dim,
+        )
         self._selectors = {
-            "torch": TorchSelector(generator=networks.generator, **common),
-            "torch_folded": TorchSelector(generator=networks.folded_generator, **common),
+            "torch": selector(generator=networks.generator),
+            "torch_folded": selector(generator=networks.folded_generator),
         }
+
+    def _train(self, seed: int) -> nn.Sequential:
+        return train_classifier(self._plan, *self._labeled, seed=seed)
 
     def measure(self, latents: int, requests: int) -> dict[str, Any]:
         """Return everything about selections of `latents` picks from as many latents."""
@@ -266,7 +272,7 @@ class _Bench:
             "prepare_ms": _percentiles(prepares),
         }
 
-    def _ask(self, classifier: Any, latents: int, *, seed: int) -> tuple[float, Selection]:
+    def _ask(self, classifier: ClassifierInfo, latents: int, *, seed: int) -> tuple[float, Selection]:
         """Time one request at the client; give the samples back, so that the next one finds the same state."""
         strategy = Dowser(
             max_scored=MAX_SCORED,

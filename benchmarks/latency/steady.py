@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from benchmarks.capture.recipe import LABELS, QUICK_LABELS, make_steps, training_ids
@@ -95,14 +96,14 @@ def _campaign(name: str) -> str:
     return f"steady-{name}"
 
 
-def _new_campaign(client: Client, name: str, seed: int) -> Any:
+def _new_campaign(client: Client, name: str, seed: int) -> NDArray[np.int64]:
     with contextlib.suppress(NotFoundError):
         client.delete_campaign(_campaign(name))
     client.create_campaign(_campaign(name), seed=seed)
     return np.empty(0, np.int64)
 
 
-def _label(client: Client, task: LabelingTask, name: str, ids: Any) -> None:
+def _label(client: Client, task: LabelingTask, name: str, ids: NDArray[np.int64]) -> None:
     client.record_labels(_campaign(name), zip(ids.tolist(), task.pool_y[ids].tolist(), strict=True))
 
 

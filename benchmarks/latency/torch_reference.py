@@ -77,7 +77,7 @@ class TorchSelector:
         optimizer = torch.optim.Adam([z], lr=step_size)
         for _ in range(steps):
             optimizer.zero_grad()
-            (-_entropy(self.classifier(self.generator(z))).sum()).backward()
+            (-_entropy(self.classifier(self.generator(z))).sum()).backward()  # type: ignore[no-untyped-call]
             optimizer.step()
         marks.append(("synthesize", time.perf_counter()))
         with torch.inference_mode():
@@ -86,7 +86,7 @@ class TorchSelector:
             rows = self._nearest(features, available, max_scored)
             marks.append(("search", time.perf_counter()))
             scores = torch.cat(
-                [_entropy(self.classifier(self.pool_x[part])) for part in rows.split(_SCORE_BATCH)]
+                [_entropy(self.classifier(self.pool_x[part])) for part in torch.split(rows, _SCORE_BATCH)]
             )
             best = scores.topk(budget)
             marks.append(("score", time.perf_counter()))

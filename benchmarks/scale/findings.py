@@ -96,7 +96,7 @@ class Findings:
         """Return the time to score a whole pool with samples: measured, or a slice's extrapolated."""
         mine = self.group("with_samples")[name]
         seconds = float(np.median(mine["exhaustive_seconds"]))
-        return seconds * self.sizes[name] / mine["exhaustive_samples"]
+        return seconds * self.sizes[name] / float(mine["exhaustive_samples"])
 
     def slope(self, call: str) -> float:
         """Return the exponent of N in the time of a round, fitted from the base on; NaN for one size."""

@@ -35,6 +35,8 @@ SESSIONS, QUICK_SESSIONS = 10, 1
 WARM_UP, QUICK_WARM_UP = 3, 1
 ROUNDS, QUICK_ROUNDS = 5, 2
 
+_Group = tuple[tuple[Size, ...], tuple[str, ...]]  # what one run measures: sizes, and their calls
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the recipe's own options."""
@@ -140,10 +142,10 @@ def _built(
     return grown, built
 
 
-def _groups(sizes: Sequence[Size]) -> dict[str, tuple[tuple[Size, ...], tuple[str, ...]]]:
+def _groups(sizes: Sequence[Size]) -> dict[str, _Group]:
     """Return what is measured in one run: all sizes with samples, and each without beside the base."""
     with_samples = tuple(size for size in sizes if size.has_samples)
-    groups = {"with_samples": (with_samples, ("select", "plain"))}
+    groups: dict[str, _Group] = {"with_samples": (with_samples, ("select", "plain"))}
     for size in sizes:
         if not size.has_samples:
             groups[size.name] = ((base_of(sizes), size), ("propose", "plain"))

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from benchmarks.common.campaigns import LabelingTask
 from benchmarks.common.classifiers import TrainingPlan, lenet, small_cnn, train_classifier
@@ -114,13 +115,13 @@ def load_oracle(task: LabelingTask, path: Path) -> torch.nn.Module:
     return module.eval()
 
 
-def model_inputs(raw: Any) -> Any:
+def model_inputs(raw: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Return x float32 [n, C, H, W] in [-1, 1] of uint8 images, as the bundles' preprocessing makes it."""
     x = raw.astype(np.float32) * (2 / 255) - 1
     return np.ascontiguousarray(x[:, None] if x.ndim == 3 else x.transpose(0, 3, 1, 2))
 
 
-def _oracle_network(task: LabelingTask) -> torch.nn.Module:
+def _oracle_network(task: LabelingTask) -> torch.nn.Sequential:
     shape = task.pool_raw.shape[1:]
     if shape == (28, 28):
         return lenet(task.classes)

@@ -10,7 +10,7 @@ from benchmarks.papers.asal.protocol import GANS, KINDS
 from benchmarks.papers.asal.strategies import FEATURES
 from benchmarks.papers.claims import Claim, Finding, ordering
 from benchmarks.papers.paper import Record
-from benchmarks.papers.records import Comparison, NotRunError, Results, compare
+from benchmarks.papers.records import Comparison, NotRunError, Results, compare, over_rounds
 
 TWO, TEN, MATCHES, CIFAR_TWO = "mnist-two", "mnist-ten", "mnist-two-agreement", "cifar-two"
 
@@ -42,11 +42,10 @@ def share_of(number: int) -> Callable[[Record], float]:
 
 
 def _all_above(
-    setting: str, ours: Sequence[str], theirs: Sequence[str], measure: Callable[[Record], float] | None = None
+    setting: str, ours: Sequence[str], theirs: Sequence[str], measure: Callable[[Record], float] = over_rounds
 ) -> Callable[[Results], Finding]:
     def check(results: Results) -> Finding:
-        more = {} if measure is None else {"measure": measure}
-        pairs = [compare(results, setting, a, b, **more) for a in ours for b in theirs]
+        pairs = [compare(results, setting, a, b, measure=measure) for a in ours for b in theirs]
         return ordering(pairs)
 
     return check

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import nn
 
 from benchmarks.common.campaigns import LabelingTask
 from benchmarks.common.classifiers import TrainingPlan, lenet, linear
@@ -31,7 +32,7 @@ def load_task(parameters: Mapping[str, Any], loss: str) -> LabelingTask:
     pool_raw, pool_y = _only(*pool, classes)
     test_raw, test_y = _only(*test, classes)
     if parameters["classifier"] == "linear":
-        build: Callable[[], Any] = partial(
+        build: Callable[[], nn.Sequential] = partial(
             linear, features=int(np.prod(pool_raw.shape[1:])), classes=len(classes)
         )
     else:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import nn
 
 from benchmarks.common.campaigns import Ids, LabelingTask
 from benchmarks.common.classifiers import accuracy, entropies, train_classifier
@@ -33,7 +34,7 @@ def run_gaal(
     steps: int,
     step_size: float,
     oracle: Oracle,
-    export: Callable[[Any], bytes],
+    export: Callable[[nn.Sequential], bytes],
     on_round: Callable[[], None],
 ) -> dict[str, Any]:
     """Run GAAL from the initial labels to `max_labels`; return a record as `run_campaign` does.

@@ -206,18 +206,19 @@ CPU_REDUCTIONS = (
 # 40 epochs of 9,681 samples in batches of 100, as in appendix B.
 TWO_CODES, TEN_CODES = 3880, 3000
 
-_TWO = {"text": "MNIST, 5 against 7, a linear model (§5.3)", "names": TWO_CLASSES}
+_TWO = "MNIST, 5 against 7, a linear model (§5.3)"
 _MATCHES = tuple(f"agreement-{each}" for each in GANS)
 
 FULL = Preset(
     settings=[
         _setting(
             "mnist-two",
+            _TWO,
+            TWO_CLASSES,
             training=FULL_TWO,
             parameters=_linear("mnist", (5, 7), budget=10, max_labels=500),
             autoencoder_iterations=TWO_CODES,
             seeds=5,
-            **_TWO,
         ),
         _setting(
             "mnist-two-agreement",
@@ -254,11 +255,12 @@ CPU = Preset(
     settings=[
         _setting(
             "mnist-two",
+            _TWO,
+            TWO_CLASSES,
             training=CPU_TWO,
             parameters=_linear("mnist", (5, 7), budget=25, max_labels=500),
             autoencoder_iterations=TWO_CODES,
             seeds=3,
-            **_TWO,
         ),
         _setting(
             "mnist-two-agreement",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from functools import lru_cache
 from pathlib import Path
@@ -118,7 +118,9 @@ def _oracle(kind: str, task: LabelingTask, resources: Resources, client: Client)
     return classify
 
 
-def _agreement(unit: Unit, task: LabelingTask, resources: Resources, connect: Any) -> Record:
+def _agreement(
+    unit: Unit, task: LabelingTask, resources: Resources, connect: Callable[[str], Client]
+) -> Record:
     clients = {features: connect(f"{unit.parameters['generator']}/{features}") for features in FEATURES}
     first = clients["pixels"]
     rows = _initial(unit, task).astype(np.int64)

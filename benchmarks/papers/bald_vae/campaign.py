@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from benchmarks.common.classifiers import TrainingPlan, accuracy, train_classifier
 from benchmarks.common.environment import has_bfloat16_units
@@ -18,6 +19,7 @@ from benchmarks.papers.paper import Record, Resources, Unit
 from client import (
     Campaign,
     ClassifierExporter,
+    ClassifierInfo,
     Client,
     Companions,
     Exhaustive,
@@ -51,7 +53,7 @@ def run(unit: Unit, resources: Resources) -> Record:
         export = ClassifierExporter(pool.input_shape, passes=given["passes"], seed=unit.seed)
         labeled, generated = initial, CompanionSet()
 
-        def train() -> Any:
+        def train() -> nn.Sequential:
             x, y = (
                 pool.to_inputs(task.pool_raw[labeled.astype(np.int64)]),
                 task.pool_y[labeled.astype(np.int64)],
@@ -100,7 +102,9 @@ def _strategy(given: dict[str, Any]) -> Exhaustive | RandomSubset | Random:
     return RandomSubset(max_scored=given["max_scored"]) if given["max_scored"] else Exhaustive()
 
 
-def _uncertain(client: Client, campaign: Campaign, classifier: Any, selection: Selection) -> Companions:
+def _uncertain(
+    client: Client, campaign: Campaign, classifier: ClassifierInfo, selection: Selection
+) -> Companions:
     """Return the companions of equation 3: labeled samples at least as uncertain as the K-th pick."""
     return client.augment_samples(campaign, classifier=classifier, threshold=selection)
 

@@ -8,12 +8,15 @@ round, as BALD over a random subset does not look at it.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
+from benchmarks.common.campaigns import LabelingTask
 from benchmarks.common.classifiers import accuracy
 from benchmarks.common.jobs import tick
 from benchmarks.papers.bald_vae.networks import digits_example, mnist_example
@@ -88,12 +91,13 @@ def run(unit: Unit, resources: Resources) -> Record:
 def _networks(given: dict[str, Any], pool: Pool, classes: int, seed: int) -> JointTraining:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        classifier = {
+        builders: dict[str, Callable[[], nn.Sequential]] = {
             "lenet": mnist_example,
             "digits": digits_example,
             "resnet18": lambda: resnet18(pool.input_shape[0], classes),
             "resnet18pa": lambda: resnet18(pool.input_shape[0], classes, pre_activated=True),
-        }[given["classifier"]]()
+        }
+        classifier = builders[given["classifier"]]()
     return JointTraining(
         pool.input_shape,
         classes,
@@ -127,7 +131,7 @@ def _measure(
     classifier: ClassifierInfo,
     trained: JointTraining,
     pool: Pool,
-    task: Any,
+    task: LabelingTask,
     picks: NDArray[np.uint64],
     rng: torch.Generator,
 ) -> None:

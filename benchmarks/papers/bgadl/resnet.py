@@ -31,7 +31,8 @@ class _Block(nn.Module):
         if self.pre_activated:
             active = F.relu(self.norm1(x))
             deep = self.conv2(F.relu(self.norm2(self.conv1(active))))
-            return deep + (x if isinstance(self.shortcut, nn.Identity) else self.shortcut(active))
+            whole: Tensor = deep + (x if isinstance(self.shortcut, nn.Identity) else self.shortcut(active))
+            return whole
         deep = self.norm2(self.conv2(F.relu(self.norm1(self.conv1(x)))))
         return F.relu(deep + self.shortcut(x))
 

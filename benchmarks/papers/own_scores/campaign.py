@@ -170,5 +170,5 @@ def run_campaign(
 def predictions(module: nn.Module, x: Tensor) -> Tensor:
     """Return the predicted classes int64 [n] of x [n, ...], in eval mode."""
     module.eval()
-    parts = [module(some) for some in x.split(_BATCH)]
+    parts = [module(some) for some in torch.split(x, _BATCH)]
     return torch.cat([(part[0] if isinstance(part, tuple) else part).argmax(dim=1) for part in parts])

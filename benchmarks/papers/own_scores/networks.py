@@ -111,11 +111,11 @@ def train(module: nn.Module, x: Tensor, y: Tensor, *, epochs: int, batch_size: i
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)  # of the dropout masks
         for _ in range(epochs):
-            for rows in torch.randperm(len(y), generator=order).split(batch_size):
+            for rows in torch.split(torch.randperm(len(y), generator=order), batch_size):
                 if len(rows) < 2:
                     continue  # a batch norm has no variance of one sample
                 optimizer.zero_grad(set_to_none=True)
-                F.cross_entropy(module(x[rows])[0], y[rows]).backward()
+                F.cross_entropy(module(x[rows])[0], y[rows]).backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
             schedule.step()
     return module.eval()
