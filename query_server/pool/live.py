@@ -17,7 +17,6 @@ import numpy.typing as npt
 from pyroaring import BitMap64
 
 from query_server import errors
-from query_server.pool.compacted import CompactedFolders
 from query_server.pool.id_sets import ids_in, members
 from query_server.pool.ids import PoolIds
 from query_server.pool.journal import DATABASE, Journal, Write
@@ -60,7 +59,8 @@ class LivePool:
     Made by `open`, by `rebased` for an index that takes its place, and by `compacted` for one made of a state.
 
     Attributes:
-        folders: Where compacted indexes lie.
+        folders: Where compacted indexes lie; the same object for every pool over the journal, so that none removes
+            what another holds.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class LivePool:
         self._journal = journal
         self._encode = encode
         self._max_added = max_added
-        self.folders = CompactedFolders(journal.directory)
+        self.folders = journal.folders
         before = journal.head
         try:
             if folding is None:

@@ -376,6 +376,18 @@ def test_killed_in_the_middle_it_is_the_old_state_or_the_new_one(
     assert None in folders and len(folders) > 1
 
 
+def test_what_is_held_through_one_state_is_removed_through_none(changed: LivePool, tmp_path: Path) -> None:
+    older = compact(changed)
+    with older.folders.held("index-3"):
+        add(older, samples(2, 2), "b")
+        newer = compact(older)
+        newer.remove_unused()
+        assert sorted(path.name for path in tmp_path.glob("index-*")) == ["index-3", "index-5"]
+    newer.remove_unused()
+    assert [path.name for path in tmp_path.glob("index-*")] == ["index-5"]
+    newer.close()
+
+
 def test_a_copy_holds_the_compacted_index(changed: LivePool, tmp_path: Path, pool: Pool) -> None:
     live = compact(changed)
     add(live, samples(2, 2), "b")
