@@ -11,7 +11,7 @@ from concurrent.futures import TimeoutError as NotYetError
 from dataclasses import dataclass, replace
 
 from query_server.errors import DowserError, cancelled, compaction_refused, unavailable
-from query_server.pool import LivePool, Moment, Pool
+from query_server.pool import CompactedFolders, Moment, Pool
 from query_server.serving import Generation, Serving
 
 _LOG = logging.getLogger(__name__)
@@ -77,8 +77,8 @@ class Due:
         return outside(pool) >= max(self.least, self.part * len(pool.base_ids), 1)
 
 
-#: Writes the index of a moment and returns its directory's name; told when to give up.
-Build = Callable[[Generation, Moment, Callable[[], None]], str]
+#: Writes the index of a moment under a directory's name; told when to give up.
+Build = Callable[[Generation, Moment, str, Callable[[], None]], None]
 #: Opens the generation that serves it.
 OpenNext = Callable[[Generation, Moment, str], Generation]
 
@@ -194,14 +194,15 @@ class Compactor:
                 "pool %s: compacting version %d: %d samples, %d of them beside the index, %d removed",
                 *(state.name, state.index_version, state.size, state.added, state.removed),
             )
-            folder = self._build(generation, moment, self._checkpoint)
-            live: LivePool = generation.live
-        try:
-            with live.folders.held(folder):
-                _, served = self._serving.replace(lambda old: self._open_next(old, moment, folder))
-        except BaseException:
-            live.remove_unused()
-            raise
+            live, folder = generation.live, CompactedFolders.name_of(state.index_version)
+            try:
+                # From before it is there: until the journal names it, whoever tidies up takes it for an old one.
+                with live.folders.held(folder):
+                    self._build(generation, moment, folder, self._checkpoint)
+                    _, served = self._serving.replace(lambda old: self._open_next(old, moment, folder))
+            except BaseException:
+                live.remove_unused()
+                raise
         pool, seconds = served.live.current(), time.monotonic() - started
         self._counts = replace(self._counts, done=self._counts.done + 1, last_seconds=seconds)
         _LOG.info(

@@ -1,0 +1,75 @@
+"""The thread that compacts: what it holds meanwhile, and when it gives up. What it builds here is a folder."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pytest
+from live_pools import add, compact, encode, open_live, remove, samples
+
+from query_server.compaction import Build, Compaction, Compactor, Due
+from query_server.errors import DowserError, Reason
+from query_server.pool import LivePool, Moment, Pool
+from query_server.serving import Generation, Serving
+
+NEVER = Due(part=0.0, least=1, most_added=1000)
+
+
+def generation(live: LivePool) -> Generation:
+    """One that holds nothing but its pool."""
+    nothing = cast(Any, None)
+    return Generation(
+        bundle=nothing,
+        live=live,
+        classifiers=nothing,
+        sandbox=nothing,
+        sandbox_users=nothing,
+        selection=nothing,
+        remote_scoring=nothing,
+        augmentation=nothing,
+        index_dir=Path(),
+        index_digest="",
+        close=live.remove_unused,
+    )
+
+
+@pytest.fixture
+def serving(tmp_path: Path, pool: Pool) -> Iterator[Serving]:
+    """950 samples, 30 added, 3 removed."""
+    live = open_live(tmp_path, pool)
+    add(live, samples(30, 1), "a")
+    remove(live, pool.ids_of(np.array([0, 7, 949])), "r")
+    serving = Serving(generation(live))
+    yield serving
+    serving.close()
+
+
+def compactor(serving: Serving, build: Build) -> Compactor:
+    def open_next(old: Generation, moment: Moment, folder: str) -> Generation:
+        raise AssertionError("nothing was built")
+
+    made = Compactor(serving, build=build, open_next=open_next, due=NEVER)
+    made.begin()
+    return made
+
+
+def test_what_is_built_is_held_until_it_is_named_whoever_tidies_up(serving: Serving, tmp_path: Path) -> None:
+    there = []
+
+    def build(_: Generation, moment: Moment, folder: str, checkpoint: Callable[[], None]) -> None:
+        (tmp_path / folder).mkdir()
+        with serving.use() as other:
+            other.live.remove_unused()  # as a generation does that is closed meanwhile
+        there.append((tmp_path / folder).exists())
+        raise DowserError(Reason.STORAGE_FULL, "enough")
+
+    made = compactor(serving, build)
+    with pytest.raises(DowserError, match="enough"):
+        made.compact(lambda stage: None)
+    made.close()
+    assert there == [True]
+    assert list(tmp_path.glob("index-*")) == []
