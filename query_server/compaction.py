@@ -195,10 +195,16 @@ class Compactor:
                 *(state.name, state.index_version, state.size, state.added, state.removed),
             )
             live, folder = generation.live, CompactedFolders.name_of(state.index_version)
+
+            def checkpoint() -> None:
+                if self._stop.is_set():
+                    raise cancelled("compact")
+                live.check_moment(moment)
+
             try:
                 # From before it is there: until the journal names it, whoever tidies up takes it for an old one.
                 with live.folders.held(folder):
-                    self._build(generation, moment, folder, self._checkpoint)
+                    self._build(generation, moment, folder, checkpoint)
                     _, served = self._serving.replace(lambda old: self._open_next(old, moment, folder))
             except BaseException:
                 live.remove_unused()
@@ -228,7 +234,3 @@ class Compactor:
         )
         for each in asked:
             each.set_exception(refused)
-
-    def _checkpoint(self) -> None:
-        if self._stop.is_set():
-            raise cancelled("compact")

@@ -182,6 +182,17 @@ class LivePool:
                 encoder=head.encoder,
             )
 
+    def check_moment(self, moment: Moment) -> None:
+        """Refuse to go on with a compaction whose result can no longer take the index's place.
+
+        Raises:
+            DowserError: COMPACTION_REFUSED if another index or encoder took over since.
+        """
+        head = self._journal.head
+        if head is None or (head.base, head.encoder) != (moment.base, moment.encoder):
+            what = "another index or encoder took over meanwhile; ask again"
+            raise errors.compaction_refused(self._state.name, "OVERTAKEN", what)
+
     def compacted(self, base: Pool, moment: Moment, folder: str, *, encode: Encode) -> "LivePool":
         """Return the pool over an index made of a moment; this one only reads from then on.
 
@@ -198,10 +209,8 @@ class LivePool:
                 changed.
         """
         with self._journal.lock:
-            head = self._head()
-            if (head.base, head.encoder) != (moment.base, moment.encoder):
-                what = "another index or encoder took over meanwhile; ask again"
-                raise errors.compaction_refused(base.name, "OVERTAKEN", what)
+            self._head()
+            self.check_moment(moment)
             return LivePool(
                 self._journal, base, encode, moment.encoder, self._max_added, folding=(moment, folder)
             )

@@ -9,9 +9,9 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
-from live_pools import add, compact, encode, open_live, remove, samples
+from live_pools import DIGEST, add, encode, open_live, remove, samples
 
-from query_server.compaction import Build, Compaction, Compactor, Due
+from query_server.compaction import Build, Compactor, Due
 from query_server.errors import DowserError, Reason
 from query_server.pool import LivePool, Moment, Pool
 from query_server.serving import Generation, Serving
@@ -48,6 +48,14 @@ def serving(tmp_path: Path, pool: Pool) -> Iterator[Serving]:
     serving.close()
 
 
+@pytest.fixture(scope="module")
+def other_pool(images, tmp_path_factory: pytest.TempPathFactory) -> Pool:
+    """The same samples in another index."""
+    out = tmp_path_factory.mktemp("other") / "index"
+    images.build(out, factory="IVF8,Flat")
+    return Pool.open(out, expected_bundle_digest=DIGEST)
+
+
 def compactor(serving: Serving, build: Build) -> Compactor:
     def open_next(old: Generation, moment: Moment, folder: str) -> Generation:
         raise AssertionError("nothing was built")
@@ -73,3 +81,23 @@ def test_what_is_built_is_held_until_it_is_named_whoever_tidies_up(serving: Serv
     made.close()
     assert there == [True]
     assert list(tmp_path.glob("index-*")) == []
+
+
+def test_overtaken_by_another_index_it_gives_up_before_it_has_built_its_own(
+    serving: Serving, other_pool: Pool
+) -> None:
+    went_on = []
+
+    def build(_: Generation, moment: Moment, folder: str, checkpoint: Callable[[], None]) -> None:
+        checkpoint()
+        serving.replace(
+            lambda old: generation(old.live.rebased(other_pool, encode=encode, encoder="one"))
+        )
+        checkpoint()
+        went_on.append(True)
+
+    made = compactor(serving, build)
+    with pytest.raises(DowserError, match="another index or encoder took over"):
+        made.compact(lambda stage: None)
+    made.close()
+    assert not went_on
