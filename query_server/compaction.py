@@ -131,7 +131,7 @@ class Compactor:
         asked: Future[Compaction] = Future()
         with self._changed:
             if self._stop.is_set():
-                raise unavailable("the server is stopping")
+                raise _stopping()
             self._asked.append(asked)
             self._changed.notify_all()
         while True:
@@ -149,7 +149,7 @@ class Compactor:
         if self._thread.is_alive():
             self._thread.join()
         for asked in self._asked:
-            asked.set_exception(unavailable("the server is stopping"))
+            asked.set_exception(_stopping())
 
     def _run(self) -> None:
         while True:
@@ -219,6 +219,10 @@ class Compactor:
         return replace(done, size=pool.size, index_version=pool.index_version, seconds=seconds)
 
     def _failed(self, error: Exception, asked: list[Future[Compaction]]) -> None:
+        if self._stop.is_set():  # given up, which is no failure
+            for each in asked:
+                each.set_exception(_stopping())
+            return
         self._counts = replace(self._counts, failed=self._counts.failed + 1)
         self._not_before = time.monotonic() + self._retry_seconds
         self._retry_seconds = min(2 * self._retry_seconds, _LONGEST_RETRY_SECONDS)
@@ -234,3 +238,7 @@ class Compactor:
         )
         for each in asked:
             each.set_exception(refused)
+
+
+def _stopping() -> DowserError:
+    return unavailable("the server is stopping")

@@ -101,3 +101,21 @@ def test_overtaken_by_another_index_it_gives_up_before_it_has_built_its_own(
         made.compact(lambda stage: None)
     made.close()
     assert not went_on
+
+
+def test_given_up_as_the_server_stops_it_says_so_and_counts_as_no_failure(serving: Serving) -> None:
+    at_work = threading.Event()
+
+    def build(_: Generation, moment: Moment, folder: str, checkpoint: Callable[[], None]) -> None:
+        while True:
+            at_work.set()
+            checkpoint()
+
+    made = compactor(serving, build)
+    closing = threading.Thread(target=lambda: (at_work.wait(), made.close()))
+    closing.start()
+    with pytest.raises(DowserError, match="the server is stopping") as refused:
+        made.compact(lambda stage: None)
+    closing.join()
+    assert refused.value.reason is Reason.UNAVAILABLE
+    assert made.counts.failed == 0
