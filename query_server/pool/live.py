@@ -5,7 +5,6 @@ journal put it on disk, and then shows it. So a request sees one state, and whoe
 every state from the index version named.
 """
 
-import logging
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
@@ -17,22 +16,21 @@ import numpy.typing as npt
 from pyroaring import BitMap64
 
 from query_server import errors
+from query_server.pool.encoding import Encode, Float32Array, encoded
 from query_server.pool.id_sets import ids_in, members
 from query_server.pool.ids import PoolIds
+from query_server.pool.index import check_features
 from query_server.pool.journal import DATABASE, Journal, Write
 from query_server.pool.journal_head import Head
 from query_server.pool.pool import Pool
 from query_server.pool.segments import Added
-from query_server.pool.takeover import Encode, Moment, fold, go_over
+from query_server.pool.takeover import Moment, fold, go_over
 
-Float32Array = npt.NDArray[np.float32]
 UInt64Array = npt.NDArray[np.uint64]
 SampleKind = Literal["raw", "features"]
 
 MAX_CHANGED = 100_000
 MAX_REQUEST_ID_LENGTH = 128
-_CHUNK = 1024  # samples encoded at a time
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -381,25 +379,17 @@ class LivePool:
         if kind == "features":
             if state.has_samples:
                 raise errors.invalid_argument("kind", kind, "raw, as this pool keeps its samples")
-            if values.shape[1:] != (state.feature_dim,):
-                raise errors.shape_mismatch(("n", state.feature_dim), values.shape, what="features")
-            features = np.ascontiguousarray(values, np.float32)
-        else:
-            if values.shape[1:] != state.raw_shape:
-                raise errors.shape_mismatch(("n", *state.raw_shape), values.shape, what="samples")
-            if values.dtype != state.raw_dtype:
-                raise errors.invalid_argument(
-                    "samples", str(values.dtype), f"{state.raw_dtype}, as the pool's are"
-                )
-            parts = []
-            for start in range(0, len(values), _CHUNK):
-                checkpoint("encode")
-                parts.append(self._encode(state.preprocessing.to_input(values[start : start + _CHUNK])))
-            features = np.concatenate(parts)
-        finite = np.isfinite(features).all(axis=1)
-        if not finite.all():
-            raise errors.not_finite("features", int(np.argmin(finite)))
-        return features
+            return check_features(values, state.feature_dim)
+        if values.shape[1:] != state.raw_shape:
+            raise errors.shape_mismatch(("n", *state.raw_shape), values.shape, what="samples")
+        if values.dtype != state.raw_dtype:
+            raise errors.invalid_argument(
+                "samples", str(values.dtype), f"{state.raw_dtype}, as the pool's are"
+            )
+        features = encoded(
+            self._encode, state.preprocessing, values, before_each=lambda: checkpoint("encode")
+        )
+        return check_features(features, state.feature_dim)
 
     def _new_ids(self, state: Pool, given: UInt64Array | None, count: int) -> UInt64Array:
         """Return the ids of new samples, assigned or checked to be new."""

@@ -217,15 +217,34 @@ def test_another_encoder_encodes_what_was_compacted_anew(
     live = compact(changed)
     add(live, samples(3, 2), "b")
     raw = raw_contents(live.current())
-    other = copy.copy(pool)  # an index of another encoder, as far as the journal can tell
-    other.manifest = type(pool.manifest)()
-    other.manifest.CopyFrom(pool.manifest)
-    other.manifest.encoder_sha256 = "other"
-    live = live.rebased(other, encode=other_encode, encoder="other")
+    live = live.rebased(_of_another_encoder(pool), encode=other_encode, encoder="other")
     state = live.current()
     assert raw_contents(state) == raw
     rows = np.arange(950, state.rows)
     np.testing.assert_allclose(state.features(rows), other_encode(state.inputs(rows)), rtol=1e-5)
+    live.close()
+
+
+def _of_another_encoder(pool: Pool) -> Pool:
+    """The same index, of another encoder as far as the journal can tell."""
+    other = copy.copy(pool)
+    other.manifest = type(pool.manifest)()
+    other.manifest.CopyFrom(pool.manifest)
+    other.manifest.encoder_sha256 = "other"
+    return other
+
+
+def test_features_of_compacted_samples_that_are_not_finite_are_refused(changed: LivePool, pool: Pool) -> None:
+    live = compact(changed)
+    held = contents(live.current())
+    with _refused(Reason.NOT_FINITE, "compacted samples"):
+        live.rebased(
+            _of_another_encoder(pool),
+            encode=lambda x: np.full_like(encode(x), np.nan),
+            encoder="other",
+        )
+    assert contents(live.current()) == held
+    assert add(live, samples(1, 9), "z").size == len(held) + 1
     live.close()
 
 

@@ -90,9 +90,7 @@ def test_overtaken_by_another_index_it_gives_up_before_it_has_built_its_own(
 
     def build(_: Generation, moment: Moment, folder: str, checkpoint: Callable[[], None]) -> None:
         checkpoint()
-        serving.replace(
-            lambda old: generation(old.live.rebased(other_pool, encode=encode, encoder="one"))
-        )
+        serving.replace(lambda old: generation(old.live.rebased(other_pool, encode=encode, encoder="one")))
         checkpoint()
         went_on.append(True)
 
