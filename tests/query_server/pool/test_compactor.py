@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -56,13 +57,17 @@ def other_pool(images, tmp_path_factory: pytest.TempPathFactory) -> Pool:
     return Pool.open(out, expected_bundle_digest=DIGEST)
 
 
-def compactor(serving: Serving, build: Build) -> Compactor:
+@contextmanager
+def compactor(serving: Serving, build: Build) -> Iterator[Compactor]:
     def open_next(old: Generation, moment: Moment, folder: str) -> Generation:
         raise AssertionError("nothing was built")
 
     made = Compactor(serving, build=build, open_next=open_next, due=NEVER)
     made.begin()
-    return made
+    try:
+        yield made
+    finally:
+        made.close()
 
 
 def test_what_is_built_is_held_until_it_is_named_whoever_tidies_up(serving: Serving, tmp_path: Path) -> None:
@@ -75,10 +80,8 @@ def test_what_is_built_is_held_until_it_is_named_whoever_tidies_up(serving: Serv
         there.append((tmp_path / folder).exists())
         raise DowserError(Reason.STORAGE_FULL, "enough")
 
-    made = compactor(serving, build)
-    with pytest.raises(DowserError, match="enough"):
+    with compactor(serving, build) as made, pytest.raises(DowserError, match="enough"):
         made.compact(lambda stage: None)
-    made.close()
     assert there == [True]
     assert list(tmp_path.glob("index-*")) == []
 
@@ -94,10 +97,8 @@ def test_overtaken_by_another_index_it_gives_up_before_it_has_built_its_own(
         checkpoint()
         went_on.append(True)
 
-    made = compactor(serving, build)
-    with pytest.raises(DowserError, match="another index or encoder took over"):
+    with compactor(serving, build) as made, pytest.raises(DowserError, match="index or encoder took over"):
         made.compact(lambda stage: None)
-    made.close()
     assert not went_on
 
 
@@ -109,11 +110,11 @@ def test_given_up_as_the_server_stops_it_says_so_and_counts_as_no_failure(servin
             at_work.set()
             checkpoint()
 
-    made = compactor(serving, build)
-    closing = threading.Thread(target=lambda: (at_work.wait(), made.close()))
-    closing.start()
-    with pytest.raises(DowserError, match="the server is stopping") as refused:
-        made.compact(lambda stage: None)
-    closing.join()
+    with compactor(serving, build) as made:
+        closing = threading.Thread(target=lambda: (at_work.wait(), made.close()))
+        closing.start()
+        with pytest.raises(DowserError, match="the server is stopping") as refused:
+            made.compact(lambda stage: None)
+        closing.join()
     assert refused.value.reason is Reason.UNAVAILABLE
     assert made.counts.failed == 0
