@@ -104,7 +104,7 @@ class _Outcome:
     answer: Mapping[str, Any] = field(default_factory=dict)
     results: dict[str, NDArray[Any]] = field(default_factory=dict)
     end: str = ""
-    error: DowserError | None = None
+    error: Exception | None = None
     at_fault: bool = False
     excused: bool = False
 
@@ -211,11 +211,14 @@ class Sandbox:
             else:
                 self._staff.release(worker)
         if outcome.error is not None:
-            _LOG.info("%s of %s: %s", job.name, job.classifier_id, outcome.error.message)
+            _LOG.info("%s of %s: %s", job.name, job.classifier_id, outcome.error)
         return replace(outcome, excused=outcome.excused or (outcome.end == "memory" and bool(others)))
 
     def _work(self, worker: WorkerProcess, job: Job) -> _Outcome:
-        header, arrays = self._message(worker, job)
+        try:
+            header, arrays = self._message(worker, job)
+        except Exception as refused:  # the upload may be gone; of that the worker has heard nothing
+            return _Outcome(error=refused)
         patience = _Patience(worker, job)
         started = time.perf_counter()
         try:

@@ -137,6 +137,25 @@ def test_a_worker_keeps_a_few_compiled_classifiers_and_loads_the_others_again(
         assert np.isfinite(compiled.score(samples).scores).all()
 
 
+def test_an_upload_that_is_gone_costs_no_worker(make_sandbox, sound_bytes, samples):
+    sandbox, classifiers = make_sandbox()
+    uploaded = classifiers.add(sound_bytes).id
+    function = acquisition_function("margin")
+    (file,) = classifiers.file(uploaded).parent.iterdir()
+
+    class GoesMeanwhile:
+        name = function.name
+
+        def head(self, *arguments, **options):
+            file.unlink()
+            return function.head(*arguments, **options)
+
+    assert refused(classifiers.compiled, uploaded, GoesMeanwhile()).reason is Reason.CLASSIFIER_NOT_FOUND
+    assert sandbox.restarts == 0
+    again = classifiers.compiled(classifiers.add(sound_bytes).id, ENTROPY)
+    assert np.isfinite(again.score(samples).scores).all()
+
+
 def test_what_kills_a_worker_fails_its_own_request_and_no_later_one(make_sandbox, sound_bytes, samples):
     sandbox, classifiers = make_sandbox(job_seconds=3)
     causes = []
