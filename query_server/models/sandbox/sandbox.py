@@ -109,6 +109,10 @@ class _Outcome:
     excused: bool = False
 
 
+class WorkerFaultError(Exception):
+    """A job met a fault of the server's own code, as far as its worker is to be believed; nobody else is to blame."""
+
+
 class _TooLateError(Exception):
     """A worker that was asked to stop did not."""
 
@@ -172,6 +176,7 @@ class Sandbox:
         Raises:
             DowserError: CLASSIFIER_FAILED, UNAVAILABLE, CANCELLED, DEADLINE_EXCEEDED, and what the job itself refuses:
                 CLASSIFIER_REJECTED, CLASSIFIER_MISMATCH, ACQUISITION_UNSUPPORTED or NOT_FINITE.
+            WorkerFaultError: What is nobody's fault but ours.
         """
         self._quarantine.require_allowed(job.classifier_id)
         outcome = self._attempt(job, unused=False)
@@ -260,6 +265,9 @@ class Sandbox:
             case "failed":
                 why = _plain(str(answer.get("message", "")))
                 return _Outcome(end=end, error=classifier_failed(job.classifier_id, "run", why))
+            case "broken":
+                why = _plain(str(answer.get("message", "")).replace("\n", " | "))
+                return _Outcome(end=end, error=WorkerFaultError(f"{job.name} of {job.classifier_id}: {why}"))
             case "shape":
                 why = _plain(str(answer.get("message", "")))
                 return _Outcome(end=end, error=classifier_failed(job.classifier_id, "shape", why))

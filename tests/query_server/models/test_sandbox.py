@@ -20,6 +20,7 @@ from query_server.errors import DowserError, Reason, cancelled, deadline_exceede
 from query_server.models import Bundle, ClassifierStore, Runtime
 from query_server.models.sandbox import Sandbox, SandboxConfig, SandboxedClassifiers
 from query_server.models.sandbox.quarantine import FAILURES
+from query_server.models.sandbox.sandbox import WorkerFaultError
 from query_server.patience import waiting_caller
 from query_server.timing import StageClock
 from samples import Preprocessing
@@ -135,6 +136,16 @@ def test_a_worker_keeps_a_few_compiled_classifiers_and_loads_the_others_again(
     for name in names:
         compiled = classifiers.compiled(uploaded, acquisition_function(name))
         assert np.isfinite(compiled.score(samples).scores).all()
+
+
+def test_a_fault_of_our_own_is_not_told_as_the_classifiers(make_sandbox, sound_bytes, samples):
+    sandbox, classifiers = make_sandbox()
+    compiled = classifiers.compiled(classifiers.add(sound_bytes).id, ENTROPY)
+    for _ in range(FAILURES + 1):
+        with pytest.raises(WorkerFaultError, match=r"ascend of sha256:.*TypeError.*unexpected keyword"):
+            compiled._run("ascend", header={"options": {"of_no_ascent": 1}}, arrays={"z": samples[:2, 0]})
+    assert sandbox.restarts == 0
+    assert np.isfinite(compiled.score(samples).scores).all()
 
 
 def test_an_upload_that_is_gone_costs_no_worker(make_sandbox, sound_bytes, samples):
