@@ -158,10 +158,6 @@ class Sandbox:
         """Jobs that wait for a worker."""
         return self._staff.waiting
 
-    def on_restart(self, hook: Callable[[str], None]) -> None:
-        """Have a function called with the cause whenever a worker is replaced."""
-        self._staff.on_restart = hook
-
     def wait_until_ready(self) -> None:
         """Wait for the first worker.
 
