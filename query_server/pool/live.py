@@ -9,17 +9,17 @@ from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 from pyroaring import BitMap64
 
 from query_server import errors
-from query_server.pool.encoding import Encode, Float32Array, encoded
+from query_server.pool.additions import MAX_CHANGED, SampleKind, features_of, new_ids
+from query_server.pool.encoding import Encode
 from query_server.pool.id_sets import ids_in, members
 from query_server.pool.ids import PoolIds
-from query_server.pool.index import check_features
 from query_server.pool.journal import DATABASE, Journal, Write
 from query_server.pool.journal_head import Head
 from query_server.pool.pool import Pool
@@ -27,9 +27,7 @@ from query_server.pool.segments import Added
 from query_server.pool.takeover import Moment, fold, go_over
 
 UInt64Array = npt.NDArray[np.uint64]
-SampleKind = Literal["raw", "features"]
 
-MAX_CHANGED = 100_000
 MAX_REQUEST_ID_LENGTH = 128
 
 
@@ -261,7 +259,7 @@ class LivePool:
             stored = self._journal.answer(write)
             if stored is not None:
                 return self._addition(stored)
-        features = self._features_of(values, kind, checkpoint)
+        features = features_of(self._state, self._encode, values, kind=kind, checkpoint=checkpoint)
         with self._journal.lock:
             stored = self._journal.answer(write)  # a duplicate may have been quicker
             if stored is not None:
@@ -269,7 +267,14 @@ class LivePool:
             old, before = self._head(), self._state
             if old.rows + len(values) > self._max_added:
                 raise errors.pool_full(old.rows, len(values), self._max_added)
-            ids = self._new_ids(before, pool_ids, len(values))
+            ids = new_ids(
+                before,
+                pool_ids,
+                len(values),
+                added=self._added,
+                removed=self._removed,
+                retired=self._retired,
+            )
             checkpoint("commit")  # the last moment to change nothing
             keeps = before.has_samples if old.rows == 0 else old.raw_shape is not None
             head = replace(
@@ -368,54 +373,6 @@ class LivePool:
     @staticmethod
     def _addition(answer: dict[str, Any]) -> Addition:
         return Addition(pool_ids=answer["ids"], index_version=answer["index_version"], size=answer["size"])
-
-    def _features_of(
-        self, values: npt.NDArray[Any], kind: SampleKind, checkpoint: Callable[[str], None]
-    ) -> Float32Array:
-        """Check what is to be added and return its features float32 [n, D]."""
-        state = self._state
-        if not 1 <= len(values) <= MAX_CHANGED:
-            raise errors.invalid_argument("count", len(values), f"1 to {MAX_CHANGED}")
-        if kind == "features":
-            if state.has_samples:
-                raise errors.invalid_argument("kind", kind, "raw, as this pool keeps its samples")
-            return check_features(values, state.feature_dim)
-        if values.shape[1:] != state.raw_shape:
-            raise errors.shape_mismatch(("n", *state.raw_shape), values.shape, what="samples")
-        if values.dtype != state.raw_dtype:
-            raise errors.invalid_argument(
-                "samples", str(values.dtype), f"{state.raw_dtype}, as the pool's are"
-            )
-        features = encoded(
-            self._encode, state.preprocessing, values, before_each=lambda: checkpoint("encode")
-        )
-        return check_features(features, state.feature_dim)
-
-    def _new_ids(self, state: Pool, given: UInt64Array | None, count: int) -> UInt64Array:
-        """Return the ids of new samples, assigned or checked to be new."""
-        added, removed = self._added, self._removed
-        if given is None:
-            largest = max(
-                state.base_ids.largest(),
-                int(added.max(initial=0)),
-                int(removed.max(initial=0)),
-                self._retired.max() if self._retired else 0,
-            )
-            if largest + count >= 2**64:
-                raise errors.invalid_argument(
-                    "pool_ids", "none", f"given: the pool's largest id is {largest} and leaves none to assign"
-                )
-            return np.arange(largest + 1, largest + 1 + count, dtype=np.uint64)
-        ids = np.asarray(given, np.uint64)
-        if len(ids) != count:
-            raise errors.invalid_argument("pool_ids", f"{len(ids)} entries", f"{count} entries, one a sample")
-        if len(np.unique(ids)) != count:
-            raise errors.invalid_argument("pool_ids", "an id twice", "distinct ids")
-        exists = (state.base_ids.rows_of(ids) >= 0) | np.isin(ids, added) | np.isin(ids, removed)
-        exists |= members(ids, self._retired)
-        if exists.any():
-            raise errors.pool_id_exists(int(ids[exists][0]), int(exists.sum()))
-        return ids
 
 
 def compacted_folder(directory: Path, source: str) -> Path | None:
