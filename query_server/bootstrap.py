@@ -25,7 +25,6 @@ from query_server.observe import CampaignStats, IndexStats, Observer, WorkerStat
 from query_server.pool import (
     BUILDING,
     QUERIES,
-    CompactedFolders,
     Moment,
     build_index,
     detect_flavour,
@@ -111,7 +110,9 @@ def _serve(
     def reload() -> Reloaded:
         return serving.reload(lambda old: open_generation(settings, runtime, campaigns, old))
 
-    def compacted_index(generation: Generation, moment: Moment, checkpoint: Callable[[], None]) -> str:
+    def compacted_index(
+        generation: Generation, moment: Moment, folder: str, checkpoint: Callable[[], None]
+    ) -> None:
         folders = generation.live.folders
         write_compacted(
             moment.state,
@@ -121,7 +122,7 @@ def _serve(
             give_way=lambda: courtesy.give_way(checkpoint),
             checkpoint=checkpoint,
         )
-        return folders.publish(CompactedFolders.name_of(moment.state.index_version)).name
+        folders.publish(folder)
 
     compactor = Compactor(
         serving,

@@ -11,7 +11,7 @@ from concurrent.futures import TimeoutError as NotYetError
 from dataclasses import dataclass, replace
 
 from query_server.errors import DowserError, cancelled, compaction_refused, unavailable
-from query_server.pool import LivePool, Moment, Pool
+from query_server.pool import CompactedFolders, Moment, Pool
 from query_server.serving import Generation, Serving
 
 _LOG = logging.getLogger(__name__)
@@ -77,8 +77,8 @@ class Due:
         return outside(pool) >= max(self.least, self.part * len(pool.base_ids), 1)
 
 
-#: Writes the index of a moment and returns its directory's name; told when to give up.
-Build = Callable[[Generation, Moment, Callable[[], None]], str]
+#: Writes the index of a moment under a directory's name; told when to give up.
+Build = Callable[[Generation, Moment, str, Callable[[], None]], None]
 #: Opens the generation that serves it.
 OpenNext = Callable[[Generation, Moment, str], Generation]
 
@@ -131,7 +131,7 @@ class Compactor:
         asked: Future[Compaction] = Future()
         with self._changed:
             if self._stop.is_set():
-                raise unavailable("the server is stopping")
+                raise _stopping()
             self._asked.append(asked)
             self._changed.notify_all()
         while True:
@@ -149,7 +149,7 @@ class Compactor:
         if self._thread.is_alive():
             self._thread.join()
         for asked in self._asked:
-            asked.set_exception(unavailable("the server is stopping"))
+            asked.set_exception(_stopping())
 
     def _run(self) -> None:
         while True:
@@ -194,14 +194,21 @@ class Compactor:
                 "pool %s: compacting version %d: %d samples, %d of them beside the index, %d removed",
                 *(state.name, state.index_version, state.size, state.added, state.removed),
             )
-            folder = self._build(generation, moment, self._checkpoint)
-            live: LivePool = generation.live
-        try:
-            with live.folders.held(folder):
-                _, served = self._serving.replace(lambda old: self._open_next(old, moment, folder))
-        except BaseException:
-            live.remove_unused()
-            raise
+            live, folder = generation.live, CompactedFolders.name_of(state.index_version)
+
+            def checkpoint() -> None:
+                if self._stop.is_set():
+                    raise cancelled("compact")
+                live.check_moment(moment)
+
+            try:
+                # From before it is there: until the journal names it, whoever tidies up takes it for an old one.
+                with live.folders.held(folder):
+                    self._build(generation, moment, folder, checkpoint)
+                    _, served = self._serving.replace(lambda old: self._open_next(old, moment, folder))
+            except BaseException:
+                live.remove_unused()
+                raise
         pool, seconds = served.live.current(), time.monotonic() - started
         self._counts = replace(self._counts, done=self._counts.done + 1, last_seconds=seconds)
         _LOG.info(
@@ -212,6 +219,10 @@ class Compactor:
         return replace(done, size=pool.size, index_version=pool.index_version, seconds=seconds)
 
     def _failed(self, error: Exception, asked: list[Future[Compaction]]) -> None:
+        if self._stop.is_set():  # given up, which is no failure
+            for each in asked:
+                each.set_exception(_stopping())
+            return
         self._counts = replace(self._counts, failed=self._counts.failed + 1)
         self._not_before = time.monotonic() + self._retry_seconds
         self._retry_seconds = min(2 * self._retry_seconds, _LONGEST_RETRY_SECONDS)
@@ -228,6 +239,6 @@ class Compactor:
         for each in asked:
             each.set_exception(refused)
 
-    def _checkpoint(self) -> None:
-        if self._stop.is_set():
-            raise cancelled("compact")
+
+def _stopping() -> DowserError:
+    return unavailable("the server is stopping")

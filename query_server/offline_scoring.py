@@ -20,7 +20,7 @@ from query_server.batch.runner import Run
 from query_server.batch.scoring import check_spec, run_rows
 from query_server.batch.values import JobState, ScoreSpec
 from query_server.courtesy import Courtesy
-from query_server.errors import invalid_argument, pool_id_not_found, request_id_reused, samples_not_stored
+from query_server.errors import invalid_argument, pool_id_not_found, samples_not_stored
 from query_server.models import Bundle, Runtime
 from query_server.models.files import id_of
 from query_server.models.sandbox import Sandbox, SandboxConfig, SandboxedClassifiers
@@ -137,7 +137,7 @@ def score(
         progress: Called with the samples done and all of them, now and then.
 
     Raises:
-        DowserError: As a job on a server refuses, REQUEST_ID_REUSED for a folder with other scores, and
+        DowserError: As a job on a server refuses, INVALID_ARGUMENT for a folder with other scores, and
             EXTRA_NOT_INSTALLED.
     """
     require_parquet()
@@ -174,7 +174,11 @@ def _folder(out: Path, spec: ScoreSpec, pool: Pool, pool_ids: NDArray[np.uint64]
     if JobFolder.is_one(out):
         folder = JobFolder(out)
         if folder.record.fingerprint != asked.hexdigest():
-            raise request_id_reused(str(out))
+            raise invalid_argument(
+                "out",
+                str(out),
+                "an empty folder, or one of the same scores; these are of another classifier, pool, ids or columns",
+            )
         return folder
     if not pool.has_samples:
         raise samples_not_stored(pool.name)

@@ -10,6 +10,7 @@ import functools
 import logging
 import os
 import pickle
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -20,6 +21,7 @@ from samples.errors import SampleError
 #: Ray moves a result as one value of an Arrow column, which holds 2 GiB at most.
 MAX_RESULT_BYTES = 2**31 - 2**20
 
+_ANSWER_SECONDS = 5.0
 _Result = TypeVar("_Result")
 _LOG = logging.getLogger(__name__)
 
@@ -43,16 +45,34 @@ def connected(address: str | None) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
+    named = address or os.environ.get("RAY_ADDRESS", "")
+    _require_listener(named)
     try:
         ray.init(address=address, log_to_driver=False, include_dashboard=False)
     except ConnectionError as error:
-        raise unavailable(
-            f"no Ray cluster answers at {address or os.environ.get('RAY_ADDRESS')}: {error}"
-        ) from None
+        raise _no_cluster(named, error) from None
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def _require_listener(address: str) -> None:
+    """Refuse a HOST:PORT where nothing listens, which Ray itself would go on asking for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdecimal():
+        return  # one of Ray's own words, such as "auto"
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWER_SECONDS).close()
+    except (OSError, OverflowError) as error:  # a port above 65535 overflows
+        raise _no_cluster(address, error) from None
+
+
+def _no_cluster(address: str, error: Exception) -> DowserError:
+    return unavailable(
+        f"no Ray cluster answers at {address}: {error}; start one with ray start --head and give the HOST:PORT that it "
+        "prints as --ray-address, or give none (and no RAY_ADDRESS) to use this machine alone"
+    )
 
 
 def in_order(

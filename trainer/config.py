@@ -16,7 +16,7 @@ GENERATORS = (
 RESIDUAL = ("wgan-gp-resnet", "wgan-ct-resnet")
 JOINT = ("acgan", "vae-acgan", "m2")
 """Generators that are trained together with a classifier: on labeled samples alone, m2 on the whole pool."""
-FOR_IMAGES = ("wgan-gp", "dcgan", *RESIDUAL, "acgan", "vae-acgan")
+FOR_IMAGES = ("wgan-gp", "dcgan", *RESIDUAL, *JOINT)
 INFERRING = ("vae", "vae-acgan", "m2")
 """Generators that come with an encoder from samples to latents."""
 FEATURES = ("pixels", "autoencoder", "critic", "latent")
@@ -48,7 +48,7 @@ class TrainConfig:
         out: the bundle's folder to write; must not exist.
         generator: "wgan-gp", "dcgan", "wgan-gp-resnet", "wgan-ct-resnet" (images), "mlp" (vectors, also images),
             "gaussian" (anything, no training), "vae" (anything), "acgan" or "vae-acgan" (images; trained with a
-            classifier on what `labels` names), or "m2" (anything; likewise, and on the rest of the pool without
+            classifier on what `labels` names), or "m2" (images; likewise, and on the rest of the pool without
             labels).
         features: what the encoder measures before its PCA: "pixels", "autoencoder", "critic", or "latent": the mean of
             the latents that a generator's own encoder infers.

@@ -7,7 +7,6 @@ critic that was trained against the generator. Each is followed by PCA, which is
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -19,7 +18,7 @@ from trainer.errors import TrainerError
 from trainer.networks.autoencoder import Autoencoder, build_autoencoder
 from trainer.networks.build import Standardize
 from trainer.networks.folding import fold_batch_norms
-from trainer.runs import RunFolder, load_state
+from trainer.runs import RunFolder, load_state, write_atomically
 
 _PCA_ROWS = 50_000
 _PCA_VALUES = 200_000_000  # float32 values of the fitted subset: 0.8 GB
@@ -118,15 +117,9 @@ def _train_autoencoder(
     last = float(torch.stack(losses[-max(1, iterations // 10) :]).mean())
     if not math.isfinite(last):
         raise TrainerError("the auto-encoder diverged; check the pool for extreme values")
-    _save(run.path / "autoencoder.pt", network, iterations, last)
+    state = {"network": network.state_dict(), "iterations": iterations, "loss": last}
+    write_atomically(run.path / "autoencoder.pt", lambda path: torch.save(state, path))
     return last
-
-
-def _save(path: Path, network: Autoencoder, iterations: int, loss: float) -> None:
-    from trainer.runs import write_atomically
-
-    state = {"network": network.state_dict(), "iterations": iterations, "loss": loss}
-    write_atomically(path, lambda temporary: torch.save(state, temporary))
 
 
 @torch.no_grad()

@@ -26,7 +26,14 @@ from trainer.loop import build_adversaries, finished_critic_features, finished_g
 from trainer.preview import draw_samples, save_grid
 from trainer.rarity import Rarity, measure_rarity
 from trainer.runs import RunFolder, write_atomically
-from trainer.systems import System, build_system, export_classifier, output_classes, train_system
+from trainer.systems import (
+    System,
+    build_system,
+    check_latents,
+    export_classifier,
+    output_classes,
+    train_system,
+)
 
 logger = logging.getLogger("trainer")
 
@@ -256,15 +263,8 @@ def _rarity(
     labels = read_labels(config.labels, data.source)
     if class_names is not None:
         labels = labels.numbered_as(class_names)
-    if (
-        config.conditional
-        and config.generator != "gaussian"
-        and len(labels.names) >= (config.latent_dim or 0)
-    ):
-        raise TrainerError(
-            f"{len(labels.names)} classes take a latent each and leave none of {config.latent_dim} for noise; "
-            "choose a larger --latent-dim"
-        )
+    if config.conditional and config.generator != "gaussian":
+        check_latents(config, labels)
     rarity = measure_rarity(
         data, labels, exponent=config.rarity, conditional=config.conditional, seed=config.seed
     )

@@ -121,7 +121,7 @@ class JointSystem:
     def __init__(self, config: TrainConfig, input_shape: tuple[int, ...], labels: Labels) -> None:
         self._labels = labels
         self.class_names = labels.names
-        _check_latents(config, labels)
+        check_latents(config, labels)
         self._trained = JointTraining(
             input_shape,
             len(labels.names),
@@ -174,7 +174,7 @@ class M2System:
     def __init__(self, config: TrainConfig, input_shape: tuple[int, ...], labels: Labels) -> None:
         self._labels = labels
         self.class_names = labels.names
-        _check_latents(config, labels)
+        check_latents(config, labels)
         self._trained = M2Training(
             input_shape,
             len(labels.names),
@@ -220,7 +220,8 @@ class M2System:
         return frozen(self._trained.classifier)
 
 
-def _check_latents(config: TrainConfig, labels: Labels) -> None:
+def check_latents(config: TrainConfig, labels: Labels) -> None:
+    """Raise TrainerError where classes, a latent each, leave none of a resolved configuration's for noise."""
     if len(labels.names) >= (config.latent_dim or 0):
         raise TrainerError(
             f"{len(labels.names)} classes take a latent each and leave none of {config.latent_dim} for noise; "

@@ -7,7 +7,8 @@
     shards.jsonl        a line for each finished shard, written after its file
     shard-00000.parquet …
 
-A shard counts once its line is on disk. What a crash leaves of one that does not is written again.
+A shard counts once its line is on disk. What a crash leaves of one that does not is written again, as is what follows a
+line that cannot be read.
 """
 
 from __future__ import annotations
@@ -229,8 +230,11 @@ class JobFolder:
         path = self.path / _SHARDS
         if not path.exists():
             return
-        for line in path.read_text().splitlines():
-            shard = Shard(**json.loads(line))
+        for line in path.read_text(errors="replace").splitlines():
+            try:
+                shard = Shard(**json.loads(line))
+            except (ValueError, TypeError):
+                return
             file = self.shard_path(shard.number)
             if not file.exists() or file.stat().st_size != shard.size_bytes:
                 return  # this one and what follows is made again

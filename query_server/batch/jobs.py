@@ -43,7 +43,7 @@ class ScoreJobs:
         folder: Where jobs lie, a folder each.
         open_engine: What scores, made anew for each job and after each reload.
         courtesy: Interactive requests, which jobs give way to.
-        keep: Jobs kept; the one that ended first is dropped for a new one.
+        keep: Jobs kept; those that ended first are dropped for a new one.
 
     Raises:
         DowserError: CORRUPT_FILE naming a job's record that cannot be read.
@@ -220,16 +220,19 @@ class ScoreJobs:
 
     def _make_room(self) -> None:
         with self._changed:
-            if len(self._jobs) < self._keep:
+            surplus = len(self._jobs) + 1 - self._keep
+            if surplus <= 0:
                 return
             running = self._run.folder if self._run is not None else None
             ended = [job for job in self._jobs.values() if job.record.state.has_ended and job is not running]
-            if not ended:
+            if len(ended) < surplus:
                 raise overloaded("the number of score jobs", self._keep, _RETRY_SECONDS)
-            oldest = min(ended, key=lambda job: job.record.end_time or 0.0)
-            del self._jobs[oldest.record.job_id]
-        oldest.remove()
-        _LOG.info("dropped score job %s for a new one", oldest.record.job_id)
+            dropped = sorted(ended, key=lambda job: job.record.end_time or 0.0)[:surplus]
+            for job in dropped:
+                del self._jobs[job.record.job_id]
+        for job in dropped:
+            job.remove()
+            _LOG.info("dropped score job %s for a new one", job.record.job_id)
 
     def _find(self, job_id: str) -> JobFolder:
         job = self._jobs.get(job_id)

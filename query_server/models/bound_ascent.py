@@ -66,8 +66,8 @@ class BoundAscents:
             self._ascents[key] = self._made(repulsion, count, latent_dim)
         self._ascents.move_to_end(key)
         while len(self._ascents) > _MOST_KEPT:
-            (_, dropped), _ = self._ascents.popitem(last=False)
-            self._sessions.pop((repulsion, dropped), None)
+            dropped, _ = self._ascents.popitem(last=False)
+            self._sessions.pop(dropped, None)
         return self._ascents[key]
 
     def _made(self, repulsion: bool, count: int, latent_dim: int) -> BoundAscent:

@@ -37,6 +37,17 @@ class ClassifierFiles:
     def __contains__(self, classifier_id: str) -> bool:
         return self._path(classifier_id).exists()
 
+    def note_use(self, classifier_id: str) -> None:
+        """Note that a classifier was used, so that others go before it.
+
+        Raises:
+            DowserError: CLASSIFIER_NOT_FOUND.
+        """
+        try:
+            os.utime(self._path(classifier_id))
+        except FileNotFoundError:
+            raise classifier_not_found(classifier_id) from None
+
     def find(self, classifier_id: str) -> Path:
         """Return where a classifier's bytes lie.
 
@@ -66,7 +77,7 @@ class ClassifierFiles:
         """Keep a classifier, durably, and drop the least recently used above the limit."""
         kept = self._path(classifier_id)
         write_durably(kept, data)
-        files = sorted(self._folder.glob("*.onnx"), key=lambda file: file.stat().st_mtime)
+        files = sorted(self._folder.glob("*.onnx"), key=_last_use)
         for file in files[: max(0, len(files) - self._max_files)]:
             if file != kept:
                 file.unlink(missing_ok=True)
@@ -76,3 +87,11 @@ class ClassifierFiles:
         if not _ID.fullmatch(classifier_id):
             raise classifier_not_found(classifier_id)
         return self._folder / f"{classifier_id.removeprefix('sha256:')}.onnx"
+
+
+def _last_use(file: Path) -> float:
+    """Return when a file was used, Unix seconds; 0 where another upload has just dropped it."""
+    try:
+        return file.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0

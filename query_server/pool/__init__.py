@@ -1,5 +1,6 @@
 """The real samples: a feature index over them, their raw values, and how both are built."""
 
+from query_server.pool.additions import SampleKind
 from query_server.pool.blocks import Span, filled_block
 from query_server.pool.build import build_index
 from query_server.pool.compacted import BUILDING, CompactedFolders, identity_of
@@ -8,7 +9,7 @@ from query_server.pool.encoding import Encoded, SpanEncoder
 from query_server.pool.filtered import AvailableNeighbors
 from query_server.pool.gpu import GpuIndexOptions
 from query_server.pool.index import Device, Flavour, detect_flavour
-from query_server.pool.live import Addition, LivePool, Removal, SampleKind, compacted_folder
+from query_server.pool.live import Addition, LivePool, Removal, compacted_folder
 from query_server.pool.manifest import check_files, read_manifest
 from query_server.pool.pool import Pool
 from query_server.pool.takeover import Moment

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from query_server.pool.arrays import take_rows
 from query_server.pool.compacted import StoredRows, identity_of
+from query_server.pool.encoding import refuse_non_finite
 from query_server.pool.id_sets import ids_in
 from query_server.pool.journal import Journal, Rows
 from query_server.pool.journal_head import Head
@@ -70,6 +71,9 @@ class Carried:
 
         Args:
             reencode: Raw samples to features float32 [n, D]; None takes the features there are.
+
+        Raises:
+            DowserError: NOT_FINITE (features).
         """
         if self.stored is None:
             return
@@ -79,6 +83,7 @@ class Carried:
             samples = None if self.stored.samples is None else take_rows(self.stored.samples, rows[part])
             if reencode is not None and samples is not None:
                 features = reencode(samples)
+                refuse_non_finite(features, start, what="compacted samples")
             else:
                 features = take_rows(self.stored.features, rows[part])
             yield Rows(ids=self.ids[part], samples=samples, features=features)

@@ -15,6 +15,8 @@ from samples.sources import SampleSource
 
 Float32Array: TypeAlias = npt.NDArray[np.float32]
 
+_ENCODED_ROWS = 1024
+
 #: Model inputs float32 [n, *input_shape] to features float32 [n, D].
 Encode: TypeAlias = Callable[[Float32Array], Float32Array]
 
@@ -75,6 +77,28 @@ class SpanReader:
         features = np.asarray(self.source.read(first, last), np.float32)
         refuse_non_finite(features, first)
         return features, features
+
+
+def encoded(
+    encode: Encode,
+    preprocessing: Preprocessing,
+    samples: npt.NDArray[Any],
+    *,
+    before_each: Callable[[], None] = lambda: None,
+) -> Float32Array:
+    """Return the features float32 [n, D] of raw samples [n, *raw_shape], n at least 1, some encoded at a time.
+
+    Args:
+        encode: The encoder.
+        preprocessing: From raw samples to model inputs.
+        samples: May be mapped.
+        before_each: Called before each part of them; what it raises ends the work.
+    """
+    parts = []
+    for start in range(0, len(samples), _ENCODED_ROWS):
+        before_each()
+        parts.append(encode(preprocessing.to_input(samples[start : start + _ENCODED_ROWS])))
+    return np.concatenate(parts)
 
 
 def refuse_non_finite(features: Float32Array, first: int, *, what: str = "samples") -> None:

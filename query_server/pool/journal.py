@@ -32,7 +32,7 @@ import numpy.typing as npt
 from query_server import errors
 from query_server.databases import open_database
 from query_server.files import refusing_failed_writes
-from query_server.pool.compacted import Compacted
+from query_server.pool.compacted import Compacted, CompactedFolders
 from query_server.pool.id_sets import from_runs, to_runs
 from query_server.pool.journal_head import Head, read_compacted, read_head, write_compacted, write_head
 from query_server.pool.journal_schema import SCHEMA
@@ -72,6 +72,7 @@ class Journal:
 
     Attributes:
         directory: Where they are.
+        folders: The compacted indexes beside them.
         lock: Held by whoever reads or writes.
         head: Where it stands; None before it was first served.
         compacted: The newest compaction; None before the first.
@@ -80,6 +81,7 @@ class Journal:
 
     def __init__(self, directory: Path, connection: sqlite3.Connection) -> None:
         self.directory = directory
+        self.folders = CompactedFolders(directory)
         self.lock = threading.Lock()
         self.owner: object = None
         self._connection = connection

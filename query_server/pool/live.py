@@ -5,35 +5,30 @@ journal put it on disk, and then shows it. So a request sees one state, and whoe
 every state from the index version named.
 """
 
-import logging
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 from pyroaring import BitMap64
 
 from query_server import errors
-from query_server.pool.compacted import CompactedFolders
+from query_server.pool.additions import MAX_CHANGED, SampleKind, features_of, new_ids
+from query_server.pool.encoding import Encode
 from query_server.pool.id_sets import ids_in, members
 from query_server.pool.ids import PoolIds
 from query_server.pool.journal import DATABASE, Journal, Write
 from query_server.pool.journal_head import Head
 from query_server.pool.pool import Pool
 from query_server.pool.segments import Added
-from query_server.pool.takeover import Encode, Moment, fold, go_over
+from query_server.pool.takeover import Moment, fold, go_over
 
-Float32Array = npt.NDArray[np.float32]
 UInt64Array = npt.NDArray[np.uint64]
-SampleKind = Literal["raw", "features"]
 
-MAX_CHANGED = 100_000
 MAX_REQUEST_ID_LENGTH = 128
-_CHUNK = 1024  # samples encoded at a time
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +55,8 @@ class LivePool:
     Made by `open`, by `rebased` for an index that takes its place, and by `compacted` for one made of a state.
 
     Attributes:
-        folders: Where compacted indexes lie.
+        folders: Where compacted indexes lie; the same object for every pool over the journal, so that none removes
+            what another holds.
     """
 
     def __init__(
@@ -86,7 +82,7 @@ class LivePool:
         self._journal = journal
         self._encode = encode
         self._max_added = max_added
-        self.folders = CompactedFolders(journal.directory)
+        self.folders = journal.folders
         before = journal.head
         try:
             if folding is None:
@@ -182,6 +178,17 @@ class LivePool:
                 encoder=head.encoder,
             )
 
+    def check_moment(self, moment: Moment) -> None:
+        """Refuse to go on with a compaction whose result can no longer take the index's place.
+
+        Raises:
+            DowserError: COMPACTION_REFUSED if another index or encoder took over since.
+        """
+        head = self._journal.head
+        if head is None or (head.base, head.encoder) != (moment.base, moment.encoder):
+            what = "another index or encoder took over meanwhile; ask again"
+            raise errors.compaction_refused(self._state.name, "OVERTAKEN", what)
+
     def compacted(self, base: Pool, moment: Moment, folder: str, *, encode: Encode) -> "LivePool":
         """Return the pool over an index made of a moment; this one only reads from then on.
 
@@ -198,10 +205,8 @@ class LivePool:
                 changed.
         """
         with self._journal.lock:
-            head = self._head()
-            if (head.base, head.encoder) != (moment.base, moment.encoder):
-                what = "another index or encoder took over meanwhile; ask again"
-                raise errors.compaction_refused(base.name, "OVERTAKEN", what)
+            self._head()
+            self.check_moment(moment)
             return LivePool(
                 self._journal, base, encode, moment.encoder, self._max_added, folding=(moment, folder)
             )
@@ -254,7 +259,7 @@ class LivePool:
             stored = self._journal.answer(write)
             if stored is not None:
                 return self._addition(stored)
-        features = self._features_of(values, kind, checkpoint)
+        features = features_of(self._state, self._encode, values, kind=kind, checkpoint=checkpoint)
         with self._journal.lock:
             stored = self._journal.answer(write)  # a duplicate may have been quicker
             if stored is not None:
@@ -262,7 +267,14 @@ class LivePool:
             old, before = self._head(), self._state
             if old.rows + len(values) > self._max_added:
                 raise errors.pool_full(old.rows, len(values), self._max_added)
-            ids = self._new_ids(before, pool_ids, len(values))
+            ids = new_ids(
+                before,
+                pool_ids,
+                len(values),
+                added=self._added,
+                removed=self._removed,
+                retired=self._retired,
+            )
             checkpoint("commit")  # the last moment to change nothing
             keeps = before.has_samples if old.rows == 0 else old.raw_shape is not None
             head = replace(
@@ -361,62 +373,6 @@ class LivePool:
     @staticmethod
     def _addition(answer: dict[str, Any]) -> Addition:
         return Addition(pool_ids=answer["ids"], index_version=answer["index_version"], size=answer["size"])
-
-    def _features_of(
-        self, values: npt.NDArray[Any], kind: SampleKind, checkpoint: Callable[[str], None]
-    ) -> Float32Array:
-        """Check what is to be added and return its features float32 [n, D]."""
-        state = self._state
-        if not 1 <= len(values) <= MAX_CHANGED:
-            raise errors.invalid_argument("count", len(values), f"1 to {MAX_CHANGED}")
-        if kind == "features":
-            if state.has_samples:
-                raise errors.invalid_argument("kind", kind, "raw, as this pool keeps its samples")
-            if values.shape[1:] != (state.feature_dim,):
-                raise errors.shape_mismatch(("n", state.feature_dim), values.shape, what="features")
-            features = np.ascontiguousarray(values, np.float32)
-        else:
-            if values.shape[1:] != state.raw_shape:
-                raise errors.shape_mismatch(("n", *state.raw_shape), values.shape, what="samples")
-            if values.dtype != state.raw_dtype:
-                raise errors.invalid_argument(
-                    "samples", str(values.dtype), f"{state.raw_dtype}, as the pool's are"
-                )
-            parts = []
-            for start in range(0, len(values), _CHUNK):
-                checkpoint("encode")
-                parts.append(self._encode(state.preprocessing.to_input(values[start : start + _CHUNK])))
-            features = np.concatenate(parts)
-        finite = np.isfinite(features).all(axis=1)
-        if not finite.all():
-            raise errors.not_finite("features", int(np.argmin(finite)))
-        return features
-
-    def _new_ids(self, state: Pool, given: UInt64Array | None, count: int) -> UInt64Array:
-        """Return the ids of new samples, assigned or checked to be new."""
-        added, removed = self._added, self._removed
-        if given is None:
-            largest = max(
-                state.base_ids.largest(),
-                int(added.max(initial=0)),
-                int(removed.max(initial=0)),
-                self._retired.max() if self._retired else 0,
-            )
-            if largest + count >= 2**64:
-                raise errors.invalid_argument(
-                    "pool_ids", "none", f"given: the pool's largest id is {largest} and leaves none to assign"
-                )
-            return np.arange(largest + 1, largest + 1 + count, dtype=np.uint64)
-        ids = np.asarray(given, np.uint64)
-        if len(ids) != count:
-            raise errors.invalid_argument("pool_ids", f"{len(ids)} entries", f"{count} entries, one a sample")
-        if len(np.unique(ids)) != count:
-            raise errors.invalid_argument("pool_ids", "an id twice", "distinct ids")
-        exists = (state.base_ids.rows_of(ids) >= 0) | np.isin(ids, added) | np.isin(ids, removed)
-        exists |= members(ids, self._retired)
-        if exists.any():
-            raise errors.pool_id_exists(int(ids[exists][0]), int(exists.sum()))
-        return ids
 
 
 def compacted_folder(directory: Path, source: str) -> Path | None:

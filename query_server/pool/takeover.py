@@ -1,10 +1,9 @@
 """How another index takes the place of the one a journal lies beside: what leaves the journal, what comes back."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,16 +12,14 @@ from pyroaring import BitMap64
 from query_server import errors
 from query_server.pool.carry import Carried
 from query_server.pool.compacted import Compacted, identity_of
+from query_server.pool.encoding import Encode, Float32Array, encoded, refuse_non_finite
 from query_server.pool.id_sets import id_set
 from query_server.pool.journal import Journal
 from query_server.pool.journal_head import Head
 from query_server.pool.pool import Pool
 
-Float32Array = npt.NDArray[np.float32]
 UInt64Array = npt.NDArray[np.uint64]
-Encode = Callable[[Float32Array], Float32Array]
 
-_CHUNK = 1024  # samples encoded at a time
 _log = logging.getLogger(__name__)
 
 
@@ -88,7 +85,7 @@ def go_over(journal: Journal, base: Pool, *, encode: Encode, encoder: str) -> He
     if old.rows and anew:
         _log.info("pool %s: encoding %d added samples with another encoder", base.name, old.rows)
     if head.rows and (anew or carried.count):
-        reencode = None if carried.encoder == encoder else partial(_encoded, encode, base)
+        reencode = None if carried.encoder == encoder else partial(encoded, encode, base.preprocessing)
         journal.go_over(
             head,
             anew=_encoded_anew(journal, encode, base, old) if anew and old.rows else None,
@@ -154,17 +151,6 @@ def _encoded_anew(journal: Journal, encode: Encode, base: Pool, old: Head) -> It
     samples = journal.samples(old)
     assert samples is not None  # the layout was checked
     for first_row, count in journal.batches():
-        features = _encoded(encode, base, samples[first_row : first_row + count])
-        finite = np.isfinite(features).all(axis=1)
-        if not finite.all():
-            raise errors.not_finite("features of added samples", first_row + int(np.argmin(finite)))
+        features = encoded(encode, base.preprocessing, samples[first_row : first_row + count])
+        refuse_non_finite(features, first_row, what="added samples")
         yield features
-
-
-def _encoded(encode: Encode, base: Pool, samples: npt.NDArray[Any]) -> Float32Array:
-    """Return the features float32 [n, D] of raw samples."""
-    parts = [
-        encode(base.preprocessing.to_input(samples[start : start + _CHUNK]))
-        for start in range(0, len(samples), _CHUNK)
-    ]
-    return np.concatenate(parts)

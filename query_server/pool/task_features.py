@@ -160,7 +160,9 @@ class TaskFeatures:
             embedded.append(embed(pool.inputs(rows)))
         sample = np.concatenate(embedded)
         mean = sample.mean(0)
-        _, directions = np.linalg.eigh(np.cov(sample, rowvar=False).astype(np.float32))  # ascending
+        # [E, E], where numpy makes a number of E = 1; eigenvalues ascend
+        covariance = np.atleast_2d(np.cov(sample, rowvar=False)).astype(np.float32)
+        _, directions = np.linalg.eigh(covariance)
         directions = np.ascontiguousarray(directions[:, -_COMPONENTS:])  # [E, D]
         features = np.empty((size, directions.shape[1]), np.float32)
         for rows in _chunks(np.arange(size)):

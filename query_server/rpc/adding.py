@@ -15,7 +15,7 @@ from dowser.v1 import pools_pb2
 from query_server.campaigns.values import Request
 from query_server.errors import invalid_argument, overloaded, shape_mismatch, too_large
 from query_server.pool import SampleKind
-from query_server.pool.live import MAX_CHANGED
+from query_server.pool.additions import MAX_CHANGED
 from query_server.rpc import convert
 
 _KINDS: dict[int, SampleKind] = {

@@ -68,7 +68,14 @@ def condition_of(
             )
         # Whatever reads the passes compiles them; its own scores are of no account here.
         plain = classifiers.compiled(classifier_id, acquisition_function("bald"), None)
-        passes = plain.score(targets(target_count(plain.classes))).passes
+        given = targets(target_count(plain.classes))
+        if not len(given):
+            raise acquisition_unsupported(
+                function.name,
+                "it asks the classifier about samples of the pool, and all of them were removed; add some, or use "
+                "another function",
+            )
+        passes = plain.score(given).passes
     if weights is None and passes is None:
         return None
     return HeadCondition(class_weights=weights, targets=passes)

@@ -97,3 +97,11 @@ def test_a_refresh_learns_more_labels_and_keeps_the_encoder(
 def test_m2_without_labels_is_refused(digits: Path, tiny: Tiny) -> None:
     with pytest.raises(TrainerError, match="labels"):
         tiny(digits, generator="m2")
+
+
+def test_vectors_are_refused(vectors: Path, tiny: Tiny, tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_text("0,0\n1,1\n")
+    config = tiny(vectors, generator="m2", labels=tmp_path / "labels.csv")
+    with pytest.raises(TrainerError, match="m2 is for images"):
+        trainer.train(config, show_progress=False)
+    assert not config.run_folder.exists()

@@ -83,8 +83,7 @@ class SandboxedClassifiers:
         Raises:
             DowserError: CLASSIFIER_NOT_FOUND, CLASSIFIER_FAILED.
         """
-        if classifier_id not in self._files:
-            self._files.read(classifier_id)  # says that it is not there
+        self._files.note_use(classifier_id)
         return self._known.get(
             classifier_id, lambda: self._check(classifier_id, self._files.read(classifier_id), probe=False)
         )

@@ -104,9 +104,13 @@ class _Outcome:
     answer: Mapping[str, Any] = field(default_factory=dict)
     results: dict[str, NDArray[Any]] = field(default_factory=dict)
     end: str = ""
-    error: DowserError | None = None
+    error: Exception | None = None
     at_fault: bool = False
     excused: bool = False
+
+
+class WorkerFaultError(Exception):
+    """A job met a fault of the server's own code, as far as its worker is to be believed; nobody else is to blame."""
 
 
 class _TooLateError(Exception):
@@ -154,10 +158,6 @@ class Sandbox:
         """Jobs that wait for a worker."""
         return self._staff.waiting
 
-    def on_restart(self, hook: Callable[[str], None]) -> None:
-        """Have a function called with the cause whenever a worker is replaced."""
-        self._staff.on_restart = hook
-
     def wait_until_ready(self) -> None:
         """Wait for the first worker.
 
@@ -172,6 +172,7 @@ class Sandbox:
         Raises:
             DowserError: CLASSIFIER_FAILED, UNAVAILABLE, CANCELLED, DEADLINE_EXCEEDED, and what the job itself refuses:
                 CLASSIFIER_REJECTED, CLASSIFIER_MISMATCH, ACQUISITION_UNSUPPORTED or NOT_FINITE.
+            WorkerFaultError: What is nobody's fault but ours.
         """
         self._quarantine.require_allowed(job.classifier_id)
         outcome = self._attempt(job, unused=False)
@@ -211,11 +212,14 @@ class Sandbox:
             else:
                 self._staff.release(worker)
         if outcome.error is not None:
-            _LOG.info("%s of %s: %s", job.name, job.classifier_id, outcome.error.message)
+            _LOG.info("%s of %s: %s", job.name, job.classifier_id, outcome.error)
         return replace(outcome, excused=outcome.excused or (outcome.end == "memory" and bool(others)))
 
     def _work(self, worker: WorkerProcess, job: Job) -> _Outcome:
-        header, arrays = self._message(worker, job)
+        try:
+            header, arrays = self._message(worker, job)
+        except Exception as refused:  # the upload may be gone; of that the worker has heard nothing
+            return _Outcome(error=refused)
         patience = _Patience(worker, job)
         started = time.perf_counter()
         try:
@@ -257,6 +261,9 @@ class Sandbox:
             case "failed":
                 why = _plain(str(answer.get("message", "")))
                 return _Outcome(end=end, error=classifier_failed(job.classifier_id, "run", why))
+            case "broken":
+                why = _plain(str(answer.get("message", "")).replace("\n", " | "))
+                return _Outcome(end=end, error=WorkerFaultError(f"{job.name} of {job.classifier_id}: {why}"))
             case "shape":
                 why = _plain(str(answer.get("message", "")))
                 return _Outcome(end=end, error=classifier_failed(job.classifier_id, "shape", why))

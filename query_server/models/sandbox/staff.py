@@ -60,7 +60,6 @@ class Staff:
         self._closing = False
         self._failure = ""
         self.restarts: Counter[str] = Counter()
-        self.on_restart: Callable[[str], None] | None = None
         # Workers die with the thread that started them, so one thread starts them all and stays.
         self._keeper = threading.Thread(target=self._keep, name="dowser-sandbox", daemon=True)
         self._keeper.start()
@@ -134,8 +133,6 @@ class Staff:
             self._busy.pop(worker, None)
             self.restarts[why] += 1
             self._changed.notify_all()
-        if self.on_restart is not None:
-            self.on_restart(why)
 
     def wait_until_ready(self) -> None:
         """Wait for the first worker.

@@ -33,6 +33,8 @@ from query_server.timing import measured
 
 _MAX_LOGGED = 20
 _MAX_TEXT = 2000
+#: What no graph brings about, only a fault in the server's own code.
+_OURS = (AssertionError, AttributeError, ImportError, NameError, TypeError)
 _WARM_GPU = """
 <ir_version: 8, opset_import: ["" : 17]>
 warm (float[B, 3, 8, 8] x) => (float[B, 3, 8, 8] y) {
@@ -115,6 +117,8 @@ def _answer(
         return {"end": "refused", **refused}, {}
     except WrongShapeError as error:
         return {"end": "shape", "message": str(error)[:_MAX_TEXT]}, {}
+    except _OURS:
+        return {"end": "broken", "message": traceback.format_exc()[-_MAX_TEXT:]}, {}
     except Exception as error:  # ONNX Runtime raises classes of its own that share no public base
         if is_out_of_memory(error):
             return {"end": "memory"}, {}

@@ -68,6 +68,20 @@ def test_shards_from_a_lost_one_on_are_made_again(tmp_path: Path) -> None:
     assert [shard.number for shard in again.shards] == [0]
 
 
+@pytest.mark.parametrize("line", [b'{"number": 1', b"[]", b"\xff\x00", b'{"number": 1, "of": 2}'])
+def test_shards_from_a_line_on_that_cannot_be_read_are_made_again(tmp_path: Path, line: bytes) -> None:
+    job = make(tmp_path / "jobs")
+    for number in range(3):
+        job.write_shard(number, b"shard", rows=2 - number // 2, missing=0)
+    listed = (job.path / "shards.jsonl").read_bytes().splitlines()
+    (job.path / "shards.jsonl").write_bytes(b"\n".join([listed[0], line, listed[2], b""]))
+    (again,) = open_jobs(tmp_path / "jobs")
+    assert [shard.number for shard in again.shards] == [0]
+    again.write_shard(1, b"anew", rows=2, missing=0)
+    (again,) = open_jobs(tmp_path / "jobs")
+    assert [shard.number for shard in again.shards] == [0, 1]
+
+
 def test_jobs_come_in_the_order_they_were_started(tmp_path: Path) -> None:
     for name, time in (("b", 1.0), ("a", 2.0), ("c", 0.5)):
         make(tmp_path / "jobs", name, time)

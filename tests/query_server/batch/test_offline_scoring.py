@@ -64,4 +64,4 @@ def test_a_folder_of_other_scores_is_refused(asked, tmp_path) -> None:
     assert run_command("dowser-server", *asked, "--out", tmp_path / "out").returncode == 0
     other = run_command("dowser-server", *asked, "--out", tmp_path / "out", "--probabilities")
     assert other.returncode == 1
-    assert "was used for a different request" in other.stderr
+    assert "out must be an empty folder, or one of the same scores" in other.stderr

@@ -124,6 +124,17 @@ def test_tensors_of_few_sizes_are_kept(step, monkeypatch):
     assert [count for _, count in bound._ascents] == [1, 5]
 
 
+def test_a_captured_session_goes_with_the_tensors_it_was_made_for(step, monkeypatch):
+    monkeypatch.setattr("query_server.models.bound_ascent._MOST_KEPT", 2)
+    runtime = Runtime(device="cpu")
+    runtime.captures = True  # sessions are then of one number of latents, as those that are captured
+    bound = BoundAscents(step, runtime)
+    for count, repulsion in ((3, 0.0), (4, 0.0), (3, 0.5), (4, 0.0), (5, 0.5)):
+        options = AscentOptions(steps=1, repulsion=repulsion)
+        bound.climb(starts(count), options=options, before_step=lambda: None)
+    assert set(bound._sessions) == set(bound._ascents) == {(False, 4), (True, 5)}
+
+
 def test_a_latent_without_a_finite_gradient_is_told_by_its_score_alone(step, on_host):
     z = starts(5)
     z[2, 7] = np.nan

@@ -20,6 +20,7 @@ from query_server.errors import DowserError, Reason, cancelled, deadline_exceede
 from query_server.models import Bundle, ClassifierStore, Runtime
 from query_server.models.sandbox import Sandbox, SandboxConfig, SandboxedClassifiers
 from query_server.models.sandbox.quarantine import FAILURES
+from query_server.models.sandbox.sandbox import WorkerFaultError
 from query_server.patience import waiting_caller
 from query_server.timing import StageClock
 from samples import Preprocessing
@@ -137,18 +138,44 @@ def test_a_worker_keeps_a_few_compiled_classifiers_and_loads_the_others_again(
         assert np.isfinite(compiled.score(samples).scores).all()
 
 
+def test_a_fault_of_our_own_is_not_told_as_the_classifiers(make_sandbox, sound_bytes, samples):
+    sandbox, classifiers = make_sandbox()
+    compiled = classifiers.compiled(classifiers.add(sound_bytes).id, ENTROPY)
+    for _ in range(FAILURES + 1):
+        with pytest.raises(WorkerFaultError, match=r"ascend of sha256:.*TypeError.*unexpected keyword"):
+            compiled._run("ascend", header={"options": {"of_no_ascent": 1}}, arrays={"z": samples[:2, 0]})
+    assert sandbox.restarts == 0
+    assert np.isfinite(compiled.score(samples).scores).all()
+
+
+def test_an_upload_that_is_gone_costs_no_worker(make_sandbox, sound_bytes, samples):
+    sandbox, classifiers = make_sandbox()
+    uploaded = classifiers.add(sound_bytes).id
+    function = acquisition_function("margin")
+    (file,) = classifiers.file(uploaded).parent.iterdir()
+
+    class GoesMeanwhile:
+        name = function.name
+
+        def head(self, *arguments, **options):
+            file.unlink()
+            return function.head(*arguments, **options)
+
+    assert refused(classifiers.compiled, uploaded, GoesMeanwhile()).reason is Reason.CLASSIFIER_NOT_FOUND
+    assert sandbox.restarts == 0
+    again = classifiers.compiled(classifiers.add(sound_bytes).id, ENTROPY)
+    assert np.isfinite(again.score(samples).scores).all()
+
+
 def test_what_kills_a_worker_fails_its_own_request_and_no_later_one(make_sandbox, sound_bytes, samples):
     sandbox, classifiers = make_sandbox(job_seconds=3)
-    causes = []
-    sandbox.on_restart(causes.append)
     slow = classifiers.add(growth.products_that_grow_with_the_cube_of_the_batch(MAKER)).id
     error = refused(classifiers.compiled(slow, ENTROPY).score, samples)
     assert (error.reason, error.metadata["what"]) == (Reason.CLASSIFIER_FAILED, "deadline")
     assert (error.metadata["classifier_id"], error.metadata["limit"]) == (slow, "3 s")
     sound = classifiers.compiled(classifiers.add(sound_bytes).id, ENTROPY)
     assert np.isfinite(sound.score(samples).scores).all()
-    assert sandbox.restarts == len(causes)
-    assert set(causes) <= {"deadline"}
+    assert set(sandbox.restarts_by_cause) <= {"deadline"}
 
 
 def test_a_classifier_that_needs_too_much_memory_says_so(make_sandbox, samples):

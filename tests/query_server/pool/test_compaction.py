@@ -217,15 +217,34 @@ def test_another_encoder_encodes_what_was_compacted_anew(
     live = compact(changed)
     add(live, samples(3, 2), "b")
     raw = raw_contents(live.current())
-    other = copy.copy(pool)  # an index of another encoder, as far as the journal can tell
-    other.manifest = type(pool.manifest)()
-    other.manifest.CopyFrom(pool.manifest)
-    other.manifest.encoder_sha256 = "other"
-    live = live.rebased(other, encode=other_encode, encoder="other")
+    live = live.rebased(_of_another_encoder(pool), encode=other_encode, encoder="other")
     state = live.current()
     assert raw_contents(state) == raw
     rows = np.arange(950, state.rows)
     np.testing.assert_allclose(state.features(rows), other_encode(state.inputs(rows)), rtol=1e-5)
+    live.close()
+
+
+def _of_another_encoder(pool: Pool) -> Pool:
+    """The same index, of another encoder as far as the journal can tell."""
+    other = copy.copy(pool)
+    other.manifest = type(pool.manifest)()
+    other.manifest.CopyFrom(pool.manifest)
+    other.manifest.encoder_sha256 = "other"
+    return other
+
+
+def test_features_of_compacted_samples_that_are_not_finite_are_refused(changed: LivePool, pool: Pool) -> None:
+    live = compact(changed)
+    held = contents(live.current())
+    with _refused(Reason.NOT_FINITE, "compacted samples"):
+        live.rebased(
+            _of_another_encoder(pool),
+            encode=lambda x: np.full_like(encode(x), np.nan),
+            encoder="other",
+        )
+    assert contents(live.current()) == held
+    assert add(live, samples(1, 9), "z").size == len(held) + 1
     live.close()
 
 
@@ -374,6 +393,18 @@ def test_killed_in_the_middle_it_is_the_old_state_or_the_new_one(
         live.close()
     assert len(held) > 950
     assert None in folders and len(folders) > 1
+
+
+def test_what_is_held_through_one_state_is_removed_through_none(changed: LivePool, tmp_path: Path) -> None:
+    older = compact(changed)
+    with older.folders.held("index-3"):
+        add(older, samples(2, 2), "b")
+        newer = compact(older)
+        newer.remove_unused()
+        assert sorted(path.name for path in tmp_path.glob("index-*")) == ["index-3", "index-5"]
+    newer.remove_unused()
+    assert [path.name for path in tmp_path.glob("index-*")] == ["index-5"]
+    newer.close()
 
 
 def test_a_copy_holds_the_compacted_index(changed: LivePool, tmp_path: Path, pool: Pool) -> None:

@@ -51,6 +51,17 @@ def test_neighbors_are_those_of_the_embedding(task_features: TaskFeatures, pool:
     assert available[found].all()
 
 
+def test_an_embedding_of_one_number_serves_as_any_other(task_features: TaskFeatures, pool: Pool) -> None:
+    future = task_features.refresh("a", lambda x: embed(x)[:, :1])
+    assert future is not None
+    future.result(timeout=30)
+    near = task_features.current("a", 950)
+    assert near is not None
+    embedded = embed(pool.inputs(np.arange(950)))[:, 0]
+    distances, _, _ = near.search_available(near.features(np.array([3])), 4, OpenRows(950))
+    np.testing.assert_allclose(distances[0], np.sort(np.abs(embedded - embedded[3]))[:4], atol=1e-4)
+
+
 def test_what_was_there_serves_until_the_new_features_are_whole(
     task_features: TaskFeatures, pool: Pool
 ) -> None:

@@ -157,3 +157,21 @@ def test_bald_of_a_deterministic_classifier_is_refused_and_names_the_passes(clie
     assert refused.value.reason == "ACQUISITION_UNSUPPORTED"
     assert refused.value.metadata == {"acquisition": "bald", "passes": "0"}
     assert client.get_campaign(campaign).leased == 0
+
+
+def test_what_asks_about_the_pool_is_refused_where_every_sample_was_removed(
+    own_server, dropout_classifier, digits
+):
+    with Client.connect(own_server().target) as client:
+        classifier = client.upload_classifier(
+            export_classifier(dropout_classifier, (1, 8, 8), passes=PASSES, seed=SEED)
+        )
+        client.remove_samples(np.arange(1297, dtype=np.uint64))
+        for call in (
+            lambda: client.synthesize_samples(classifier, acquisition="epig", latents=2, steps=2),
+            lambda: client.score_samples(classifier, samples=digits.test[:3], acquisitions=["epig"]),
+        ):
+            with pytest.raises(DowserError, match="all of them were removed") as refused:
+                call()
+            assert refused.value.reason == "ACQUISITION_UNSUPPORTED"
+        assert client.synthesize_samples(classifier, latents=2, steps=2).scores.shape == (2,)
