@@ -11,14 +11,14 @@ from benchmarks.common import plots
 from benchmarks.common.markdown import NONE, table
 from benchmarks.papers.figures import style
 from benchmarks.papers.records import Results
-from benchmarks.papers.together.presets import TIMED
+from benchmarks.papers.together.presets import TIMED, TIMED_PART
 
 
 def seconds(results: Results) -> dict[str, dict[int, tuple[float, float]]]:
     """Return by strategy and pool size the median seconds of a selection and the mean number of scored samples."""
     found: dict[str, dict[int, tuple[float, float]]] = {}
     for setting in results.preset.settings:
-        if "-of-" not in setting.name:
+        if TIMED_PART not in setting.name:
             continue
         for strategy, runs in results.finished.get(setting.name, {}).items():
             records = list(runs.values())
