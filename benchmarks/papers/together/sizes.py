@@ -63,6 +63,9 @@ def figures(results: Results) -> Mapping[str, Any]:
         ax.plot(sizes, [each[size][0] for size in sizes], line, color=color, marker="o", label=name)
     ax.set_xscale("log")
     ax.set_yscale("log")
+    marked = sorted({size for each in measured.values() for size in each})
+    ax.set_xticks(marked, [f"{size:,}" for size in marked])
+    ax.tick_params(axis="x", which="minor", labelbottom=False)
     plots.label_axes(ax, x="samples in the pool", y="seconds of a selection", title="time over pool size")
     ax.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
     return {"seconds": made}
