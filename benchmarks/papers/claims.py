@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from benchmarks.papers.records import Comparison, NotRunError, Results
+from benchmarks.papers.records import Comparison, NotRunError, Results, compare
 
 
 class Verdict(StrEnum):
@@ -95,3 +95,34 @@ def ordering(comparisons: Sequence[Comparison], why: str = "") -> Finding:
         holds=all(each.holds for each in comparisons),
         why=why,
     )
+
+
+def above(
+    settings: Callable[[Results], Sequence[str]], ours: str, *rivals: str
+) -> Callable[[Results], Finding]:
+    """Return the check that a strategy is above all these in every finished setting of some, at least one.
+
+    Args:
+        settings: Returns their names.
+        ours: The strategy.
+        rivals: What it is held against.
+    """
+
+    def check(results: Results) -> Finding:
+        found: list[tuple[str, Comparison]] = []
+        missing = []
+        for name in settings(results):
+            try:
+                found += [(name, compare(results, name, ours, each)) for each in rivals]
+            except NotRunError:
+                missing.append(name)
+        unfinished = f"not finished: {', '.join(missing)}" if missing else ""
+        if not found:
+            raise NotRunError(unfinished)
+        return Finding(
+            ours="; ".join(f"{name}: {each.describe()}" for name, each in found),
+            holds=all(each.holds for _, each in found),
+            why=unfinished,
+        )
+
+    return check

@@ -4,32 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from benchmarks.papers.claims import Claim, Finding
-from benchmarks.papers.records import NotRunError, Results, compare
+from benchmarks.papers.claims import Claim, Finding, above
+from benchmarks.papers.records import Results
 from benchmarks.papers.together.presets import TIMED_PART
 
 
 def _above(ours: str, *rivals: str) -> Callable[[Results], Finding]:
-    """Return the check that a strategy is above these in every finished setting with curves, at least one."""
+    """Return the check that a strategy is above these wherever all of them are run for their accuracy."""
 
-    def check(results: Results) -> Finding:
-        found, missing = [], []
-        for setting in results.preset.settings:
-            if TIMED_PART not in setting.name and {ours, *rivals} <= set(setting.strategies):
-                try:
-                    found += [(setting.name, compare(results, setting.name, ours, each)) for each in rivals]
-                except NotRunError:
-                    missing.append(setting.name)
-        unfinished = f"not finished: {', '.join(missing)}" if missing else ""
-        if not found:
-            raise NotRunError(unfinished)
-        return Finding(
-            ours="; ".join(f"{name}: {each.describe()}" for name, each in found),
-            holds=all(each.holds for _, each in found),
-            why=unfinished,
-        )
+    def settings(results: Results) -> list[str]:
+        return [
+            setting.name
+            for setting in results.preset.settings
+            if TIMED_PART not in setting.name and {ours, *rivals} <= set(setting.strategies)
+        ]
 
-    return check
+    return above(settings, ours, *rivals)
 
 
 def _claim(name: str, text: str, paper: str, ours: str, rivals: Sequence[str]) -> Claim:

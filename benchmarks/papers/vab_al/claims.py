@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from benchmarks.common.markdown import table
-from benchmarks.papers.claims import Claim, Finding, ordering
+from benchmarks.papers.claims import Claim, Finding, above, ordering
 from benchmarks.papers.paper import Record
 from benchmarks.papers.records import NotRunError, Results, compare
 
@@ -23,23 +23,7 @@ def _names(results: Results, part: str) -> list[str]:
 
 def _above(part: str, *rivals: str) -> Callable[[Results], Finding]:
     """Return the check that VaB-AL is above these in every finished setting of a kind, at least one."""
-
-    def check(results: Results) -> Finding:
-        found, missing = [], []
-        for name in _names(results, part):
-            try:
-                found += [(name, compare(results, name, "vab-al", rival)) for rival in rivals]
-            except NotRunError as reason:
-                missing.append(str(reason))
-        if not found:
-            raise NotRunError("; ".join(missing))
-        return Finding(
-            ours="; ".join(f"{name}: {each.describe()}" for name, each in found),
-            holds=all(each.holds for _, each in found),
-            why="; ".join(missing),
-        )
-
-    return check
+    return above(lambda results: _names(results, part), "vab-al", *rivals)
 
 
 def _dominant(results: Results) -> str:
