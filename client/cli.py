@@ -76,7 +76,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Ask a Dowser server which samples to label next.",
         epilog="A bearer token is read from --token-file or $DOWSER_TOKEN; on a command line others would see it.",
     )
-    commands = Subcommands(parser, connection.options())
+    commands = Subcommands(parser, connection.options(), connection.options(inherited=True))
     for add in _COMMANDS:
         add(commands)
     return parser

@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from client import Campaign
+from client import Campaign, TlsConfig
 from client.cli import main
-from client.commands.files import read_labels
-from client.commands.output import print_json, print_table
+from client.commands.connection import connect, options
+from client.commands.files import read_array, read_labels, samples_of
+from client.commands.output import cell, print_json, print_table
 from client.errors import InputError
 
 
@@ -35,6 +36,12 @@ def test_what_is_no_label_is_named(argument: str) -> None:
         read_labels([argument], None)
 
 
+def test_a_first_line_of_numbers_is_no_header(tmp_path: Path) -> None:
+    file = tmp_path / "labels.csv"
+    file.write_text("-1,3\n4,0\n")
+    assert read_labels([], str(file)) == {-1: 3, 4: 0}  # for the server to refuse, and not to be left out
+
+
 def test_a_broken_line_is_named_by_its_number(tmp_path: Path) -> None:
     file = tmp_path / "labels.csv"
     file.write_text("3,1\n4\n")
@@ -45,6 +52,29 @@ def test_a_broken_line_is_named_by_its_number(tmp_path: Path) -> None:
 def test_two_labels_for_one_sample_are_refused() -> None:
     with pytest.raises(InputError, match="labeled 1 already"):
         read_labels(["5=1", "5=2"], None)
+
+
+@pytest.mark.parametrize("content", ["archive", "number", "nothing", "text"])
+def test_what_is_no_array_is_refused(tmp_path: Path, content: str) -> None:
+    file = tmp_path / "samples.npy"
+    match content:
+        case "archive":
+            np.savez(file.with_suffix(".npz"), a=np.zeros(3))
+            file.with_suffix(".npz").rename(file)
+        case "number":
+            np.save(file, np.uint8(1))
+        case "nothing":
+            file.touch()
+        case "text":
+            file.write_text("1 2 3")
+    for read in (read_array, samples_of):
+        with pytest.raises(InputError, match=r"samples\.npy"):
+            read(file)
+
+
+def test_shapes_are_joined_and_other_tuples_listed() -> None:
+    assert cell((1, 28, 28)) == "1x28x28"
+    assert cell(("margin", "bald")) == "margin, bald"
 
 
 def test_tables_put_numbers_to_the_right(capsys: pytest.CaptureFixture[str]) -> None:
@@ -101,6 +131,43 @@ def test_a_server_that_is_not_there_is_one_line_on_stderr(capsys: pytest.Capture
     assert printed.out == ""
     assert printed.err.startswith("dowser: no server answers at 127.0.0.1:1")
     assert printed.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("group", [["campaigns"], ["jobs"]])
+def test_options_before_the_action_are_kept(group: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    nowhere = ["--target", "127.0.0.1:1", "--timeout", "0.5"]
+    for arguments in ([*group, *nowhere, "list"], [*group, "list", *nowhere]):
+        assert main(arguments) == 1
+        assert "127.0.0.1:1" in capsys.readouterr().err
+
+
+def test_the_certificates_name_implies_tls() -> None:
+    parsed = options().parse_args(["--tls-server-name", "dowser", "--target", "127.0.0.1:1"])
+    with connect(parsed) as client:
+        assert client._settings.tls == TlsConfig(server_name="dowser")
+
+
+@pytest.mark.parametrize(
+    ("strategy", "option"),
+    [("random", "--max-scored"), ("exhaustive", "--max-scored"), ("random-subset", "--latents")],
+)
+def test_an_option_that_a_strategy_does_not_take_is_refused(
+    strategy: str, option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = [
+        "select",
+        "c",
+        "--budget",
+        "3",
+        "--strategy",
+        strategy,
+        option,
+        "5",
+        "--target",
+        "127.0.0.1:1",
+    ]
+    assert main(arguments) == 1
+    assert f"{option} does nothing with --strategy {strategy}; dowser" in capsys.readouterr().err
 
 
 @pytest.fixture

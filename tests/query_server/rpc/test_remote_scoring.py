@@ -206,6 +206,14 @@ def test_what_is_held_is_selected_by_nobody_else(storeless, campaign):
     assert refused.value.reason == "BUDGET_EXCEEDS_POOL"
 
 
+def test_a_budget_above_the_scored_candidates_is_told_as_such(storeless, campaign):
+    held = storeless.propose_samples(campaign, budget=5, strategy=Dowser(max_scored=20))
+    scores = Scores.from_probabilities(np.full((4, 2), 0.5))
+    with pytest.raises(DowserError, match="above the 4 scored candidates") as refused:
+        storeless.commit_selection(campaign, held, scores, budget=5, pool_ids=held.pool_ids[:4])
+    assert refused.value.reason == "BUDGET_EXCEEDS_POOL"
+
+
 def test_a_released_proposal_cannot_be_committed(storeless, campaign):
     held = storeless.propose_samples(campaign, budget=5, strategy=Dowser(max_scored=20))
     assert storeless.release_samples(campaign, storeless.list_leases(campaign)) == 20
