@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from client.calls.leases import AsyncLeaseCalls, LeaseCalls
 from client.calls.proposals import AsyncProposalCalls, ProposalCalls
-from client.errors import DowserError, InvalidArgumentError
+from client.errors import DowserError, FailedPreconditionError, InvalidArgumentError
 from client.scores import Scores
 from client.types.acquisition import Acquisition
 from client.types.campaigns import Campaign
@@ -85,7 +85,7 @@ class ScoredSelectionCalls(ProposalCalls, LeaseCalls):
                 class_prior_weight=class_prior_weight,
                 request_id=request_id,
             )
-        except InvalidArgumentError:
+        except (FailedPreconditionError, InvalidArgumentError):
             # Refused, so nothing was picked; after any other error a repeated request may still find its answer.
             with contextlib.suppress(DowserError):
                 self.release_samples(campaign, proposal.pool_ids)
@@ -143,7 +143,7 @@ class AsyncScoredSelectionCalls(AsyncProposalCalls, AsyncLeaseCalls):
                 class_prior_weight=class_prior_weight,
                 request_id=request_id,
             )
-        except InvalidArgumentError:
+        except (FailedPreconditionError, InvalidArgumentError):
             # Refused, so nothing was picked; after any other error a repeated request may still find its answer.
             with contextlib.suppress(DowserError):
                 await self.release_samples(campaign, proposal.pool_ids)

@@ -33,11 +33,11 @@ def budget_exceeds_pool(budget: int, available: int) -> DowserError:
 
 
 def budget_exceeds_candidates(budget: int, available: int) -> DowserError:
-    """Refuse a budget above the scored candidates that a proposal still holds."""
+    """Refuse a budget above the scored candidates that are still in the pool."""
     return DowserError(
         Reason.BUDGET_EXCEEDS_POOL,
-        f"a budget of {budget} is above the {available} scored candidates that are still leased to the proposal; "
-        "ask for fewer, score more of them, or propose again",
+        f"a budget of {budget} is above the {available} scored candidates that the pool still holds; "
+        "ask for fewer, or propose again",
         metadata={"budget": str(budget), "available": str(available)},
     )
 

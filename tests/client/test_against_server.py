@@ -204,8 +204,7 @@ def test_released_samples_are_free_again(connected: Client, campaign) -> None:
 
 
 def test_a_budget_above_what_is_free_says_what_frees_samples(connected: Client, campaign) -> None:
-    size = connected.get_pool().size
-    connected.select_samples(campaign, budget=size, strategy=Random())
+    connected.select_samples(campaign, budget=connected.get_pool().size, strategy=Random())
     with pytest.raises(FailedPreconditionError, match="release what is leased and will not be labeled"):
         connected.select_samples(campaign, budget=1, strategy=Random())
 

@@ -48,7 +48,9 @@ with Client.connect(target) as client:
     campaign = client.create_campaign(uuid.uuid4().hex)
     ids = client.select_samples(campaign, budget=3, strategy=Random()).pool_ids
     client.get_pool().to_inputs(client.get_samples(ids))
-    for command in (["label", campaign.name, *(f"{i}=1" for i in ids)], ["campaigns", "export", campaign.name, "--out", out]):
+    label = ["label", campaign.name, *(f"{i}=1" for i in ids)]
+    export = ["campaigns", "export", campaign.name, "--out", out]
+    for command in (label, export):
         assert main([*command, "--target", target]) == 0
     client.delete_campaign(campaign)
 """

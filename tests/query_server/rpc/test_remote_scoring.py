@@ -206,12 +206,23 @@ def test_what_is_held_is_selected_by_nobody_else(storeless, campaign):
     assert refused.value.reason == "BUDGET_EXCEEDS_POOL"
 
 
-def test_a_budget_above_the_scored_candidates_is_told_as_such(storeless, campaign):
-    held = storeless.propose_samples(campaign, budget=5, strategy=Dowser(max_scored=20))
-    scores = Scores.from_probabilities(np.full((4, 2), 0.5))
-    with pytest.raises(DowserError, match="above the 4 scored candidates") as refused:
-        storeless.commit_selection(campaign, held, scores, budget=5, pool_ids=held.pool_ids[:4])
+def test_candidates_removed_while_they_were_scored_are_told_and_the_others_given_back(storeless, campaign):
+    pool = storeless.get_pool()
+    added = storeless.add_samples(features=np.zeros((3, pool.feature_dim), np.float32)).pool_ids
+
+    def score(pool_ids):
+        storeless.remove_samples(added)
+        return some_scores(pool_ids)
+
+    with pytest.raises(DowserError, match=f"above the {pool.size} scored candidates") as refused:
+        storeless.select_by_scoring(
+            campaign,
+            score,
+            budget=pool.size + 2,
+            strategy=Dowser(max_scored=pool.size + 3, shares={"random": 1}),
+        )
     assert refused.value.reason == "BUDGET_EXCEEDS_POOL"
+    assert not len(storeless.list_leases(campaign))
 
 
 def test_a_released_proposal_cannot_be_committed(storeless, campaign):
