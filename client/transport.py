@@ -200,6 +200,6 @@ def _read(path: Path | None) -> bytes | None:
     if path is None:
         return None
     try:
-        return path.read_bytes()
+        return Path(path).read_bytes()
     except OSError as error:
         raise invalid_argument(f"cannot read {path}: {error}", file=str(path)) from error

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import os
 import sys
 import time
 import uuid
@@ -13,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from client.atomic import write_whole
 from client.commands.files import read_ids
 from client.commands.output import items, print_json, print_table, print_value
 from client.commands.subcommands import Subcommands, add_pool_option
@@ -129,7 +129,7 @@ def _request_id(path: Path, asked: Mapping[str, Any]) -> str:
             )
         return request_id
     request_id = uuid.uuid4().hex
-    _write(path, json.dumps({"request_id": request_id, **asked}).encode())
+    write_whole(path, json.dumps({"request_id": request_id, **asked}).encode())
     return request_id
 
 
@@ -143,23 +143,8 @@ def _fetch(client: Client, job: ScoreJob, out: Path, fetched: set[int]) -> None:
             data = client.read_score_shard(job, shard.number)
             if hashlib.sha256(data).hexdigest() != shard.sha256:
                 raise InputError(f"shard {shard.number} arrived damaged; run the command again")
-            _write(path, data)
+            write_whole(path, data)
         fetched.add(shard.number)
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Write a file whole and onto the disk, or not at all."""
-    beside = path.with_name(f".{path.name}.part")
-    try:
-        with beside.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error}") from error
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 class _Progress:
