@@ -39,10 +39,10 @@ _COMMANDS = (
     labels.add_retract,
     leases.add_leases,
     leases.add_extend,
+    leases.add_release,
     campaigns.add_rounds,
     scoring.add_score,
     scoring.add_jobs,
-    leases.add_release,
     search.add_search,
     admin.add_admin,
 )

@@ -153,7 +153,6 @@ class AsyncScoredSelectionCalls(AsyncProposalCalls, AsyncLeaseCalls):
 async def _scored(
     score: Callable[[NDArray[np.uint64]], Scores | Awaitable[Scores]], pool_ids: NDArray[np.uint64]
 ) -> Scores:
-    """Call a scoring function without blocking the event loop."""
-    if inspect.iscoroutinefunction(score):
-        return cast(Scores, await score(pool_ids))
-    return await asyncio.to_thread(cast(Callable[[NDArray[np.uint64]], Scores], score), pool_ids)
+    """Call a scoring function without blocking the event loop; what it returns may have to be awaited."""
+    said = score(pool_ids) if inspect.iscoroutinefunction(score) else await asyncio.to_thread(score, pool_ids)
+    return cast(Scores, await said if inspect.isawaitable(said) else said)

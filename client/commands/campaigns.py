@@ -32,7 +32,7 @@ def add_campaigns(commands: Subcommands) -> None:
     listing.set_defaults(pool="")
     campaigns = commands.actions_of(listing)
     sub = campaigns.add("list", _campaigns_list, "list campaigns")
-    sub.add_argument("--pool", default="", help="of this pool alone (default: of all)")
+    sub.add_argument("--pool", default="", metavar="NAME", help="of this pool alone (default: of all)")
     sub = campaigns.add("create", _campaigns_create, "create a campaign")
     sub.add_argument("name", help="1 to 128 characters, and no other campaign's")
     add_pool_option(sub)

@@ -27,7 +27,9 @@ _LOOK_SECONDS = 0.5
 
 def add_score(commands: Subcommands) -> None:
     """Add `score`."""
-    sub = commands.add("score", _score, "score a whole pool into Parquet shards; run again, it goes on")
+    sub = commands.add(
+        "score", _score, "score a whole pool into Parquet shards; run again, it fetches the rest"
+    )
     add_pool_option(sub)
     sub.add_argument(
         "--classifier",

@@ -11,6 +11,7 @@ from client.commands.explain import explain
 from client.commands.files import read_shares, samples_of
 from client.commands.output import items, print_json, print_table
 from client.commands.subcommands import Subcommands
+from client.conversion.strategies import PROPOSERS
 from client.errors import InputError
 from client.local_scoring import OnnxScorer
 from client.sync_client import Client
@@ -64,27 +65,42 @@ def add_select(commands: Subcommands) -> None:
         "--share",
         action="append",
         metavar="SOURCE=PART",
-        help="fix a source's part of what is scored; repeatable (default: learned)",
+        help=f"fix a source's part of what is scored; repeatable; sources: {', '.join(PROPOSERS)} (default: learned)",
     )
     sub.add_argument(
         "--random-floor",
         type=float,
         metavar="PART",
-        help="least part drawn uniformly while shares are learned (default: the server's)",
+        help="least part drawn uniformly while shares are learned (default: 0.5)",
     )
     sub.add_argument(
-        "--batch", choices=list(map(str, BatchRule)), help="how the batch is drawn of what was scored"
+        "--batch",
+        choices=list(map(str, BatchRule)),
+        help="how the batch is drawn of what was scored (default: class_balanced with dowser, else top)",
     )
-    sub.add_argument("--coldness", type=float, help="of the batch rules power and gibbs (default: 1)")
     sub.add_argument(
-        "--class-prior-weight", type=float, default=0.0, help="favor classes with few labels (default: 0)"
+        "--coldness", type=float, metavar="NUMBER", help="of the batch rules power and gibbs (default: 1)"
+    )
+    sub.add_argument(
+        "--class-prior-weight",
+        type=float,
+        default=0.0,
+        metavar="EXPONENT",
+        help="multiply scores by the rarity of the class, to this power (default: 0)",
     )
     sub.add_argument(
         "--explain", action="store_true", help="print what each source was worth, and the diagnosis"
     )
-    sub.add_argument("--latents", type=int, help="latents optimized together (default: the budget)")
-    sub.add_argument("--steps", type=int, help="steps of the ascent (default: the server's)")
-    sub.add_argument("--step-size", type=float, help="step size of the ascent (default: the server's)")
+    sub.add_argument(
+        "--latents",
+        type=int,
+        metavar="NUMBER",
+        help="latents optimized together (default: 16 or a smaller budget, with --max-scored 0 the budget)",
+    )
+    sub.add_argument("--steps", type=int, metavar="NUMBER", help="steps of the ascent (default: 100)")
+    sub.add_argument(
+        "--step-size", type=float, metavar="NUMBER", help="step size of the ascent (default: 0.05)"
+    )
     sub.add_argument(
         "--seed",
         type=int,
