@@ -214,6 +214,16 @@ def test_a_round_by_hand(run, name: str, classifier_bytes: bytes, tmp_path: Path
     assert campaign in run("campaigns")
 
 
+def test_all_leases_are_extended_and_released_in_as_many_calls_as_they_need(
+    run, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("client.commands.leases.ENTRIES_PER_CALL", 2)
+    run("select", name, "--budget", 5, "--strategy", "random")
+    assert run("extend", name, "--all", "--seconds", 60) == {"extended": 5, "not_leased": []}
+    assert run("release", name, "--all") == {"released": 5}
+    assert run("release", name, "--all") == {"released": 0}
+
+
 def test_a_selection_can_be_scored_here(
     run, name: str, digits, classifier_bytes: bytes, tmp_path: Path
 ) -> None:
