@@ -24,7 +24,7 @@ from client.commands import (
     selection,
 )
 from client.commands.subcommands import Command, Subcommands
-from client.errors import DowserError, InputError, MissingExtraError, UnavailableError
+from client.errors import DowserError, InputError, MissingExtraError, UnauthenticatedError, UnavailableError
 
 # In the order in which --help lists them.
 _COMMANDS = (
@@ -57,6 +57,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             command(client, arguments)
     except UnavailableError as error:
         print(f"dowser: no server answers at {arguments.target}: {error}", file=sys.stderr)
+        return 1
+    except UnauthenticatedError as error:
+        print(f"dowser: {error}; name its file with --token-file, or set $DOWSER_TOKEN", file=sys.stderr)
         return 1
     except (DowserError, InputError, MissingExtraError) as error:
         print(f"dowser: {error}", file=sys.stderr)

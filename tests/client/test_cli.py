@@ -8,6 +8,7 @@ import uuid
 from datetime import UTC, datetime
 from pathlib import Path
 
+import grpc
 import numpy as np
 import pytest
 
@@ -17,6 +18,7 @@ from client.commands.connection import connect, options
 from client.commands.files import read_array, read_labels, samples_of
 from client.commands.output import cell, print_json, print_table
 from client.errors import InputError
+from tests.client.peer import Peer, refusal
 
 
 def test_labels_are_read_from_arguments_and_csv(tmp_path: Path) -> None:
@@ -131,6 +133,16 @@ def test_a_server_that_is_not_there_is_one_line_on_stderr(capsys: pytest.Capture
     assert printed.out == ""
     assert printed.err.startswith("dowser: no server answers at 127.0.0.1:1")
     assert printed.err.count("\n") == 1
+
+
+def test_a_missing_token_says_where_to_give_it(
+    peer: Peer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "classifier.onnx").write_bytes(b"model")
+    peer.refusals = [refusal(grpc.StatusCode.UNAUTHENTICATED, "no token", reason="UNAUTHENTICATED")]
+    file = str(tmp_path / "classifier.onnx")
+    assert main(["classifiers", "upload", file, "--target", peer.target]) == 1
+    assert "no token [UNAUTHENTICATED]; name its file with --token-file" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("group", [["campaigns"], ["jobs"]])
