@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmarks.common import plots
 from benchmarks.common.markdown import NONE, table
-from benchmarks.papers.asal.claims import mean_entropy, transfer
+from benchmarks.papers.asal.measures import mean_entropy, transfer
 from benchmarks.papers.figures import style
 from benchmarks.papers.paper import Setting
 from benchmarks.papers.records import Results, Runs
