@@ -209,6 +209,7 @@ def train_classifier(
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
         module = plan.build().to(device)
+        torch.manual_seed(seed)  # dropout is the same whatever the first weights took
         _fit(module, plan, torch.from_numpy(x).to(device), torch.from_numpy(y).to(device), seed + 1)
     return module.eval()
 

@@ -18,6 +18,14 @@ ABLATIONS = {
         text="VaB-AL, a tenth of the pool scored by the default selection",
         parameters={"score": "vab-al", "sublinear": True},
     ),
+    "mc-dropout-sublinear": PaperStrategy(
+        text="BALD over dropout masks, a tenth of the pool scored by the default selection",
+        parameters={"score": "bald", "sublinear": True},
+    ),
+    "vaal-sublinear": PaperStrategy(
+        text="VAAL, a tenth of the pool scored by the default selection",
+        parameters={"score": "vaal", "sublinear": True},
+    ),
     "no-prior": PaperStrategy(
         text="VaB-AL without the prior", parameters={"score": "vab-al", "prior": False}
     ),
