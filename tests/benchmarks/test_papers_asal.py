@@ -50,6 +50,10 @@ def test_every_system_runs_through_the_server_from_the_same_labels(quick: tuple[
     first = {each["accuracy"][0] for name, each in learned.items() if not name.endswith("hinge")}
     assert len(first) == 1  # the same labels, weights and loss
     assert all(len(each["entropy"]) == 2 for each in learned.values())
+    assert all(each["label_shares"][0] == [0.5, 0.5] for each in learned.values())
+    assert (
+        len({str(each["label_shares"][-1]) for each in learned.values()}) > 1
+    )  # what each picked is counted
     assert all(
         sum(shares) == pytest.approx(1) for each in learned.values() for shares in each["label_shares"]
     )
@@ -146,7 +150,7 @@ def test_the_pool_in_color_is_cut_from_cifar10_or_made_of_digits(
     monkeypatch.setenv("DOWSER_DATASETS", str(tmp_path))
     tasks.append(load_task(parameters, "entropy"))
     for task in tasks:
-        assert task.pool_raw.shape == (200, 32, 32, 3) and task.test_raw.shape == (50, 32, 32, 3)
+        assert task.pool_raw.shape == (100, 32, 32, 3) and task.test_raw.shape == (20, 32, 32, 3)
         assert set(task.pool_y.tolist()) == set(range(10))
     assert all(np.array_equal(tasks[-1].pool_raw[..., 0], tasks[-1].pool_raw[..., each]) for each in (1, 2))
     if there:

@@ -29,12 +29,12 @@ def run(paper: Paper, setting: Setting, names: list[str], work: Path) -> Results
 @needs("mnist.npz", "usps.npz")
 def test_what_learns_from_mnist_is_tested_on_usps_after_every_round(tmp_path: Path) -> None:
     """ASAL's appendix E, 5 against 7."""
-    digits = ASAL.presets["quick"].settings[0]
-    sizes = {"data": "mnist", "pool": 1500, "test": 500}
-    setting = replace(digits, name="mnist-usps", parameters={**digits.parameters, **sizes})
+    whole = ASAL.presets["full"].settings[0]
+    sizes = {"pool": 1500, "test": 500, "initial_per_class": 5, "budget": 5, "max_labels": 20}
+    setting = replace(whole, parameters={**whole.parameters, **sizes}, seeds=(0,), rounds=2)
     names = ["random-entropy", "exhaustive-entropy", "supervised-entropy"]
     results = run(ASAL, setting, names, tmp_path)
-    runs = {name: each[0] for name, each in results.finished["mnist-usps"].items()}
+    runs = {name: each[0] for name, each in results.finished["mnist-two"].items()}
     assert runs["random-entropy"]["labels"] == [10, 15, 20]
     assert all(len(runs[name]["transfer"]["usps"]) == len(runs[name]["labels"]) for name in names)
     start = {runs[name]["transfer"]["usps"][0] for name in names[:2]}

@@ -257,13 +257,13 @@ QUICK_PRESET = Preset(
         ),
         _setting(
             "color-ten",
-            "200 images of CIFAR-10, or of scikit-learn's digits where that is missing, ten classes, All-CNN",
+            "100 images of CIFAR-10, or of scikit-learn's digits where that is missing, ten classes, All-CNN",
             ("random-entropy", "exhaustive-entropy", "asal-autoencoder-wgan-ct-resnet-entropy"),
             {each: {**options, "iterations": 3} for each, options in QUICK.items()},
             _all_cnn(
                 "color",
-                pool=200,
-                test=50,
+                pool=100,
+                test=20,
                 epochs=2,
                 decay_epochs=[1],
                 initial_per_class=1,
