@@ -121,7 +121,7 @@ CLAIMS = (
 
 
 def sections(results: Results) -> Sequence[str]:
-    """Return what each strategy picks, and what the sub-linear form loses and saves."""
+    """Return what each strategy picks, and what the sub-linear forms lose and save."""
     rows = []
     for setting in results.preset.settings:
         for name, runs in results.finished.get(setting.name, {}).items():
