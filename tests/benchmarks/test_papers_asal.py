@@ -13,12 +13,13 @@ import pytest
 from benchmarks.common.classifiers import TrainingPlan, accuracy, linear, logits_of, train_classifier
 from benchmarks.datasets import SOURCES, datasets_folder
 from benchmarks.papers.asal import PAPER
+from benchmarks.papers.asal.agreement import agreement
 from benchmarks.papers.asal.data import enlarge_usps, load_task
 from benchmarks.papers.asal.protocol import PRESETS, QUICK_PRESET
 from benchmarks.papers.asal.strategies import client_strategy
 from benchmarks.papers.claims import Verdict, judge
 from benchmarks.papers.records import Results
-from client import Dowser
+from client import Client, Dowser
 
 ROOT = Path(__file__).parents[2]
 
@@ -70,6 +71,17 @@ def test_matches_are_compared_with_the_labels_of_synthetic_samples(quick: tuple[
     assert sum(record["counts"]) == 20
     assert set(record["agreement"]) == {"pixels", "autoencoder", "critic"}
     assert all(0 <= share <= 1 for share in record["agreement"].values())
+
+
+def test_a_real_sample_is_matched_by_itself(server, digits) -> None:
+    rows = np.arange(0, 200, 7)
+    samples = digits.pool[rows, None].astype(np.float32) * np.float32(2 / 255) - 1
+    right, wrong = digits.pool_labels[rows], (digits.pool_labels[rows] + 1) % 10
+    with Client.connect(server.target) as client:
+        for told, share in ((right, 1.0), (wrong, 0.0)):
+            found = agreement({"pixels": client}, samples, lambda _, told=told: told, digits.pool_labels, 10)
+            assert found["agreement"] == {"pixels": share}
+            assert found["counts"] == np.bincount(told, minlength=10).tolist()
 
 
 def test_ten_classes_in_color_run_with_all_cnn_and_a_residual_generator(quick: tuple[Path, Path]) -> None:

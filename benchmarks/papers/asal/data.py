@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from benchmarks.common.campaigns import LabelingTask
 from benchmarks.common.classifiers import Sgd, TrainingPlan, all_cnn, lenet, linear
@@ -46,9 +46,11 @@ def load_task(parameters: Mapping[str, Any], loss: str) -> LabelingTask:
 def _plan(parameters: Mapping[str, Any], raw_shape: tuple[int, ...], classes: int, loss: str) -> TrainingPlan:
     kind = parameters["classifier"]
     sgd = None
-    if kind == "linear":
+    if kind.startswith("linear"):
         build: Callable[[], nn.Sequential] = partial(
-            linear, features=int(np.prod(raw_shape)), classes=classes
+            linear if kind == "linear" else linear_of_unit_range,
+            features=int(np.prod(raw_shape)),
+            classes=classes,
         )
     elif kind == "lenet":
         build = partial(lenet, classes=classes)
@@ -68,6 +70,17 @@ def _plan(parameters: Mapping[str, Any], raw_shape: tuple[int, ...], classes: in
         sgd=sgd,
         gpu=kind == "all-cnn",
     )
+
+
+class _UnitRange(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        """Return x [B, ...] of [-1, 1] in [0, 1]."""
+        return x * 0.5 + 0.5
+
+
+def linear_of_unit_range(*, features: int, classes: int) -> nn.Sequential:
+    """Return the linear model that sees pixels in [0, 1], of x [B, ...] in [-1, 1]."""
+    return nn.Sequential(_UnitRange(), *linear(features=features, classes=classes))
 
 
 def enlarge_usps(images: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -29,6 +29,7 @@ TWO_CLASSES = (
     *("gaal-wgan-gp-nearest-entropy", "gaal-dcgan-nearest-entropy", "subset-entropy"),
     *("random-hinge", *_asal("wgan-gp", "hinge"), "exhaustive-hinge", *_asal("dcgan", "hinge")),
 )
+UNIT_RANGE = ("random-entropy", *_asal("wgan-gp", "entropy"), "exhaustive-entropy", "supervised-entropy")
 TEN_CLASSES = (
     *("random-entropy", *_asal("wgan-gp", "entropy"), "exhaustive-entropy", "supervised-entropy"),
     *(*_asal("dcgan", "entropy"), "subset-entropy"),
@@ -144,6 +145,7 @@ QUICK: Training = {
 TWO_CODES, TEN_CODES = 3880, 3000
 
 _TWO = "MNIST, 5 against 7, a linear model (§5.3)"
+_UNIT = "MNIST, 5 against 7, the linear model with pixels in [0, 1] (appendix E says nothing of them)"
 _MATCHES = tuple(f"agreement-{each}" for each in GANS)
 
 FULL = Preset(
@@ -154,6 +156,15 @@ FULL = Preset(
             TWO_CLASSES,
             training=FULL_TWO,
             parameters=_linear("mnist", (5, 7), budget=10, max_labels=500),
+            autoencoder_iterations=TWO_CODES,
+            seeds=5,
+        ),
+        _setting(
+            "mnist-two-unit",
+            _UNIT,
+            UNIT_RANGE,
+            FULL_TWO,
+            _linear("mnist", (5, 7), classifier="linear-unit", budget=10, max_labels=500),
             autoencoder_iterations=TWO_CODES,
             seeds=5,
         ),
@@ -205,6 +216,15 @@ CPU = Preset(
             TWO_CLASSES,
             training=CPU_TWO,
             parameters=_linear("mnist", (5, 7), budget=25, max_labels=500),
+            autoencoder_iterations=TWO_CODES,
+            seeds=3,
+        ),
+        _setting(
+            "mnist-two-unit",
+            _UNIT,
+            UNIT_RANGE,
+            CPU_TWO,
+            _linear("mnist", (5, 7), classifier="linear-unit", budget=25, max_labels=500),
             autoencoder_iterations=TWO_CODES,
             seeds=3,
         ),

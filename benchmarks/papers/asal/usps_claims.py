@@ -16,6 +16,7 @@ from benchmarks.papers.asal.measures import (
 from benchmarks.papers.claims import Claim, Finding, ordering
 from benchmarks.papers.records import Results, compare
 
+TWO_UNIT = "mnist-two-unit"
 SUPERVISED_PERCENT, WITHIN_PERCENT = 91.0, 1.0
 _WHERE = "appendix E, figure 17"
 _OVER = "accuracy on USPS's test images averaged over the rounds, in every seed"
@@ -45,6 +46,13 @@ def _exhaustive_worst(results: Results) -> Finding:
     pairs = [
         compare(results, TWO, f"random-{loss}", f"exhaustive-{loss}", measure=transfer)
         for loss in ("entropy", "hinge")
+    ]
+    return ordering(pairs)
+
+
+def _exhaustive_worst_in_unit_range(results: Results) -> Finding:
+    pairs = [
+        compare(results, TWO_UNIT, each, EXHAUSTIVE, measure=transfer) for each in (RANDOM, *asal("wgan-gp"))
     ]
     return ordering(pairs)
 
@@ -82,6 +90,22 @@ USPS_CLAIMS = (
         paper="worse than any other strategy",
         measured=_OVER,
         check=_exhaustive_worst,
+    ),
+    Claim(
+        name="usps-two-unit",
+        text="with pixels in [0, 1], ASAL is above random sampling on USPS, two classes",
+        where=f"{_WHERE}d",
+        paper="above",
+        measured=f"{_OVER}, every version with WGAN-GP and cross entropy",
+        check=all_above(TWO_UNIT, asal("wgan-gp"), [RANDOM], transfer),
+    ),
+    Claim(
+        name="usps-two-unit-exhaustive-worst",
+        text="with pixels in [0, 1], exhaustive sampling is the worst on USPS, two classes",
+        where=_WHERE,
+        paper="worse than any other strategy",
+        measured=f"{_OVER}, below random sampling and every version",
+        check=_exhaustive_worst_in_unit_range,
     ),
     Claim(
         name="usps-two-supervised",
