@@ -121,7 +121,7 @@ CLAIMS = (
 
 
 def sections(results: Results) -> Sequence[str]:
-    """Return what each strategy picks, and what the sub-linear forms lose and save."""
+    """Return what each strategy picks, and what the sub-linear form loses and saves."""
     rows = []
     for setting in results.preset.settings:
         for name, runs in results.finished.get(setting.name, {}).items():
@@ -153,7 +153,7 @@ def sections(results: Results) -> Sequence[str]:
         "Shares are of the picks. VaB-AL's difficulty is one number a class: where the posterior of a "
         "sample's class is sharp, all samples of the hardest class score alike and above the others, so most "
         "of a round's picks are of one class, and few of them are predicted wrongly. Exhaustive forms score "
-        "the whole pool; the sub-linear ones let the default selection propose a tenth of it to the same "
+        "the whole pool; the sub-linear one lets the default selection propose a tenth of it to the same "
         "score. Seconds are those of the caller, with whatever else ran.",
         table(head, rows),
     ]

@@ -18,14 +18,6 @@ ABLATIONS = {
         text="VaB-AL, a tenth of the pool scored by the default selection",
         parameters={"score": "vab-al", "sublinear": True},
     ),
-    "mc-dropout-sublinear": PaperStrategy(
-        text="BALD over dropout masks, a tenth of the pool scored by the default selection",
-        parameters={"score": "bald", "sublinear": True},
-    ),
-    "vaal-sublinear": PaperStrategy(
-        text="VAAL, a tenth of the pool scored by the default selection",
-        parameters={"score": "vaal", "sublinear": True},
-    ),
     "no-prior": PaperStrategy(
         text="VaB-AL without the prior", parameters={"score": "vab-al", "prior": False}
     ),
@@ -37,6 +29,16 @@ ABLATIONS = {
     ),
 }
 SEEDS = (0, 1, 2)
+SUBLINEAR = {
+    "mc-dropout-sublinear": PaperStrategy(
+        text="BALD over dropout masks, a tenth of the pool scored by the default selection",
+        parameters={"score": "bald", "sublinear": True},
+    ),
+    "vaal-sublinear": PaperStrategy(
+        text="VAAL, a tenth of the pool scored by the default selection",
+        parameters={"score": "vaal", "sublinear": True},
+    ),
+}
 
 CPU: dict[str, Any] = {
     "network": "small",
@@ -67,7 +69,7 @@ def _setting(name: str, text: str, *, ablations: bool = False, **parameters: Any
         name=name,
         text=text,
         parameters=parameters,
-        strategies=STRATEGIES | (ABLATIONS if ablations else {}),
+        strategies=STRATEGIES | (ABLATIONS | SUBLINEAR if ablations else {}),
         seeds=SEEDS,
         rounds=parameters["rounds"],
     )
