@@ -79,7 +79,8 @@ def _added(setting: Setting, finished: Mapping[str, Runs]) -> str:
             ]
         )
     head = ["strategy", "mean entropy, nats", "times random's", "classes at the end, %"]
-    return table([*head, "USPS over the rounds, %", "s a selection"], rows)
+    told = table([*head, "USPS over the rounds, %", "s a selection"], rows)
+    return f"{told}\n\nSeconds are those of the caller, with whatever else ran on the machine."
 
 
 def _agreement(setting: Setting, finished: Mapping[str, Runs]) -> str:
