@@ -13,8 +13,9 @@ samples, which it has not seen, and z drawn from q(z | x),
     p(y != y^ | x) = 1 - sum_n p(y_n | y^_n) p(x | y^_n) p(y^_n) / sum_n p(x | y^_n) p(y^_n)                        (5)
 
 Of the sum in the numerator the term of y^(x) is taken, the class that x is predicted to be of by (6): the others are
-the probabilities of predictions that were not made. Only so are the paper's ablations (table 1) different scores: summed
-over all classes, p(y_n | y^_n) = 1 makes (5) zero for every sample, with the prior and without. `all_classes` sums.
+the probabilities of predictions that were not made. Only so are the paper's ablations (table 1) different scores:
+summed over all classes, p(y_n | y^_n) = 1 makes (5) zero for every sample, with the prior and without. `all_classes`
+sums.
 
 What the paper leaves open, and how it is here. Each layer's features pass a batch norm of the pool's statistics and a
 linear layer of 128 sigmoids at its random start: trained by what the VAE reconstructs of them, they would collapse.
