@@ -2,20 +2,22 @@
 
 With x of label y, x' = g(e(x), y) and g(u, v) of a random latent u and class v (equations 3, 7, 8, 9):
 
-    L_rec   = |x - x'|^2 / 2, summed over a sample's values,    L_prior = KL(q(z | x) || N(0, I))
+    L_rec   = |x - x'|^2 / 2, summed over a sample's V values,    L_prior = KL(q(z | x) || N(0, I))
     e minimizes  L_rec + L_prior
     d minimizes  -log d(x) - log(1 - d(x')) - log(1 - d(g(u, v)))
-    c minimizes  -log c_y(x) - log c_y(x') - log c_v(g(u, v))
-    g minimizes  gamma L_rec - log d(x') - log d(g(u, v)) - log c_y(x') - log c_v(g(u, v)),   gamma = 0.75
+    c minimizes  -log c_y(x) - (log c_y(x') + log c_v(g(u, v))) / 2
+    g minimizes  gamma L_rec / V - log d(x') - log d(g(u, v)) - log c_y(x') - log c_v(g(u, v)),   gamma = 0.75
 
 ACGAN is the same without the encoder, thus without x': Bayesian data augmentation (BDA; Tran et al. 2017), whose
 generated samples do not depend on the informative ones. "pmda" has deformed samples in place of x' and no networks but
 the classifier, "none" the classifier alone: the rivals of BGADL section 5, trained by the same steps.
 
 Where this differs from the paper: the signs of Algorithm 1 have g help the discriminator, as printed; here it opposes
-it, by the non-saturating loss (Goodfellow et al. 2014, section 3). Each real sample weighs as much as all of its
-generated ones (c's last two terms are averaged), and c takes generated ones only once g has had `WARM_UP` updates:
-until then they are noise with labels. The class reaches g as its last C latents (`trainer.networks.conditional`).
+it, by the non-saturating loss (Goodfellow et al. 2014, section 3). L_rec has no unit there: for g it is a mean over the
+values, as in the authors' code; as a sum it outweighs what makes g heed the class, and g(u, v) looks like any class.
+c counts each real sample as much as all of its generated ones (section 5: as many artificial samples as real ones),
+and takes them only once g has had `warm_up` updates: until then they are noise with labels. The class reaches g as its
+last C latents (`trainer.networks.conditional`), and what is trained on is of one class for certain.
 """
 
 from __future__ import annotations
@@ -27,8 +29,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from trainer.losses import discriminator_loss, non_saturating_generator_loss
-from trainer.networks.conditional import ClassLatents, class_latents, draw_class_logits
+from trainer.losses import non_saturating_generator_loss
+from trainer.networks.conditional import ClassLatents, class_latents
 from trainer.networks.convolutional import Critic, conv_critic, conv_generator
 from trainer.networks.dropout_classifier import dropout_classifier
 from trainer.networks.variational import Posterior, conv_posterior
@@ -205,7 +207,8 @@ class JointTraining:
         fake = self.generator(torch.cat(latents))  # [B or 2 B, ...], x' before g(u, v)
 
         scores = self.discriminator(torch.cat([u, fake.detach()]))
-        loss = discriminator_loss(scores[: len(u)], scores[len(u) :])
+        real, generated = scores[: len(u)], scores[len(u) :]
+        loss = F.softplus(-real).mean() + len(made) * F.softplus(generated).mean()
         self._step("discriminator", loss)
         losses["discriminator_loss"] = loss.detach()
 
@@ -213,11 +216,11 @@ class JointTraining:
         self.discriminator.requires_grad_(False)
         self.classifier.requires_grad_(False)
         adversarial = non_saturating_generator_loss(self.discriminator(fake))
-        objective = adversarial + F.cross_entropy(self.classifier(fake), torch.cat(made))
+        objective = len(made) * (adversarial + F.cross_entropy(self.classifier(fake), torch.cat(made)))
         reconstruction = torch.zeros(())
         if prior is not None:
             reconstruction = 0.5 * ((u - fake[: len(u)]) ** 2).flatten(1).sum(dim=1).mean()
-            objective = objective + GAMMA * reconstruction
+            objective = objective + GAMMA * reconstruction / u[0].numel()
         self._optimizers["generator"].zero_grad(set_to_none=True)
         objective.backward(  # type: ignore[no-untyped-call]
             inputs=list(self.generator.parameters()), retain_graph=prior is not None
@@ -235,10 +238,9 @@ class JointTraining:
         return [(fake, torch.cat(made))], losses
 
     def _random_latents(self, classes: Tensor, rng: torch.Generator) -> Tensor:
-        """Return z [B, Z] ~ N(0, I) given that its class is `classes` [B]."""
+        """Return z [B, Z] of random noise and certain `classes` [B]."""
         noise = torch.randn(len(classes), self.latent_dim - self.class_count, generator=rng)
-        logits = draw_class_logits(classes.cpu(), self.class_count, rng)
-        return torch.cat([noise, logits], dim=1).to(self.device)
+        return class_latents(noise.to(self.device), classes, self.class_count)
 
     def _step(self, name: str, loss: Tensor) -> None:
         self._optimizers[name].zero_grad(set_to_none=True)

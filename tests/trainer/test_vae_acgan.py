@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from trainer.networks.conditional import ClassLatents, class_latents
 from trainer.runs import load_state
 from trainer.systems import output_classes
 from trainer.transforms import deformed
-from trainer.vae_acgan import AUGMENTATIONS, JointTraining
+from trainer.vae_acgan import AUGMENTATIONS, GAMMA, JointTraining
 
 Tiny = Callable[..., TrainConfig]
 
@@ -109,6 +110,31 @@ def test_the_generator_makes_the_class_it_is_asked_for(
     real, truth = samples[0].flatten(1), samples[1]
     nearest = truth[torch.cdist(made, real).argmin(dim=1)]
     assert (nearest == asked).double().mean() > 0.5  # by chance, 0.1
+
+
+def test_the_first_losses_are_equation_9_of_networks_that_know_nothing(
+    samples: tuple[Tensor, Tensor],
+) -> None:
+    """Every logarithm of d is then about -log 2, every one of c about -log 10; gamma L_rec is of one value."""
+    x, y = samples[0][:64], samples[1][:64]
+    rng = torch.Generator().manual_seed(0)
+    first = {name: joint(name, learning_rate=1e-6).update(x, y, rng) for name in ("acgan", "vae-acgan")}
+    for name, terms in (("acgan", 1), ("vae-acgan", 2)):
+        losses = first[name]
+        value = GAMMA * losses["reconstruction_loss"] / 64 if terms == 2 else 0.0
+        assert losses["discriminator_loss"] == pytest.approx((1 + terms) * math.log(2), abs=0.3)
+        assert losses["generator_loss"] - value == pytest.approx(terms * math.log(20), abs=0.6)
+
+
+def test_what_is_generated_is_of_one_certain_class(samples: tuple[Tensor, Tensor]) -> None:
+    system = joint("vae-acgan")
+    assert isinstance(system.generator, torch.nn.Sequential)
+    seen: list[Tensor] = []
+    system.generator[0].register_forward_hook(lambda module, given, made: seen.append(made[:, -10:]))
+    train(system, samples, 1)
+    shares = seen[0]
+    assert len(shares) == 64  # x' and g(u, v)
+    assert shares.max(dim=1).values.min() > 0.999
 
 
 def test_the_classifier_waits_for_the_generator_to_warm_up(samples: tuple[Tensor, Tensor]) -> None:

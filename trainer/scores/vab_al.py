@@ -12,6 +12,11 @@ samples, which it has not seen, and z drawn from q(z | x),
     p(x | y^_n) >= exp(-L_VAE with z_j = 0 for j in C_n)
     p(y != y^ | x) = 1 - sum_n p(y_n | y^_n) p(x | y^_n) p(y^_n) / sum_n p(x | y^_n) p(y^_n)                        (5)
 
+Of the sum in the numerator the term of y^(x) is taken, the class that x is predicted to be of by (6): the others are
+the probabilities of predictions that were not made. Only so are the paper's ablations (table 1) different scores:
+summed over all classes, p(y_n | y^_n) = 1 makes (5) zero for every sample, with the prior and without. `all_classes`
+sums.
+
 What the paper leaves open, and how it is here. Each layer's features pass a batch norm of the pool's statistics and a
 linear layer of 128 sigmoids at its random start: trained by what the VAE reconstructs of them, they would collapse.
 The reconstruction is a normal density of unit variance on these values, standardized over the pool. L_VAE is divided
@@ -53,8 +58,8 @@ class VabAlConfig:
         label_draws: Of z a labeled sample, for difficulty and prior.
         likelihood_scale: Of log p(x | y^_n) in nats.
         prior: Whether p(y^_n) counts; without, it is 1 (the paper's ablation).
-        difficulty: Whether p(y_n | y^_n) counts; without, the score of (5) needs it no more: 1 less the largest
-            posterior of a class.
+        difficulty: Whether p(y_n | y^_n) counts; without, it is 1 (the paper's ablation).
+        all_classes: Sum the numerator of (5) over all classes, as it is printed, and not over the predicted one alone.
         seed: Of weights, batches and noise.
     """
 
@@ -70,6 +75,7 @@ class VabAlConfig:
     likelihood_scale: float = 1.0
     prior: bool = True
     difficulty: bool = True
+    all_classes: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -78,6 +84,10 @@ class VabAlConfig:
                 raise TrainerError(f"{name} must be at least 1, got {getattr(self, name)}")
         if self.weight < 0 or self.likelihood_scale <= 0:
             raise TrainerError("weight must not be negative and likelihood_scale must be positive")
+        if self.all_classes and not self.difficulty:
+            raise TrainerError(
+                "all_classes without difficulty scores every sample 0; set difficulty, or not all_classes"
+            )
 
 
 class FeatureInput(nn.Module):
@@ -183,13 +193,13 @@ class VabAlScore(nn.Module):
         super().__init__()
         self.inputs, self.vae = inputs, vae
         self.likelihood_scale = config.likelihood_scale
-        self.uses_difficulty = config.difficulty
+        self.all_classes = config.all_classes
         rng = torch.Generator().manual_seed(config.seed)
         size = vae.classes * vae.latents
         self.register_buffer("noise", torch.randn(config.draws, 1, size, generator=rng))
         mask = 1 - torch.eye(vae.classes).repeat_interleave(vae.latents, dim=1)  # [C, Z]
         self.register_buffer("kept", mask[:, None])  # [C, 1, Z]
-        self.register_buffer("difficulty", difficulty)
+        self.register_buffer("difficulty", difficulty if config.difficulty else torch.ones_like(difficulty))
         self.register_buffer("log_prior", prior.log() if config.prior else torch.zeros_like(prior))
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:
@@ -198,15 +208,17 @@ class VabAlScore(nn.Module):
         mean, log_variance = self.vae.infer(v)
         deviation = (0.5 * log_variance).exp()
         parts = torch.split(self.noise, _DRAWS_AT_ONCE)
-        errors = sum((self._errors(v, mean + deviation * noise) for noise in parts), torch.zeros(()))
-        errors = errors / len(self.noise)  # [C, B]
+        missed = sum((self._errors(v, mean + deviation * noise) for noise in parts), torch.zeros(()))
+        missed = missed / len(self.noise)  # [C, B]
         each = self.vae.class_divergence(mean, log_variance)  # [B, C]
-        bound = -errors.transpose(0, 1) - (each.sum(dim=1, keepdim=True) - each)  # [B, C]
+        bound = -missed.transpose(0, 1) - (each.sum(dim=1, keepdim=True) - each)  # [B, C]
         posterior = torch.softmax(self.likelihood_scale * bound + self.log_prior, dim=1)
-        if not self.uses_difficulty:
-            return 1 - posterior.amax(dim=1)
-        # 1 - sum_n d_n q_n, without taking two nearly equal numbers from each other.
-        return (posterior * (1 - self.difficulty)).sum(dim=1)
+        # 1 - sum_n d_n q_n over the classes that count, without taking two nearly equal numbers from each other.
+        errors = 1 - self.difficulty  # [C]
+        if not self.all_classes:
+            predicted = self.vae.expected_absence(mean, log_variance).argmin(dim=1)
+            errors = 1 - self.difficulty * F.one_hot(predicted, self.vae.classes)  # [B, C]
+        return (posterior * errors).sum(dim=1)
 
     def _errors(self, v: Tensor, z: Tensor) -> Tensor:
         """Return what each class's VAE misses of v [B, V], -log p(v | z) summed over draws z [M, B, Z], as [C, B]."""

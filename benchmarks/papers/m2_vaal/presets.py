@@ -56,6 +56,35 @@ CPU: dict[str, Any] = {"dataset": "fashion", "steps": 500, "epochs": 40, "batch_
 FULL: dict[str, Any] = {"dataset": "fashion", "steps": 10_000, "epochs": 100, "batch_size": 64, "batch": 64}
 
 
+READINGS = (
+    Reduction(
+        what="weights of the losses",
+        paper="equations 8 and 9 add them up, their units not stated",
+        ours="one sample's L_trd in nats, L_T 50 times, L_adv and L_D as means of cross entropies",
+        why="a cross entropy beside some hundreds of nats would teach the classifier little",
+    ),
+    Reduction(
+        what="discriminator of M2-VAAL and VAAL",
+        paper="sees q(z | x); L_D of equation 7 is printed with 1 - log D",
+        ours="sees the mean of q(z | x); log(1 - D)",
+        why="VAAL's own, whose equation 7 it is",
+    ),
+    Reduction(
+        what="TA-VAAL",
+        paper="its ranker learns along with the classifier",
+        ours="after it, from the finished classifier's features and losses",
+        why="a score is trained for a classifier somebody else has trained",
+    ),
+    Reduction(
+        what="Algorithm 2",
+        paper="weights predictions by normalized distances, without a formula",
+        ours="1 less the largest probability, times the distance as a part of its class's largest",
+        why="equation 1's measure, and what leaves classes with many anchors no advantage",
+    ),
+)
+"""What the paper leaves open, in every preset."""
+
+
 def _setting(name: str, text: str, strategies: dict[str, PaperStrategy], **parameters: Any) -> Setting:
     return Setting(
         name=name,
@@ -107,6 +136,7 @@ def _cpu() -> Preset:
             Reduction(
                 what="training", paper="not stated", ours="500 steps from scratch a round", why="two cores"
             ),
+            *READINGS,
         ),
     )
 
@@ -141,6 +171,7 @@ def _full() -> Preset:
                 ours="encoder and decoder of one hidden layer; 10,000 steps",
                 why="the paper leaves them open",
             ),
+            *READINGS,
         ),
     )
 

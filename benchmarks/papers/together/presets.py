@@ -23,6 +23,7 @@ OURS = {
         "Dowser, by margin, as many scored as in the subset", select="dowser", acquisition="margin"
     ),
 }
+_VAB_AL: dict[str, Any] = {"train": "vab-al", "acquisition": "own_score", "all_classes": False}
 THEIRS = {
     "asal": _strategy("ASAL: synthesis and its nearest", select="asal", acquisition="maximum_entropy"),
     "bald-vae": _strategy(
@@ -33,12 +34,8 @@ THEIRS = {
     "vae-acgan": _strategy(
         "BGADL: BALD and VAE-ACGAN", train="vae-acgan", select="exhaustive", acquisition="bald"
     ),
-    "vab-al": _strategy(
-        "VaB-AL, the whole pool", train="vab-al", select="exhaustive", acquisition="own_score"
-    ),
-    "vab-al-sublinear": _strategy(
-        "VaB-AL on what Dowser proposes", train="vab-al", select="dowser", acquisition="own_score"
-    ),
+    "vab-al": _strategy("VaB-AL, the whole pool", select="exhaustive", **_VAB_AL),
+    "vab-al-sublinear": _strategy("VaB-AL on what Dowser proposes", select="dowser", **_VAB_AL),
     "m2-vaal": _strategy("M2-VAAL, the whole pool", train="m2", select="exhaustive", acquisition="own_score"),
     "algorithm-2": _strategy(
         "M2-VAAL's Algorithm 2, the whole pool",

@@ -81,6 +81,7 @@ def _plain(unit: Unit, task: LabelingTask, input_shape: tuple[int, ...]) -> Fit:
             epochs=max(1, round(settings["vae_steps"] * _BATCH / len(unlabeled))),
             batch_size=_BATCH,
             draws=settings["passes"],
+            all_classes=unit.parameters["all_classes"],
             seed=unit.seed,
         )
         return Fitted(

@@ -150,10 +150,11 @@ def sections(results: Results) -> Sequence[str]:
     ]
     return [
         "## What is picked, and what it costs",
-        "Shares are of the picks. VaB-AL's difficulty is one number a class: where the posterior of a "
-        "sample's class is sharp, all samples of the hardest class score alike and above the others, so most "
-        "of a round's picks are of one class, and few of them are predicted wrongly. Exhaustive forms score "
-        "the whole pool; the sub-linear one lets the default selection propose a tenth of it to the same "
-        "score. Seconds are those of the caller, with whatever else ran.",
+        "Shares are of the picks. VaB-AL's difficulty is one number a class: where equation 5 is summed over all "
+        "classes (vab-al-sum), samples of the hardest class score the higher the surer their class is, so "
+        "most of a round's picks are of one class, and few of them are predicted wrongly; the term of the "
+        "predicted class alone also rises with a doubtful posterior. Exhaustive forms score the whole pool; "
+        "the sub-linear one lets the default selection propose a tenth of it to the same score. Seconds are "
+        "those of the caller, with whatever else ran.",
         table(head, rows),
     ]

@@ -91,5 +91,6 @@ class _Fit:
             draws=settings["draws"],
             prior=self._unit.parameters.get("prior", True),
             difficulty=self._unit.parameters.get("difficulty", True),
+            all_classes=self._unit.parameters["all_classes"],
             seed=self._unit.seed,
         )
