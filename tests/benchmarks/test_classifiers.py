@@ -8,9 +8,11 @@ import torch
 from torch import nn
 
 from benchmarks.common.classifiers import (
+    Sgd,
     TrainingPlan,
     WithEmbedding,
     accuracy,
+    all_cnn,
     digits_net,
     entropies,
     lenet,
@@ -61,6 +63,40 @@ def test_lenet_has_the_sizes_of_lenet() -> None:
     module = lenet()
     assert module(torch.zeros(2, 1, 28, 28)).shape == (2, 10)
     assert sum(weights.numel() for weights in module.parameters()) == 431_080
+
+
+def test_all_cnn_has_the_sizes_of_all_cnn_c() -> None:
+    module = all_cnn().eval()
+    assert module(torch.zeros(2, 3, 32, 32)).shape == (2, 10)
+    assert module[:-2](torch.zeros(1, 3, 32, 32)).shape == (1, 10, 6, 6)
+    assert sum(weights.numel() for weights in module.parameters()) == 1_369_738
+
+
+def test_what_dropout_leaves_out_follows_the_seed() -> None:
+    x, y = np.random.default_rng(0).normal(size=(8, 3, 32, 32)).astype(np.float32), np.arange(8)
+    plan = TrainingPlan(build=all_cnn, epochs=1, batch_size=4, learning_rate=0.01, sgd=Sgd(momentum=0.9))
+    torch.rand(3)  # what was drawn before must not matter
+    first = train_classifier(plan, x, y, seed=1)
+    torch.rand(5)
+    second = train_classifier(plan, x, y, seed=1)
+    assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
+
+
+def test_gradient_descent_learns_digits_and_its_rate_falls_when_said(
+    digits: tuple[np.ndarray, np.ndarray],
+) -> None:
+    x, y = digits
+
+    def trained(*falls: int) -> nn.Module:
+        sgd = Sgd(momentum=0.9, weight_decay=1e-4, decay_epochs=falls)
+        return train_classifier(replace(PLAN, learning_rate=0.02, sgd=sgd), x[:300], y[:300], seed=0)
+
+    constant, early, afterwards = trained(), trained(2), trained(PLAN.epochs)
+    assert accuracy(constant, x[1000:], y[1000:]) > 0.8
+    weights = [next(module.parameters()) for module in (constant, early, afterwards)]
+    assert torch.equal(weights[0], weights[2]) and not torch.equal(weights[0], weights[1])
+    described = [replace(PLAN, sgd=sgd).describe() for sgd in (None, Sgd(momentum=0.9))]
+    assert described[0] == PLAN.describe() != described[1]
 
 
 def test_bfloat16_learns_as_well_and_leaves_float32_weights_in_the_usual_layout(

@@ -11,10 +11,15 @@ import numpy as np
 import pytest
 
 from benchmarks.common.classifiers import TrainingPlan, accuracy, linear, logits_of, train_classifier
+from benchmarks.datasets import SOURCES, datasets_folder
+from benchmarks.papers.asal import PAPER
+from benchmarks.papers.asal.agreement import agreement
 from benchmarks.papers.asal.data import enlarge_usps, load_task
 from benchmarks.papers.asal.protocol import PRESETS, QUICK_PRESET
 from benchmarks.papers.asal.strategies import client_strategy
-from client import Dowser
+from benchmarks.papers.claims import Verdict, judge
+from benchmarks.papers.records import Results
+from client import Client, Dowser
 
 ROOT = Path(__file__).parents[2]
 
@@ -46,6 +51,10 @@ def test_every_system_runs_through_the_server_from_the_same_labels(quick: tuple[
     first = {each["accuracy"][0] for name, each in learned.items() if not name.endswith("hinge")}
     assert len(first) == 1  # the same labels, weights and loss
     assert all(len(each["entropy"]) == 2 for each in learned.values())
+    assert all(each["label_shares"][0] == [0.5, 0.5] for each in learned.values())
+    assert (
+        len({str(each["label_shares"][-1]) for each in learned.values()}) > 1
+    )  # what each picked is counted
     assert all(
         sum(shares) == pytest.approx(1) for each in learned.values() for shares in each["label_shares"]
     )
@@ -64,6 +73,27 @@ def test_matches_are_compared_with_the_labels_of_synthetic_samples(quick: tuple[
     assert all(0 <= share <= 1 for share in record["agreement"].values())
 
 
+def test_a_real_sample_is_matched_by_itself(server, digits) -> None:
+    rows = np.arange(0, 200, 7)
+    samples = digits.pool[rows, None].astype(np.float32) * np.float32(2 / 255) - 1
+    right, wrong = digits.pool_labels[rows], (digits.pool_labels[rows] + 1) % 10
+    with Client.connect(server.target) as client:
+        for told, share in ((right, 1.0), (wrong, 0.0)):
+            found = agreement({"pixels": client}, samples, lambda _, told=told: told, digits.pool_labels, 10)
+            assert found["agreement"] == {"pixels": share}
+            assert found["counts"] == np.bincount(told, minlength=10).tolist()
+
+
+def test_ten_classes_in_color_run_with_all_cnn_and_a_residual_generator(quick: tuple[Path, Path]) -> None:
+    found = records(quick, "color-ten")
+    assert set(found) == {"random-entropy", "exhaustive-entropy", "asal-autoencoder-wgan-ct-resnet-entropy"}
+    runs = {name: each["0"] for name, each in found.items()}
+    assert {tuple(run["labels"]) for run in runs.values()} == {(10, 12, 14)}
+    assert len({run["accuracy"][0] for run in runs.values()}) == 1
+    first = {name: run["entropy"][0] for name, run in runs.items()}  # by the same classifier
+    assert first["exhaustive-entropy"] == max(first.values()) > min(first.values())
+
+
 def test_what_is_finished_is_not_run_again_and_the_report_says_every_claim(quick: tuple[Path, Path]) -> None:
     out, work = quick
     before = {path: path.stat().st_mtime_ns for path in work.rglob("units/*.json")}
@@ -80,7 +110,19 @@ def test_the_full_protocol_is_the_papers() -> None:
     assert (full["mnist-two"]["epochs"], full["mnist-two"]["batch_size"]) == (10, 10)
     assert (full["mnist-ten"]["budget"], full["mnist-ten"]["max_labels"]) == (50, 10_000)
     assert (full["cifar-two"]["batch_size"], full["cifar-two"]["max_labels"]) == (50, 1000)
-    assert {len(setting.seeds) for setting in PRESETS["full"].settings} == {5}
+    ten = full["cifar-ten"]
+    assert (ten["classifier"], ten["epochs"], ten["batch_size"], ten["learning_rate"]) == (
+        "all-cnn",
+        150,
+        128,
+        0.01,
+    )
+    assert (ten["initial_per_class"], ten["budget"], ten["max_labels"]) == (100, 1000, 30_000)
+    assert (ten["momentum"], ten["decay_epochs"]) == (0.9, [130, 140])
+    seeds = {setting.name: len(setting.seeds) for setting in PRESETS["full"].settings}
+    assert seeds.pop("cifar-ten") == 3 and set(seeds.values()) == {5}  # §5.2
+    residual = PRESETS["full"].setting("cifar-ten").strategies["asal-critic-wgan-ct-resnet-entropy"]
+    assert residual.parameters["training"]["iterations"] == 100_000  # table 3
     assert {len(setting.seeds) for setting in PRESETS["cpu"].settings} == {3}
     trained = PRESETS["full"].settings[0].strategies["asal-pixels-wgan-gp-entropy"].parameters["training"]
     assert trained["iterations"] == 40_000  # table 3
@@ -88,6 +130,43 @@ def test_the_full_protocol_is_the_papers() -> None:
     assert strategy == Dowser(
         max_scored=0, latents=10, steps=100, step_size=0.01, warm_start=0.0, early_stop=0.0
     )
+
+
+def test_every_claim_is_judged_once_the_full_protocol_is_run() -> None:
+    def record(seed: int) -> dict[str, object]:
+        learned = {"labels": [500, 600, 700], "accuracy": [0.5, 0.6, 0.7 + seed / 100]}
+        added = {"entropy": [0.3, 0.2], "label_shares": [[0.1] * 10, [0.1] * 10]}
+        matched = dict.fromkeys(("pixels", "autoencoder", "critic"), 0.9)
+        return {**learned, **added, "transfer": {"usps": [0.5, 0.6, 0.7]}, "agreement": matched}
+
+    preset = PRESETS["full"]
+    finished = {
+        setting.name: {name: {seed: record(seed) for seed in setting.seeds} for name in setting.strategies}
+        for setting in preset.settings
+    }
+    judged = judge(PAPER.claims, Results(preset=preset, finished=finished))
+    missing = {each.claim.name for each in judged if each.verdict is Verdict.NOT_RUN}
+    assert missing == {"celeba", "sub-linear"}
+    verdicts = {each.claim.name: each.verdict for each in judged}
+    assert verdicts["cifar-ten"] is verdicts["cifar-ten-generators"] is Verdict.HOLDS  # level with random
+    assert verdicts["cifar-two"] is Verdict.FAILS
+    assert verdicts["usps-two-supervised"] is Verdict.FAILS  # 65 %, and not 91
+
+
+def test_the_pool_in_color_is_cut_from_cifar10_or_made_of_digits(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    parameters = PRESETS["quick"].setting("color-ten").parameters
+    there = (datasets_folder() / SOURCES["cifar10"].file).exists()
+    tasks = [load_task(parameters, "entropy")] if there else []
+    monkeypatch.setenv("DOWSER_DATASETS", str(tmp_path))
+    tasks.append(load_task(parameters, "entropy"))
+    for task in tasks:
+        assert task.pool_raw.shape == (100, 32, 32, 3) and task.test_raw.shape == (20, 32, 32, 3)
+        assert set(task.pool_y.tolist()) == set(range(10))
+    assert all(np.array_equal(tasks[-1].pool_raw[..., 0], tasks[-1].pool_raw[..., each]) for each in (1, 2))
+    if there:
+        assert not np.array_equal(tasks[0].pool_raw[..., 0], tasks[0].pool_raw[..., 2])
 
 
 def test_two_classes_are_numbered_in_their_order() -> None:

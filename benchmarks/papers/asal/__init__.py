@@ -1,7 +1,8 @@
 """ASAL: Mayer and Timofte, "Adversarial Sampling for Active Learning" (ICLR 2019 submission).
 
 Synthetic samples of high entropy, made with a GAN that was trained on the pool, are matched to their nearest real ones;
-those are labeled. `protocol` says what is run, `strategies` what is compared, `claims` what the paper says of it.
+those are labeled. `protocol` and `reductions` say what is run, `strategies` what is compared, `claims` what the paper
+says of it.
 """
 
 from benchmarks.papers.asal.bundles import prepare

@@ -1,54 +1,37 @@
-"""What ASAL claims, and how each claim is judged; all accuracies are paired by seed."""
+"""What ASAL claims on MNIST, and all claims in the paper's order; every accuracy is paired by seed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
 import numpy as np
 
-from benchmarks.papers.asal.protocol import GANS, KINDS
+from benchmarks.papers.asal.cifar_claims import CIFAR_CLAIMS
+from benchmarks.papers.asal.measures import (
+    ABOVE,
+    EXHAUSTIVE,
+    RANDOM,
+    SUPERVISED,
+    TEN,
+    TWO,
+    all_above,
+    asal,
+    at_the_end,
+    early_entropy,
+    elsewhere,
+    mean_entropy,
+    share_of,
+)
+from benchmarks.papers.asal.protocol import GANS
 from benchmarks.papers.asal.strategies import FEATURES
+from benchmarks.papers.asal.usps_claims import USPS_CLAIMS
 from benchmarks.papers.claims import Claim, Finding, ordering
 from benchmarks.papers.paper import Record
-from benchmarks.papers.records import Comparison, NotRunError, Results, compare, over_rounds
+from benchmarks.papers.records import Comparison, Results, compare
 
-TWO, TEN, MATCHES, CIFAR_TWO = "mnist-two", "mnist-ten", "mnist-two-agreement", "cifar-two"
-
-RANDOM, EXHAUSTIVE, SUPERVISED = "random-entropy", "exhaustive-entropy", "supervised-entropy"
+MATCHES = "mnist-two-agreement"
 GAAL_WGAN, GAAL_DCGAN = "gaal-wgan-gp-classifier-entropy", "gaal-dcgan-classifier-entropy"
 
 FIVE = 0  # class 0 of the two is the digit 5
 ONES = 1  # of the ten
-
-
-def asal(generator: str, loss: str = "entropy") -> list[str]:
-    """Return the names of ASAL's three versions."""
-    return [f"asal-{features}-{generator}-{loss}" for features in KINDS]
-
-
-def mean_entropy(record: Record) -> float:
-    """Return the mean entropy of what was added, over the rounds, nats."""
-    return float(np.mean(record["entropy"]))
-
-
-def transfer(record: Record) -> float:
-    """Return the accuracy on USPS averaged over the rounds after the first, %."""
-    return float(100 * np.mean(record["transfer"]["usps"][1:]))
-
-
-def share_of(number: int) -> Callable[[Record], float]:
-    """Return what measures a class's share of the labels at the end, %."""
-    return lambda record: float(100 * record["label_shares"][-1][number])
-
-
-def _all_above(
-    setting: str, ours: Sequence[str], theirs: Sequence[str], measure: Callable[[Record], float] = over_rounds
-) -> Callable[[Results], Finding]:
-    def check(results: Results) -> Finding:
-        pairs = [compare(results, setting, a, b, measure=measure) for a in ours for b in theirs]
-        return ordering(pairs)
-
-    return check
 
 
 def _entropy_gap(results: Results) -> Finding:
@@ -109,11 +92,8 @@ def _hinge_entropy(results: Results) -> Finding:
 
 
 def _reaches_supervised(results: Results) -> Finding:
-    def last(record: Record) -> float:
-        return float(100 * record["accuracy"][-1])
-
     gaps = {
-        name: compare(results, TWO, name, SUPERVISED, measure=last).mean
+        name: compare(results, TWO, name, SUPERVISED, measure=at_the_end).mean
         for name in (EXHAUSTIVE, *asal("wgan-gp"), RANDOM)
     }
     told = ", ".join(f"{name} {gap:+.2f}" for name, gap in gaps.items())
@@ -193,29 +173,7 @@ def _agreement_pixels(results: Results) -> Finding:
     )
 
 
-def _first_entropy(results: Results) -> Finding:
-    def early(record: Record) -> float:
-        return float(np.mean(record["entropy"][:5]))
-
-    pairs = [compare(results, TEN, name, RANDOM, measure=early, unit="nats") for name in asal("wgan-gp")]
-    return ordering(pairs)
-
-
-def _dcgan_ones(results: Results) -> Finding:
-    pairs = [compare(results, TEN, name, RANDOM, measure=share_of(ONES)) for name in asal("dcgan")]
-    return ordering(pairs)
-
-
-def _elsewhere(where: str) -> Callable[[Results], Finding]:
-    def check(results: Results) -> Finding:
-        raise NotRunError(where)
-
-    return check
-
-
-_OVER = "test accuracy averaged over the rounds, every version above in every seed"
-
-CLAIMS = (
+_MNIST = (
     Claim(
         name="entropy-63-percent",
         text="ASAL selects samples of higher entropy than random ones, two classes",
@@ -230,15 +188,15 @@ CLAIMS = (
         text="all ASAL versions outperform random sampling, two classes",
         where="§5.3, figure 3a",
         paper="clearly above",
-        measured=_OVER,
-        check=_all_above(TWO, asal("wgan-gp"), [RANDOM]),
+        measured=ABOVE,
+        check=all_above(TWO, asal("wgan-gp"), [RANDOM]),
     ),
     Claim(
         name="wgan-above-dcgan",
         text="ASAL with WGAN-GP exceeds ASAL with DCGAN, two classes",
         where="figure 10",
         paper="clearly above",
-        measured=_OVER,
+        measured=ABOVE,
         check=_generators,
     ),
     Claim(
@@ -254,8 +212,8 @@ CLAIMS = (
         text="ASAL exceeds GAAL with WGAN-GP, two classes",
         where="§5.3.1, figure 3c",
         paper="above",
-        measured=_OVER,
-        check=_all_above(TWO, ["asal-pixels-wgan-gp-entropy"], [GAAL_WGAN]),
+        measured=ABOVE,
+        check=all_above(TWO, ["asal-pixels-wgan-gp-entropy"], [GAAL_WGAN]),
     ),
     Claim(
         name="generators-decide",
@@ -314,20 +272,12 @@ CLAIMS = (
         check=_agreement_pixels,
     ),
     Claim(
-        name="usps-two",
-        text="trained on MNIST and tested on USPS, ASAL is above exhaustive and random sampling, two classes",
-        where="appendix E, figure 17",
-        paper="above both",
-        measured="accuracy on USPS's test images averaged over the rounds; every version, every seed",
-        check=_all_above(TWO, asal("wgan-gp"), [EXHAUSTIVE, RANDOM], transfer),
-    ),
-    Claim(
         name="ten-above-random",
         text="all ASAL versions exceed random sampling, ten classes",
         where="§5.5, figure 14b",
         paper="above",
-        measured=_OVER,
-        check=_all_above(TEN, asal("wgan-gp"), [RANDOM]),
+        measured=ABOVE,
+        check=all_above(TEN, asal("wgan-gp"), [RANDOM]),
     ),
     Claim(
         name="ten-dcgan-below-random",
@@ -335,7 +285,7 @@ CLAIMS = (
         where="figure 14a",
         paper="below",
         measured="test accuracy averaged over the rounds, every version below in every seed",
-        check=_all_above(TEN, [RANDOM], asal("dcgan")),
+        check=all_above(TEN, [RANDOM], asal("dcgan")),
     ),
     Claim(
         name="ten-discriminator-best",
@@ -343,7 +293,7 @@ CLAIMS = (
         where="figure 14b",
         paper="best",
         measured="test accuracy averaged over the rounds, above the two others in every seed",
-        check=_all_above(TEN, ["asal-critic-wgan-gp-entropy"], asal("wgan-gp")[:2]),
+        check=all_above(TEN, ["asal-critic-wgan-gp-entropy"], asal("wgan-gp")[:2]),
     ),
     Claim(
         name="ten-entropy-at-first",
@@ -351,7 +301,7 @@ CLAIMS = (
         where="figure 15",
         paper="above",
         measured="mean entropy of what was added in the first five rounds",
-        check=_first_entropy,
+        check=all_above(TEN, asal("wgan-gp"), [RANDOM], early_entropy, unit="nats"),
     ),
     Claim(
         name="ten-dcgan-picks-ones",
@@ -359,46 +309,18 @@ CLAIMS = (
         where="figure 16",
         paper="30 % of the labels are 1s",
         measured="share of 1s among the labels at the end, above random's in every seed",
-        check=_dcgan_ones,
+        check=all_above(TEN, asal("dcgan"), [RANDOM], share_of(ONES)),
     ),
-    Claim(
-        name="usps-ten",
-        text="trained on MNIST and tested on USPS, exhaustive sampling is above all other strategies, ten classes",
-        where="appendix E, figure 18",
-        paper="clearly above",
-        measured="accuracy on USPS's test images averaged over the rounds",
-        check=_all_above(TEN, [EXHAUSTIVE], [RANDOM, *asal("wgan-gp")], transfer),
-    ),
-    Claim(
-        name="cifar-two",
-        text="ASAL-Autoencoder exceeds random sampling, CIFAR-10, two classes",
-        where="§5.4, figure 4b",
-        paper="above, with every generator",
-        measured=_OVER,
-        check=_all_above(
-            CIFAR_TWO,
-            [
-                f"asal-autoencoder-{each}-entropy"
-                for each in ("dcgan", "wgan-gp", "wgan-gp-resnet", "wgan-ct-resnet")
-            ],
-            [RANDOM],
-        ),
-    ),
-    Claim(
-        name="cifar-ten",
-        text="ASAL follows random sampling or is slightly worse, CIFAR-10, ten classes",
-        where="§5.6, figure 4c",
-        paper="level or slightly below",
-        measured="not measured",
-        check=_elsewhere("CIFAR-10 with ten classes is not part of the recipe yet"),
-    ),
+)
+
+_ELSEWHERE = (
     Claim(
         name="celeba",
         text="ASAL is above random sampling on CelebA, three attributes",
         where="appendix A, figure 6",
         paper="above",
         measured="not measured",
-        check=_elsewhere("CelebA is not at hand"),
+        check=elsewhere("CelebA is not at hand"),
     ),
     Claim(
         name="sub-linear",
@@ -406,6 +328,8 @@ CLAIMS = (
         where="appendix A.3, figure 7",
         paper="44 s at 16 million",
         measured="not here: `python -m benchmarks growth`",
-        check=_elsewhere("measured by `python -m benchmarks growth`, with other strategies"),
+        check=elsewhere("measured by `python -m benchmarks growth`, with other strategies"),
     ),
 )
+
+CLAIMS = (*_MNIST, *USPS_CLAIMS, *CIFAR_CLAIMS, *_ELSEWHERE)

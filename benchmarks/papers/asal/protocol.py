@@ -1,7 +1,7 @@
 """The protocol of ASAL's experiments: `full` as the paper states it, `cpu` what two cores finish in three hours.
 
 The paper leaves open how many samples a round adds with two classes (its figures start at 50 labels; appendix A adds
-ten), which LeNet it trains, and the step size of the synthesis but for CelebA; `OPEN` says what stands in.
+ten), which LeNet it trains, and the step size of the synthesis but for CelebA; `reductions` says what stands in.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from benchmarks.papers.asal.reductions import CPU_REDUCTIONS, OPEN
 from benchmarks.papers.asal.strategies import Training, strategies
 from benchmarks.papers.paper import Preset, Reduction, Setting
 
@@ -28,13 +29,20 @@ TWO_CLASSES = (
     *("gaal-wgan-gp-nearest-entropy", "gaal-dcgan-nearest-entropy", "subset-entropy"),
     *("random-hinge", *_asal("wgan-gp", "hinge"), "exhaustive-hinge", *_asal("dcgan", "hinge")),
 )
+UNIT_RANGE = ("random-entropy", *_asal("wgan-gp", "entropy"), "exhaustive-entropy", "supervised-entropy")
 TEN_CLASSES = (
     *("random-entropy", *_asal("wgan-gp", "entropy"), "exhaustive-entropy", "supervised-entropy"),
     *(*_asal("dcgan", "entropy"), "subset-entropy"),
 )
-CIFAR = (
-    *("random-entropy", "exhaustive-entropy", "supervised-entropy"),
-    *(name for generator in (*GANS, *RESIDUAL) for name in _asal(generator, "entropy")),
+CIFAR_TWO = (
+    *("random-entropy", *_asal("wgan-gp", "entropy"), "exhaustive-entropy", "supervised-entropy"),
+    *(name for generator in ("dcgan", *RESIDUAL) for name in _asal(generator, "entropy")),
+    *("random-hinge", "exhaustive-hinge"),
+    *(name for generator in (*GANS, *RESIDUAL) for name in _asal(generator, "hinge")),
+)
+CIFAR_TEN = (
+    *("random-entropy", *_asal("wgan-ct-resnet", "entropy"), "exhaustive-entropy", "supervised-entropy"),
+    *(name for generator in ("wgan-gp-resnet", *GANS) for name in _asal(generator, "entropy")),
 )
 
 
@@ -92,14 +100,34 @@ def _lenet(max_labels: int) -> dict[str, Any]:
     }
 
 
+def _all_cnn(data: str, **more: Any) -> dict[str, Any]:
+    """§5.6: All-CNN, 150 epochs of SGD in batches of 128; 100 samples a class, 1,000 more a round, 30,000 in all."""
+    return {
+        "data": data,
+        "classes": list(range(10)),
+        "classifier": "all-cnn",
+        "epochs": 150,
+        "batch_size": 128,
+        "learning_rate": 0.01,
+        "decay_epochs": [130, 140],
+        "momentum": 0.9,
+        "weight_decay": 1e-3,  # Springenberg et al. 2014, section 3.1
+        "initial_per_class": 100,
+        "budget": 1000,
+        "max_labels": 30_000,
+        **more,
+    }
+
+
 # Table 3, and the networks' width in the code that the paper names.
 FULL_TWO: Training = {each: {"iterations": 40_000, "width": 64} for each in GANS}
 FULL_TEN: Training = {each: {"iterations": 100_000, "width": 64} for each in GANS}
-FULL_CIFAR: Training = {
+FULL_CIFAR_TWO: Training = {
     "dcgan": {"iterations": 100_000, "width": 128},
     "wgan-gp": {"iterations": 200_000, "width": 128},
     **{each: {"iterations": 100_000, "width": 128} for each in RESIDUAL},
 }
+FULL_CIFAR_TEN: Training = {**FULL_CIFAR_TWO, "dcgan": {"iterations": 200_000, "width": 128}}
 CPU_TWO: Training = {
     "wgan-gp": {"iterations": 3000, "learning-rate": 2e-4},
     "dcgan": {"iterations": 5500},
@@ -113,100 +141,11 @@ QUICK: Training = {
     for each in (*GANS, *RESIDUAL)
 }
 
-OPEN = (
-    Reduction(
-        what="initial labels, two classes",
-        paper="not said; the figures start at 50",
-        ours="25 of each class",
-        why="the paper leaves it open",
-    ),
-    Reduction(
-        what="step size of the synthesis",
-        paper="0.01 for CelebA, not said elsewhere",
-        ours="0.01",
-        why="the paper leaves it open",
-    ),
-    Reduction(
-        what="LeNet",
-        paper="LeNet",
-        ours="20 and 50 filters, 500 hidden units",
-        why="the paper leaves it open",
-    ),
-    Reduction(
-        what="test set",
-        paper="test accuracy in the text, validation accuracy in some captions",
-        ours="the 10,000 test images, never seen by any choice",
-        why="the pool is the first 50,000 training images",
-    ),
-    Reduction(
-        what="labels of synthetic samples (GAAL, agreement)",
-        paper="by hand, what nobody can read left out",
-        ours="by a convolutional classifier trained on the whole pool, or that of the nearest real one; all of them",
-        why="no annotators",
-    ),
-    Reduction(
-        what="auto-encoder, two classes",
-        paper="64 codes",
-        ours="192 codes, as with ten classes",
-        why="PCA cuts both to 50",
-    ),
-    Reduction(
-        what="generator",
-        paper="the last iterate",
-        ours="its moving average",
-        why="the trainer exports that",
-    ),
-    Reduction(
-        what="nearest neighbors",
-        paper="k-d tree",
-        ours="an exact scan of the index",
-        why="the same neighbors",
-    ),
-    Reduction(
-        what="CelebA (appendix A)", paper="three attributes", ours="none", why="the data set is not at hand"
-    ),
-    Reduction(
-        what="CIFAR-10, ten classes (§5.6)",
-        paper="All-CNN, 150 epochs a round, 1,000 to 30,000 labels",
-        ours="not part of the recipe yet",
-        why="needs days of a GPU",
-    ),
-)
-
-CPU_REDUCTIONS = (
-    Reduction(what="seeds", paper="5", ours="3", why="time"),
-    Reduction(what="samples a round, two classes", paper="not said (10 for CelebA)", ours="25", why="time"),
-    Reduction(what="labels, ten classes", paper="100 to 10,000", ours="100 to 1,000", why="time"),
-    Reduction(
-        what="WGAN-GP",
-        paper="40,000 iterations (two classes), 100,000 (ten), width 64, learning rate 1e-4",
-        ours="3,000 (two classes), 6,000 (ten), width 32, learning rate 2e-4",
-        why="time",
-    ),
-    Reduction(
-        what="DCGAN",
-        paper="40,000 iterations (two classes), 100,000 (ten), width 64",
-        ours="5,500 (two classes), 6,000 (ten), width 32: never fewer than WGAN-GP's, so as not to favor that",
-        why="time",
-    ),
-    Reduction(
-        what="auto-encoder",
-        paper="40 epochs",
-        ours="40 epochs (two classes), 3,000 updates (ten)",
-        why="time",
-    ),
-    Reduction(
-        what="residual GANs, CIFAR-10 (§5.4)",
-        paper="two and ten classes",
-        ours="not run",
-        why="time; `full` has them",
-    ),
-)
-
 # 40 epochs of 9,681 samples in batches of 100, as in appendix B.
 TWO_CODES, TEN_CODES = 3880, 3000
 
 _TWO = "MNIST, 5 against 7, a linear model (§5.3)"
+_UNIT = "MNIST, 5 against 7, the linear model with pixels in [0, 1] (appendix E says nothing of them)"
 _MATCHES = tuple(f"agreement-{each}" for each in GANS)
 
 FULL = Preset(
@@ -217,6 +156,15 @@ FULL = Preset(
             TWO_CLASSES,
             training=FULL_TWO,
             parameters=_linear("mnist", (5, 7), budget=10, max_labels=500),
+            autoencoder_iterations=TWO_CODES,
+            seeds=5,
+        ),
+        _setting(
+            "mnist-two-unit",
+            _UNIT,
+            UNIT_RANGE,
+            FULL_TWO,
+            _linear("mnist", (5, 7), classifier="linear-unit", budget=10, max_labels=500),
             autoencoder_iterations=TWO_CODES,
             seeds=5,
         ),
@@ -241,11 +189,20 @@ FULL = Preset(
         _setting(
             "cifar-two",
             "CIFAR-10, automobile against horse, a linear model (§5.4)",
-            CIFAR,
-            FULL_CIFAR,
+            CIFAR_TWO,
+            FULL_CIFAR_TWO,
             _linear("cifar10", (1, 7), budget=10, max_labels=1000, batch_size=50),
             autoencoder_iterations=10_000,  # 100 epochs of 10,000 in batches of 100
             seeds=5,
+        ),
+        _setting(
+            "cifar-ten",
+            "CIFAR-10, ten classes, All-CNN (§5.6)",
+            CIFAR_TEN,
+            FULL_CIFAR_TEN,
+            _all_cnn("cifar10"),
+            autoencoder_iterations=50_000,  # 100 epochs of 50,000 in batches of 100
+            seeds=3,  # §5.2
         ),
     ],
     reductions=OPEN,
@@ -259,6 +216,15 @@ CPU = Preset(
             TWO_CLASSES,
             training=CPU_TWO,
             parameters=_linear("mnist", (5, 7), budget=25, max_labels=500),
+            autoencoder_iterations=TWO_CODES,
+            seeds=3,
+        ),
+        _setting(
+            "mnist-two-unit",
+            _UNIT,
+            UNIT_RANGE,
+            CPU_TWO,
+            _linear("mnist", (5, 7), classifier="linear-unit", budget=25, max_labels=500),
             autoencoder_iterations=TWO_CODES,
             seeds=3,
         ),
@@ -307,6 +273,24 @@ QUICK_PRESET = Preset(
             QUICK,
             _linear("digits", (5, 7), initial_per_class=5, synthetic=20),
             autoencoder_iterations=20,
+            seeds=1,
+        ),
+        _setting(
+            "color-ten",
+            "100 images of CIFAR-10, or of scikit-learn's digits where that is missing, ten classes, All-CNN",
+            ("random-entropy", "exhaustive-entropy", "asal-autoencoder-wgan-ct-resnet-entropy"),
+            {each: {**options, "iterations": 3} for each, options in QUICK.items()},
+            _all_cnn(
+                "color",
+                pool=100,
+                test=20,
+                epochs=2,
+                decay_epochs=[1],
+                initial_per_class=1,
+                budget=2,
+                max_labels=14,
+            ),
+            autoencoder_iterations=5,
             seeds=1,
         ),
     ],

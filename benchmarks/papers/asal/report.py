@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmarks.common import plots
 from benchmarks.common.markdown import NONE, table
-from benchmarks.papers.asal.claims import mean_entropy, transfer
+from benchmarks.papers.asal.measures import mean_entropy, transfer
 from benchmarks.papers.figures import style
 from benchmarks.papers.paper import Setting
 from benchmarks.papers.records import Results, Runs
@@ -79,7 +79,8 @@ def _added(setting: Setting, finished: Mapping[str, Runs]) -> str:
             ]
         )
     head = ["strategy", "mean entropy, nats", "times random's", "classes at the end, %"]
-    return table([*head, "USPS over the rounds, %", "s a selection"], rows)
+    told = table([*head, "USPS over the rounds, %", "s a selection"], rows)
+    return f"{told}\n\nSeconds are those of the caller, with whatever else ran on the machine."
 
 
 def _agreement(setting: Setting, finished: Mapping[str, Runs]) -> str:

@@ -6,7 +6,6 @@ import time
 from typing import Any
 
 import numpy as np
-import torch
 from torch import nn
 
 from benchmarks.common.classifiers import TrainingPlan, accuracy, train_classifier
@@ -59,7 +58,6 @@ def run(unit: Unit, resources: Resources) -> Record:
                 task.pool_y[labeled.astype(np.int64)],
             )
             x, y = generated.beside(x, y)
-            torch.manual_seed(unit.seed)  # of the dropout; first weights and order have their own
             classifier = train_classifier(plan, x, y, seed=unit.seed)
             record["labels"].append(len(labeled))
             record["accuracy"].append(round(accuracy(classifier, test_x, task.test_y), 5))

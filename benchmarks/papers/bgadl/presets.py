@@ -147,7 +147,7 @@ QUICK = Preset(
             "scikit-learn's digits",
             2,
             seeds=1,
-            strategies=("vae-acgan", "acgan", "bald", "pmda", "random", "bda-full"),
+            strategies=tuple(STRATEGIES),
             dataset="digits",
             classifier="digits",
             initial=30,

@@ -110,7 +110,7 @@ CLAIMS = (
 
 
 def sections(results: Results) -> Sequence[str]:
-    """Return what each strategy picks, and what the sub-linear form of Algorithm 2 loses and saves."""
+    """Return what each strategy picks, and what the sub-linear forms lose and save."""
     rows = []
     for setting, finished in results.finished.items():
         for name, runs in finished.items():
@@ -129,7 +129,7 @@ def sections(results: Results) -> Sequence[str]:
     head = ["setting", "strategy", "picks predicted wrongly, %", "scored a round", "seconds a selection"]
     return [
         "## What is picked, and what it costs",
-        "Exhaustive forms score the whole pool; the sub-linear one a tenth of it, proposed by the default selection. "
+        "Exhaustive forms score the whole pool; the sub-linear ones a tenth of it, proposed by the default selection. "
         "Seconds are those of the caller, with whatever else ran.",
         table(head, rows),
     ]

@@ -22,6 +22,14 @@ TASK_AWARE = {
     "random-plain": PaperStrategy(
         text="random, the classifier alone", parameters={"system": "plain", "score": "random"}
     ),
+    "m2-vaal-sublinear": PaperStrategy(
+        text="M2-VAAL without the adversarial loss, on a tenth of the pool, proposed by the default selection",
+        parameters={"system": "m2", "score": "own", "sublinear": True},
+    ),
+    "vaal-sublinear": PaperStrategy(
+        text="VAAL on a tenth of the pool, proposed by the default selection",
+        parameters={"system": "vaal", "score": "own", "sublinear": True},
+    ),
 }
 ALGORITHMS = {
     "algorithm-2": PaperStrategy(

@@ -55,6 +55,13 @@ CLAIMS = (
         ["vab-al"],
     ),
     _claim(
+        "bald-sublinear",
+        "BALD on a part of the pool keeps up with the whole",
+        "",
+        "bald-sublinear",
+        ["bald"],
+    ),
+    _claim(
         "m2-vaal", "M2-VAAL is above random draws with its classifier", "M2-VAAL", "m2-vaal", ["m2-random"]
     ),
     _claim(

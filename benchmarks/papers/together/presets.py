@@ -30,6 +30,7 @@ THEIRS = {
         "BALD-VAE: BALD and companions", select="exhaustive", acquisition="bald", companions=True
     ),
     "bald": _strategy("BALD, MC dropout, the whole pool", select="exhaustive", acquisition="bald"),
+    "bald-sublinear": _strategy("BALD on what Dowser proposes", select="dowser", acquisition="bald"),
     "vae-acgan": _strategy(
         "BGADL: BALD and VAE-ACGAN", train="vae-acgan", select="exhaustive", acquisition="bald"
     ),
@@ -50,7 +51,10 @@ CONTROLS = {
         "random, VAE-ACGAN's classifier", train="vae-acgan", select="random", acquisition="margin"
     ),
 }
-TIMED = ("exhaustive", "subset", "dowser", "asal", "bald", "vab-al", "vab-al-sublinear", "algorithm-2")
+TIMED = (
+    *("exhaustive", "subset", "dowser", "asal", "bald", "bald-sublinear"),
+    *("vab-al", "vab-al-sublinear", "algorithm-2"),
+)
 
 _NETWORKS: dict[str, Any] = {
     "bundle": {"generator": "vae", "features": "latent", "iterations": 3000, "batch-size": 128},

@@ -31,6 +31,16 @@ ABLATIONS = {
     ),
 }
 SEEDS = (0, 1, 2)
+SUBLINEAR = {
+    "mc-dropout-sublinear": PaperStrategy(
+        text="BALD over dropout masks, a tenth of the pool scored by the default selection",
+        parameters={"score": "bald", "sublinear": True},
+    ),
+    "vaal-sublinear": PaperStrategy(
+        text="VAAL, a tenth of the pool scored by the default selection",
+        parameters={"score": "vaal", "sublinear": True},
+    ),
+}
 
 CPU: dict[str, Any] = {
     "network": "small",
@@ -90,7 +100,7 @@ def _setting(name: str, text: str, *, ablations: bool = False, **parameters: Any
         name=name,
         text=text,
         parameters=parameters,
-        strategies=STRATEGIES | (ABLATIONS if ablations else {}),
+        strategies=STRATEGIES | (ABLATIONS | SUBLINEAR if ablations else {}),
         seeds=SEEDS,
         rounds=parameters["rounds"],
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from torch import Tensor, nn
@@ -32,7 +33,7 @@ def run(unit: Unit, resources: Resources) -> Record:
     choice = choices[score]
     if parameters.get("sublinear"):
         scored = int(unit.setting.parameters.get("pool", 1000)) // _SUBLINEAR_PART
-        choice = Choice(strategy=Dowser(max_scored=scored))
+        choice = replace(choice, strategy=Dowser(max_scored=scored))
 
     def make_fit(task: LabelingTask, input_shape: tuple[int, ...]) -> Fit:
         return _Fit(unit, task, input_shape)
