@@ -243,6 +243,7 @@ def _open_live(settings: ServeSettings, bundle: Bundle, base: Pool, previous: Ge
         encode=bundle.encode,
         encoder=encoder,
         max_added=settings.max_added_samples,
+        answer_days=settings.answer_days,
         verify=settings.verify,
     )
 
