@@ -104,17 +104,17 @@ class Core:
             self._mirror.serve(pool, current)
 
     @contextmanager
-    def exclusive(self, request: Request, *, timeout_seconds: float | None = None) -> Iterator[bytes | None]:
+    def exclusive(self, request: Request) -> Iterator[bytes | None]:
         """Hold a request id while its work is done, so that a duplicate in flight waits for the answer.
 
         Yields:
             The stored answer, or None where the work is still to be done.
 
         Raises:
-            DowserError: REQUEST_ID_REUSED, or DEADLINE_EXCEEDED if a duplicate runs for longer than the
-                timeout.
+            DowserError: REQUEST_ID_REUSED, or CANCELLED or DEADLINE_EXCEEDED once the caller waits no longer for a
+                duplicate in flight.
         """
-        with self._request_locks.hold(request.id, timeout_seconds):
+        with self._request_locks.hold(request.id):
             with self._lock:
                 stored = self._stored_answer(request)
             yield stored
