@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -66,20 +67,22 @@ def open_generation(
             raise corrupt_file(index_dir / MANIFEST, f"{why}; name it as the one it replaces, or restart")
         if bundle.input_shape != previous.bundle.input_shape:
             raise shape_mismatch(previous.bundle.input_shape, bundle.input_shape, what="the bundle's samples")
-    base = _open_base(settings, bundle, index_dir, manifest, previous)
-    sandbox = Sandbox(
-        SandboxConfig(
-            workers=settings.sandbox_workers,
-            memory_bytes=settings.worker_memory_bytes,
-            job_seconds=settings.worker_job_seconds,
-            threads=settings.threads,
-            device=runtime.device,
-            gpu=runtime.gpu,
-            max_bytes=settings.max_classifier_bytes,
-        ),
-        bundle,
-    )
-    try:
+    with ExitStack() as opened:
+        base = _open_base(settings, bundle, index_dir, manifest, previous)
+        opened.callback(base.close)
+        sandbox = Sandbox(
+            SandboxConfig(
+                workers=settings.sandbox_workers,
+                memory_bytes=settings.worker_memory_bytes,
+                job_seconds=settings.worker_job_seconds,
+                threads=settings.threads,
+                device=runtime.device,
+                gpu=runtime.gpu,
+                max_bytes=settings.max_classifier_bytes,
+            ),
+            bundle,
+        )
+        opened.callback(sandbox.close)
         if previous is not None:
             _try(bundle, base)
         if sha256_of(index_dir / MANIFEST) != digest:
@@ -88,10 +91,7 @@ def open_generation(
         classifiers = SandboxedClassifiers(settings.state / CLASSIFIERS, bundle=bundle, sandbox=sandbox)
         # The last that can fail: from here on the journal belongs to this index.
         live = _open_live(settings, bundle, base, previous)
-    except BaseException:
-        sandbox.close()
-        base.close()
-        raise
+        opened.pop_all()
     return _generation(
         settings,
         campaigns,

@@ -14,8 +14,8 @@ from query_server.campaigns.request_locks import RequestLocks
 from query_server.campaigns.schema import open_ledger
 from query_server.campaigns.values import CampaignInfo, CurrentState, PoolState, Request
 from query_server.files import sync
+from query_server.writes import check_request_id
 
-MAX_REQUEST_ID_LENGTH = 128
 MAX_PAGE_SIZE = 100_000
 DEFAULT_ANSWER_DAYS = 30.0
 
@@ -167,10 +167,7 @@ class Core:
 
     def _stored_answer(self, request: Request) -> bytes | None:
         """Return the answer of a request made before; refuse an id that was used for another request."""
-        if not 1 <= len(request.id) <= MAX_REQUEST_ID_LENGTH:
-            raise errors.invalid_argument(
-                "request_id", request.id, f"1 to {MAX_REQUEST_ID_LENGTH} characters"
-            )
+        check_request_id(request.id)
         stored = self._ledger.request(request.id)
         if stored is None:
             return None

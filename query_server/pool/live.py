@@ -26,10 +26,9 @@ from query_server.pool.journal_head import Head
 from query_server.pool.pool import Pool
 from query_server.pool.segments import Added
 from query_server.pool.takeover import Moment, fold, go_over
+from query_server.writes import check_request_id
 
 UInt64Array = npt.NDArray[np.uint64]
-
-MAX_REQUEST_ID_LENGTH = 128
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -257,7 +256,7 @@ class LivePool:
             DowserError: INVALID_ARGUMENT, SHAPE_MISMATCH, NOT_FINITE, POOL_ID_EXISTS, POOL_FULL, STORAGE_FULL,
                 REQUEST_ID_REUSED, CANCELLED or DEADLINE_EXCEEDED.
         """
-        _check_request_id(write)
+        check_request_id(write.id)
         with self._journal.lock:
             stored = self._journal.answers.find(write)
             if stored is not None:
@@ -308,7 +307,7 @@ class LivePool:
         Raises:
             DowserError: INVALID_ARGUMENT, POOL_ID_NOT_FOUND, STORAGE_FULL or REQUEST_ID_REUSED.
         """
-        _check_request_id(write)
+        check_request_id(write.id)
         if not 1 <= len(pool_ids) <= MAX_CHANGED:
             raise errors.invalid_argument(
                 "pool_ids", f"{len(pool_ids)} entries", f"1 to {MAX_CHANGED} entries"
@@ -397,8 +396,3 @@ def stands_for(journal: Journal, source: str) -> Path | None:
     """Return the directory of the compacted index that stands for a configured one; None where none does."""
     record = journal.compacted
     return None if record is None or record.source != source else journal.directory / record.folder
-
-
-def _check_request_id(write: Write) -> None:
-    if not 1 <= len(write.id) <= MAX_REQUEST_ID_LENGTH:
-        raise errors.invalid_argument("request_id", write.id[:40], f"1 to {MAX_REQUEST_ID_LENGTH} characters")

@@ -11,7 +11,7 @@ from dowser.v1 import selection_pb2, selection_pb2_grpc
 from query_server.campaigns import CampaignStore
 from query_server.campaigns.values import Request
 from query_server.courtesy import Courtesy
-from query_server.errors import invalid_argument, pool_not_found
+from query_server.errors import invalid_argument
 from query_server.rpc import convert, proposals
 from query_server.rpc.work import Waiting, Workers
 from query_server.selection.proposals import PROPOSE
@@ -101,8 +101,7 @@ class SelectionServicer(selection_pb2_grpc.SelectionServiceServicer):
         self, request: selection_pb2.SynthesizeSamplesRequest, context: _Context
     ) -> selection_pb2.SynthesizeSamplesResponse:
         """Synthesize samples."""
-        if request.pool not in ("", self._serving.pool_name):
-            raise pool_not_found(request.pool)
+        self._serving.require_pool(request.pool)
         options = convert.synthesis_options(request.synthesis)
         acquisition = convert.acquisition(request.acquisition, default="maximum_entropy")
         made, timings = await self._workers.run(

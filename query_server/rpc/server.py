@@ -42,9 +42,8 @@ from query_server.rpc.scoring import ScoringServicer
 from query_server.rpc.selection import SelectionServicer
 
 _LOG = logging.getLogger(__name__)
-_SETTLE_SECONDS = (
-    0.25  # for what arrived before the gate closed to be picked up; longer than any loop iteration
-)
+# For what arrived before the gate closed to be picked up; longer than any iteration of the event loop.
+_SETTLE_SECONDS = 0.25
 # Calls on a connection that reached its age may take this long at least.
 _CONNECTION_GRACE_SECONDS = 600.0
 
@@ -107,7 +106,6 @@ class RpcServer:
     Args:
         services: What it serves.
         address: Where it listens, for example ``"127.0.0.1:50051"``; port 0 picks a free one.
-        interceptors: The outermost first.
         max_message_bytes: Largest message either way.
         grace_seconds: How long calls under way may take after SIGTERM.
         credentials: TLS; None listens without.

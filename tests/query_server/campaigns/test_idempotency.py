@@ -109,8 +109,11 @@ def test_waiting_for_a_duplicate_ends_once_the_caller_no_longer_waits(
         with waiting_caller(gone), store.exclusive(request_of("slow")):
             pytest.fail("two callers held one request id")
 
-    with ThreadPoolExecutor(1) as threads, store.exclusive(request_of("slow")):
-        with _refused(Reason.DEADLINE_EXCEEDED):
-            threads.submit(duplicate).result(60)
+    with (
+        ThreadPoolExecutor(1) as threads,
+        store.exclusive(request_of("slow")),
+        _refused(Reason.DEADLINE_EXCEEDED),
+    ):
+        threads.submit(duplicate).result(60)
     with store.exclusive(request_of("slow")) as stored:
         assert stored is None
