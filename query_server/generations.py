@@ -11,7 +11,8 @@ import numpy as np
 from dowser.v1 import index_pb2
 from query_server.campaigns import CampaignStore
 from query_server.errors import corrupt_file, shape_mismatch
-from query_server.files import file_name, sha256_of
+from query_server.files import sha256_of
+from query_server.layout import CLASSIFIERS, journal_folder
 from query_server.models import Bundle, Runtime
 from query_server.models.sandbox import Sandbox, SandboxConfig, SandboxedClassifiers
 from query_server.pool import (
@@ -33,8 +34,6 @@ from query_server.serving import Generation, Users
 from query_server.settings import ServeSettings
 
 _LOG = logging.getLogger(__name__)
-LEDGER = "ledger.sqlite"
-CLASSIFIERS = "classifiers"
 
 
 def open_generation(
@@ -246,11 +245,6 @@ def _open_live(settings: ServeSettings, bundle: Bundle, base: Pool, previous: Ge
         answer_days=settings.answer_days,
         verify=settings.verify,
     )
-
-
-def journal_folder(pool: str) -> str:
-    """Return where a pool's journal lies in the state directory."""
-    return f"pools/{file_name(pool)}"
 
 
 def _try(bundle: Bundle, pool: Pool) -> None:

@@ -19,9 +19,10 @@ from pathlib import Path
 
 from dowser.v1 import bundle_pb2
 from query_server.errors import corrupt_file, invalid_argument, snapshot_refused
-from query_server.files import file_name, sha256_of
+from query_server.files import sha256_of
+from query_server.layout import JOBS, journal_folder
 from query_server.maintenance.databases import BESIDE, SUFFIX, copy_database
-from query_server.maintenance.journals import JOURNALS, journal_version
+from query_server.maintenance.journals import journal_version
 from query_server.maintenance.manifest import SnapshotFile, SnapshotManifest
 from query_server.maintenance.manifests import bundle_manifest, index_manifest
 from query_server.maintenance.reading import read_snapshot
@@ -31,7 +32,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _PART_MANIFEST = "manifest.json"
 _COMPACTED_MANIFEST = re.compile(r"state/pools/[^/]+/index-\d+/manifest\.json")
 _IMMUTABLE_STATE = re.compile(r"classifiers/.*|pools/[^/]+/index-\d+/.*")
-_LEFT_OUT = ("jobs",)  # what score jobs wrote can be made again, and may be larger than all else
+_LEFT_OUT = (JOBS,)  # what score jobs wrote can be made again, and may be larger than all else
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +72,7 @@ def offline_sources(*, bundle: Path, index: Path, state: Path) -> SnapshotSource
     if not state.is_dir():
         raise corrupt_file(state, "no such directory; name the state directory of the server")
     index_digest = sha256_of(index / _PART_MANIFEST)
-    version = journal_version(state / JOURNALS / file_name(manifest.pool))
+    version = journal_version(state / journal_folder(manifest.pool))
     return SnapshotSources(
         bundle=bundle.resolve(),
         index=index.resolve(),

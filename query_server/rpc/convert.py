@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Sized
 from typing import Any
 
 import numpy as np
@@ -66,6 +66,8 @@ SOURCES: dict[int, Source] = {
 _BATCH_RULES: dict[int, BatchRuleName | None] = {selection_pb2.BATCH_RULE_UNSPECIFIED: None} | {
     selection_pb2.BatchRule.Value(f"BATCH_RULE_{rule.name}"): rule for rule in BatchRuleName
 }
+MAX_ENTRIES = 100_000
+"""Labels or leases that one call may change."""
 _MAX_DIMENSIONS = 32
 _MAX_ELEMENTS = 2**48
 
@@ -120,6 +122,16 @@ def write_request(message: Any, method: str) -> Request:
     check_request_id(message.request_id)
     fingerprint = hashlib.sha256(message.SerializeToString(deterministic=True)).digest()
     return Request(id=message.request_id, method=method, fingerprint=fingerprint)
+
+
+def refuse_more(field: str, entries: Sized) -> None:
+    """Refuse more entries than one call may have.
+
+    Raises:
+        DowserError: INVALID_ARGUMENT.
+    """
+    if len(entries) > MAX_ENTRIES:
+        raise invalid_argument(field, f"{len(entries)} entries", f"at most {MAX_ENTRIES} entries")
 
 
 def selection_request(message: selection_pb2.SelectSamplesRequest) -> SelectionRequest:

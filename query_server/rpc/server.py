@@ -152,14 +152,17 @@ class RpcServer:
         scoring_pb2_grpc.add_ScoringServiceServicer_to_server(services.scoring, self._server)
         augmentation_pb2_grpc.add_AugmentationServiceServicer_to_server(services.augmentation, self._server)
         admin_pb2_grpc.add_AdminServiceServicer_to_server(services.admin, self._server)
-        self._names = (
-            pools_pb2.DESCRIPTOR.services_by_name["PoolService"].full_name,
-            campaigns_pb2.DESCRIPTOR.services_by_name["CampaignService"].full_name,
-            classifiers_pb2.DESCRIPTOR.services_by_name["ClassifierService"].full_name,
-            selection_pb2.DESCRIPTOR.services_by_name["SelectionService"].full_name,
-            scoring_pb2.DESCRIPTOR.services_by_name["ScoringService"].full_name,
-            augmentation_pb2.DESCRIPTOR.services_by_name["AugmentationService"].full_name,
-            admin_pb2.DESCRIPTOR.services_by_name["AdminService"].full_name,
+        files = (
+            pools_pb2,
+            campaigns_pb2,
+            classifiers_pb2,
+            selection_pb2,
+            scoring_pb2,
+            augmentation_pb2,
+            admin_pb2,
+        )
+        self._names = tuple(
+            service.full_name for file in files for service in file.DESCRIPTOR.services_by_name.values()
         )
         self._health = Health(self._names)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)

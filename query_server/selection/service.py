@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from query_server.acquisition import acquisition_function
-from query_server.campaigns.values import CampaignInfo, RankedListExhaustedError, Request
-from query_server.errors import invalid_argument, overloaded, samples_not_stored
+from query_server.campaigns.values import CampaignInfo, Request
+from query_server.errors import invalid_argument, samples_not_stored
 from query_server.selection import strategies
 from query_server.selection.ascent import synthesize
+from query_server.selection.attempts import answered
 from query_server.selection.batches.registry import batch_rule
 from query_server.selection.batches.rule import BatchRule
 from query_server.selection.board import not_scored
@@ -56,7 +57,6 @@ from query_server.timing import StageClock, StageTiming
 MAX_SCORED = 1_000_000
 # A ranked list is handed to the ledger with this many spares per pick: others may lease from it in the meantime.
 _SPARES = 3
-_ATTEMPTS = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,15 +100,13 @@ class SelectionService:
                 ACQUISITION_UNSUPPORTED, SAMPLES_NOT_STORED, NOT_FINITE, INDEX_VERSION_TOO_OLD,
                 REQUEST_ID_REUSED, OVERLOADED, CANCELLED or DEADLINE_EXCEEDED.
         """
-        with self.campaigns.exclusive(write) as stored:
-            if stored is not None:
-                return stored
-            for _ in range(_ATTEMPTS):
-                try:
-                    return self._select_once(request, write, answer, checkpoint)
-                except RankedListExhaustedError:
-                    checkpoint("pick")  # others leased what was found; look again
-            raise overloaded("selections at the same time in this campaign", 1, retry_after_seconds=0.1)
+        return answered(
+            self.campaigns,
+            write,
+            lambda: self._select_once(request, write, answer, checkpoint),
+            stage="pick",
+            checkpoint=checkpoint,
+        )
 
     def synthesize(
         self,
