@@ -155,9 +155,11 @@ class SelectionService:
             _validate(request, snapshot.info, pool, self.pool_name)
             rule = batch_rule(request.batch.rule or _default_rule(request.strategy))
             seed = seed_of(request.seed, snapshot.info)
-            round_ = None
+            round_, embeds = None, False
             if request.classifier_id is not None:
-                _check_rule(rule, self.classifiers.info(request.classifier_id).passes)
+                facts = self.classifiers.info(request.classifier_id)
+                _check_rule(rule, facts.passes)
+                embeds = facts.embedding_dim > 0
                 round_ = open_round(
                     request,
                     snapshot,
@@ -201,8 +203,8 @@ class SelectionService:
             checkpoint=checkpoint,
         )
         reply = self.campaigns.lease(request.campaign_id, pool_ids, request.budget, write, build)
-        if round_ is not None and isinstance(request.strategy, DowserStrategy):
-            self._refresh(request, round_, snapshot.info)
+        if round_ is not None and embeds and isinstance(request.strategy, DowserStrategy):
+            self._refresh(round_, snapshot.info)
         return reply
 
     def _task(self, request: SelectionRequest, campaign_id: str, rows: int) -> Neighborhood | None:
@@ -211,12 +213,9 @@ class SelectionService:
             return None
         return self.task_features.current(campaign_id, rows)
 
-    def _refresh(self, request: SelectionRequest, round_: Round, campaign: CampaignInfo) -> None:
-        """Begin to make task-aware features of this round's classifier, where it is their turn."""
+    def _refresh(self, round_: Round, campaign: CampaignInfo) -> None:
+        """Begin to make task-aware features of this round's classifier, which embeds, where it is their turn."""
         if self.task_features is None or campaign.rounds % self.task_refresh_rounds:
-            return
-        assert request.classifier_id is not None  # there is a round
-        if not self.classifiers.info(request.classifier_id).embedding_dim:
             return
         classifier = round_.classifier
 
