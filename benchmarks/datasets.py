@@ -7,6 +7,7 @@ mnist.npz                x_train [60000, 28, 28], y_train, x_test [10000, 28, 28
 fashion_mnist.npz        the same shapes
 usps.npz                 7,291 + 2,007 of 16x16
 cifar10_jpegbytes.npz    50,000 + 10,000 RGB 32x32 as JPEG bytes: {train,test}_jpeg, {train,test}_off, y_*, classes
+neu_det_gray64.npz       NEU-DET's 1,800 steel defects: x [1800, 64, 64] uint8, y; not fetched
 =======================  =====================================================================================
 """
 

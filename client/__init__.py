@@ -8,9 +8,9 @@
         for report in learner:
             print(report.round, report.labeled)
 
-Needs grpcio, protobuf and numpy; only `export_classifier` needs more (pip install "dowser-al[export]"), and
-`export_linear` and `export_sklearn` (pip install "dowser-al[sklearn]", or "dowser-al[boosting]" for LightGBM and
-XGBoost).
+Needs grpcio, protobuf and numpy. `export_classifier` and `OnnxScorer` need more (pip install "dowser-al[export]"),
+`export_linear` and `export_sklearn` too ("dowser-al[sklearn]", or "dowser-al[boosting]" for LightGBM and XGBoost), and
+Parquet files of campaigns ("dowser-al[parquet]"); each says so where it is missing.
 """
 
 from client.async_client import AsyncClient

@@ -12,13 +12,13 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from client.atomic import write_whole
 from client.errors import InputError, MissingExtraError
 from client.sync_client import Client
 from client.types.campaigns import Campaign, CampaignImported, Round
@@ -51,13 +51,20 @@ class CampaignData:
     rounds: Sequence[Round] = ()
 
     def labels(self) -> list[Label]:
-        """Return the labels that the events end with, in the order in which they were recorded."""
+        """Return the labels that the events end with, in the order in which they were recorded.
+
+        Raises:
+            InputError: An event has no time: the content of a file that does not say, and is for a server to import.
+        """
         labels: dict[int, Label] = {}
         for event in self.events:
             if event.label is None:
                 labels.pop(event.pool_id, None)
+            elif event.time is None:
+                raise InputError(
+                    f"the label of sample {event.pool_id} has no time yet; import the campaign, and export it again"
+                )
             else:
-                assert event.time is not None  # only what is about to be imported may leave it out
                 labels[event.pool_id] = Label(
                     pool_id=event.pool_id,
                     label=event.label,
@@ -135,18 +142,7 @@ def save_campaign(data: CampaignData, path: Path, *, format: str | None = None) 
         InputError: The file cannot be written, or the format is unknown.
         MissingExtraError: Parquet without pyarrow.
     """
-    content = dump_campaign(data, format or file_format(path))
-    beside = path.with_name(f".{path.name}.partial")
-    try:
-        with beside.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error}") from error
-    finally:
-        beside.unlink(missing_ok=True)
+    write_whole(path, dump_campaign(data, format or file_format(path)))
 
 
 def load_campaign(path: Path, *, format: str | None = None) -> CampaignData:

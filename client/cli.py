@@ -24,7 +24,7 @@ from client.commands import (
     selection,
 )
 from client.commands.subcommands import Command, Subcommands
-from client.errors import DowserError, InputError, MissingExtraError, UnavailableError
+from client.errors import DowserError, InputError, MissingExtraError, UnauthenticatedError, UnavailableError
 
 # In the order in which --help lists them.
 _COMMANDS = (
@@ -39,10 +39,10 @@ _COMMANDS = (
     labels.add_retract,
     leases.add_leases,
     leases.add_extend,
+    leases.add_release,
     campaigns.add_rounds,
     scoring.add_score,
     scoring.add_jobs,
-    leases.add_release,
     search.add_search,
     admin.add_admin,
 )
@@ -57,6 +57,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             command(client, arguments)
     except UnavailableError as error:
         print(f"dowser: no server answers at {arguments.target}: {error}", file=sys.stderr)
+        return 1
+    except UnauthenticatedError as error:
+        print(f"dowser: {error}; name its file with --token-file, or set $DOWSER_TOKEN", file=sys.stderr)
         return 1
     except (DowserError, InputError, MissingExtraError) as error:
         print(f"dowser: {error}", file=sys.stderr)
@@ -76,7 +79,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Ask a Dowser server which samples to label next.",
         epilog="A bearer token is read from --token-file or $DOWSER_TOKEN; on a command line others would see it.",
     )
-    commands = Subcommands(parser, connection.options())
+    commands = Subcommands(parser, connection.options(), connection.options(inherited=True))
     for add in _COMMANDS:
         add(commands)
     return parser

@@ -42,7 +42,9 @@ class OnnxScorer:
             import onnxruntime
         except ModuleNotFoundError as error:
             raise MissingExtraError(
-                'scoring here needs onnxruntime: pip install "dowser-al[export]", or give a function that scores'
+                'scoring here needs onnxruntime; install it with: pip install "dowser-al[export]" (or alone), '
+                "or give a function that scores",
+                name="onnxruntime",
             ) from error
         self._session = onnxruntime.InferenceSession(model_bytes(model), providers=["CPUExecutionProvider"])
         # Of a graph with its gradient the forward part alone.

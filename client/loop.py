@@ -22,6 +22,7 @@ from typing import Any, TypeAlias, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from client.conversion.requests.chunks import ENTRIES_PER_CALL
 from client.errors import AlreadyExistsError, DowserError, NotFoundError, invalid_argument
 from client.export import ClassifierExporter
 from client.local_scoring import OnnxScorer
@@ -36,8 +37,6 @@ from client.types.strategies import Batch, Dowser, Random, Strategy
 
 Ids: TypeAlias = NDArray[np.uint64]
 Labels: TypeAlias = NDArray[np.int64]
-
-LABELS_PER_CALL = 100_000  # the server's limit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -269,8 +268,8 @@ class ActiveLearner:
                 field="labels",
             )
         recorded = 0
-        for start in range(0, len(ids), LABELS_PER_CALL):
-            part = slice(start, start + LABELS_PER_CALL)
+        for start in range(0, len(ids), ENTRIES_PER_CALL):
+            part = slice(start, start + ENTRIES_PER_CALL)
             pairs = zip(ids[part].tolist(), labels[part].tolist(), strict=True)
             recorded += self.client.record_labels(self.campaign, pairs, annotator=self._annotator).recorded
         return recorded

@@ -19,6 +19,7 @@ from client.retry import Attempts, RetryPolicy
 T = TypeVar("T")
 
 DEFAULT_TIMEOUT_SECONDS = 120.0
+MAX_TIMEOUT_SECONDS = 86_400.0 * 3_650  # much longer ones gRPC takes for over at once
 DEFAULT_MESSAGE_BYTES = 64 << 20
 
 # A port, and no more host after the name: "localhost.example.com" and "127.example.com" are not this machine.
@@ -76,8 +77,12 @@ class Settings:
     def __post_init__(self) -> None:
         if not self.target:
             raise invalid_argument('target is empty; give "host:port"', field="target")
-        if self.timeout_seconds <= 0:
-            raise invalid_argument(f"timeout_seconds must be positive, got {self.timeout_seconds}")
+        if not 0 < self.timeout_seconds <= MAX_TIMEOUT_SECONDS:
+            raise invalid_argument(
+                f"timeout_seconds must be above 0 and at most {MAX_TIMEOUT_SECONDS:.0f}, got {self.timeout_seconds}",
+                field="timeout_seconds",
+                value=str(self.timeout_seconds),
+            )
         if self.max_message_bytes <= 0:
             raise invalid_argument(f"max_message_bytes must be positive, got {self.max_message_bytes}")
         if self.token is None:
@@ -195,6 +200,6 @@ def _read(path: Path | None) -> bytes | None:
     if path is None:
         return None
     try:
-        return path.read_bytes()
+        return Path(path).read_bytes()
     except OSError as error:
         raise invalid_argument(f"cannot read {path}: {error}", file=str(path)) from error

@@ -101,4 +101,6 @@ def _ids(path: Path) -> NDArray[np.uint64]:
         raise invalid_argument("ids", str(path), f"a .npy file ({error})") from None
     if ids.ndim != 1 or ids.dtype.kind not in "ui":
         raise invalid_argument("ids", f"{ids.dtype} {list(ids.shape)}", "integers [n]")
+    if ids.size and ids.min() < 0:
+        raise invalid_argument("ids", int(ids.min()), "pool ids, which are not negative")
     return np.asarray(ids, np.uint64)

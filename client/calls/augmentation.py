@@ -27,7 +27,7 @@ class AugmentationCalls(Calls):
     ) -> Companions:
         """Return generated companions of the labeled samples that a classifier is still uncertain about.
 
-        Needs a bundle that can reconstruct samples (generators "vae" and "vae-acgan"); nothing is changed.
+        Needs a bundle that can reconstruct samples (generators "vae", "vae-acgan" and "m2"); nothing is changed.
 
         Args:
             campaign: The campaign, its id or its name.

@@ -48,7 +48,7 @@ class LeaseCalls(Calls):
     def release_samples(
         self, campaign: Campaign | str, pool_ids: PoolIds, *, request_id: str | None = None
     ) -> int:
-        """Give leased samples back unlabeled; returns how many were leased."""
+        """Give leased samples back unlabeled, at most 100,000 a call; returns how many were leased."""
         return self._send(requests.release_samples(campaign, pool_ids, request_id=request_id))
 
 
@@ -80,5 +80,5 @@ class AsyncLeaseCalls(AsyncCalls):
     async def release_samples(
         self, campaign: Campaign | str, pool_ids: PoolIds, *, request_id: str | None = None
     ) -> int:
-        """Give leased samples back unlabeled; returns how many were leased."""
+        """Give leased samples back unlabeled, at most 100,000 a call; returns how many were leased."""
         return await self._send(requests.release_samples(campaign, pool_ids, request_id=request_id))

@@ -46,7 +46,7 @@ class PoolCalls(Calls):
             samples: Queries as raw samples [n, *raw_shape] or model inputs float32 [n, *input_shape]; or
             features: queries as features float32 [n, D]; or
             pool_ids: queries as samples of the pool. Exactly one of the three.
-            k: Neighbors per query.
+            k: Neighbors per query, at most 2,048.
             campaign: Leave out what is labeled or leased in this campaign.
             pool: The pool; empty means the server's only one.
             min_index_version: Refuse to answer from an older index.

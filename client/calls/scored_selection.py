@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from client.calls.leases import AsyncLeaseCalls, LeaseCalls
 from client.calls.proposals import AsyncProposalCalls, ProposalCalls
-from client.errors import DowserError, InvalidArgumentError
+from client.errors import DowserError, FailedPreconditionError, InvalidArgumentError
 from client.scores import Scores
 from client.types.acquisition import Acquisition
 from client.types.campaigns import Campaign
@@ -85,7 +85,7 @@ class ScoredSelectionCalls(ProposalCalls, LeaseCalls):
                 class_prior_weight=class_prior_weight,
                 request_id=request_id,
             )
-        except InvalidArgumentError:
+        except (FailedPreconditionError, InvalidArgumentError):
             # Refused, so nothing was picked; after any other error a repeated request may still find its answer.
             with contextlib.suppress(DowserError):
                 self.release_samples(campaign, proposal.pool_ids)
@@ -143,7 +143,7 @@ class AsyncScoredSelectionCalls(AsyncProposalCalls, AsyncLeaseCalls):
                 class_prior_weight=class_prior_weight,
                 request_id=request_id,
             )
-        except InvalidArgumentError:
+        except (FailedPreconditionError, InvalidArgumentError):
             # Refused, so nothing was picked; after any other error a repeated request may still find its answer.
             with contextlib.suppress(DowserError):
                 await self.release_samples(campaign, proposal.pool_ids)
@@ -153,7 +153,6 @@ class AsyncScoredSelectionCalls(AsyncProposalCalls, AsyncLeaseCalls):
 async def _scored(
     score: Callable[[NDArray[np.uint64]], Scores | Awaitable[Scores]], pool_ids: NDArray[np.uint64]
 ) -> Scores:
-    """Call a scoring function without blocking the event loop."""
-    if inspect.iscoroutinefunction(score):
-        return cast(Scores, await score(pool_ids))
-    return await asyncio.to_thread(cast(Callable[[NDArray[np.uint64]], Scores], score), pool_ids)
+    """Call a scoring function without blocking the event loop; what it returns may have to be awaited."""
+    said = score(pool_ids) if inspect.iscoroutinefunction(score) else await asyncio.to_thread(score, pool_ids)
+    return cast(Scores, await said if inspect.isawaitable(said) else said)

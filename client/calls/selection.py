@@ -72,7 +72,17 @@ class SelectionCalls(Calls):
         step_size: float | None = None,
         seed: int = 0,
     ) -> Synthesis:
-        """Return informative synthetic samples without touching the pool."""
+        """Return informative synthetic samples without touching the pool.
+
+        Args:
+            classifier: An uploaded classifier.
+            pool: The pool whose generator is used; empty means the server's only one.
+            acquisition: What is climbed.
+            latents: How many samples, S.
+            steps: Adam steps, or scores a latent without a gradient; None means the server's default, 100.
+            step_size: Adam step size; None means the server's default, 0.05.
+            seed: Draws the latents.
+        """
         return self._send(
             requests.synthesize_samples(
                 classifier,

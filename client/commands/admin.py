@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from client.commands.output import print_value
-from client.commands.subcommands import Subcommands
+from client.commands.subcommands import Subcommands, add_pool_option
 from client.sync_client import Client
 
 
@@ -13,8 +13,12 @@ def add_admin(commands: Subcommands) -> None:
     """Add `admin reload`, `admin compact` and `admin snapshot`."""
     admin = commands.add_group("admin", "reload, compact and copy what the server serves")
     admin.add("reload", _admin_reload, "open bundle and index anew and serve them")
-    sub = admin.add("compact", _admin_compact, "fold what was added and removed into a new index")
-    sub.add_argument("--pool", default="")
+    sub = admin.add(
+        "compact",
+        _admin_compact,
+        "fold what was added and removed into a new index, and wait for it as long as --timeout says",
+    )
+    add_pool_option(sub)
     sub = admin.add("snapshot", _admin_snapshot, "copy bundle, index and state into the snapshots directory")
     sub.add_argument("name", help="of the copy; one that ends in .tar makes one file")
 

@@ -15,7 +15,7 @@ from client.campaign_files import (
     save_campaign,
 )
 from client.commands.output import print_json, print_table, print_value
-from client.commands.subcommands import Subcommands
+from client.commands.subcommands import Subcommands, add_pool_option
 from client.errors import InputError
 from client.sync_client import Client
 
@@ -31,11 +31,14 @@ def add_campaigns(commands: Subcommands) -> None:
     )
     listing.set_defaults(pool="")
     campaigns = commands.actions_of(listing)
-    campaigns.add("list", _campaigns_list, "list campaigns").add_argument("--pool", default="")
+    sub = campaigns.add("list", _campaigns_list, "list campaigns")
+    sub.add_argument("--pool", default="", metavar="NAME", help="of this pool alone (default: of all)")
     sub = campaigns.add("create", _campaigns_create, "create a campaign")
-    sub.add_argument("name")
-    sub.add_argument("--pool", default="")
-    sub.add_argument("--seed", type=int, default=0)
+    sub.add_argument("name", help="1 to 128 characters, and no other campaign's")
+    add_pool_option(sub)
+    sub.add_argument(
+        "--seed", type=int, default=0, help="selections that name none derive theirs from it (default: 0)"
+    )
     campaigns.add("get", _campaigns_get, "show a campaign").add_argument("campaign", help="id or name")
     sub = campaigns.add("delete", _campaigns_delete, "delete a campaign with its labels and leases")
     sub.add_argument("campaign", help="id or name")
@@ -48,10 +51,10 @@ def add_campaigns(commands: Subcommands) -> None:
     sub.add_argument("--out", type=Path, metavar="FILE", help="default: standard output")
 
     sub = campaigns.add("import", _import, "make a new campaign of an exported one, all of it or nothing")
-    sub.add_argument("file", type=Path)
+    sub.add_argument("file", type=Path, help="what `campaigns export` wrote")
     sub.add_argument("--format", choices=FORMATS, help="default: as the file's name ends")
     sub.add_argument("--name", default="", help="of the new campaign (default: the exported one's)")
-    sub.add_argument("--pool", default="")
+    add_pool_option(sub)
     sub.add_argument("--skip-unknown", action="store_true", help="leave out samples the pool does not hold")
 
 

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from client.commands.output import print_value
-from client.commands.subcommands import Subcommands
+from client.commands.subcommands import Subcommands, add_pool_option
 from client.sync_client import Client
 
 
@@ -14,8 +14,8 @@ def add_classifiers(commands: Subcommands) -> None:
     """Add `classifiers upload` and `classifiers get`."""
     classifiers = commands.add_group("classifiers", "upload and get classifiers")
     sub = classifiers.add("upload", _classifiers_upload, "upload an ONNX classifier")
-    sub.add_argument("file", type=Path)
-    sub.add_argument("--pool", default="")
+    sub.add_argument("file", type=Path, help="an ONNX file")
+    add_pool_option(sub)
     classifiers.add("get", _classifiers_get, "show a classifier").add_argument("classifier", help="its id")
 
 

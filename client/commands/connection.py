@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from pathlib import Path
+from typing import Any
 
 from client.commands.files import read_token
 from client.sync_client import Client
@@ -13,38 +14,55 @@ from client.transport import DEFAULT_TIMEOUT_SECONDS, TlsConfig
 DEFAULT_TARGET = "127.0.0.1:50051"
 
 
-def options() -> argparse.ArgumentParser:
-    """Return a parser of these options, to be the parent of others."""
+def options(*, inherited: bool = False) -> argparse.ArgumentParser:
+    """Return a parser of these options, to be the parent of others.
+
+    Args:
+        inherited: For the actions of a command that takes the options too: what is not given to the action stays as it
+            was given to the command.
+    """
     common = argparse.ArgumentParser(add_help=False)
     group = common.add_argument_group("connection and output")
-    group.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    group.add_argument(
+
+    def add(flag: str, **settings: Any) -> None:
+        action = group.add_argument(flag, **settings)
+        if inherited:
+            action.default = argparse.SUPPRESS
+
+    add("--json", action="store_true", help="print JSON instead of a table")
+    add(
         "--target",
         default=os.environ.get("DOWSER_TARGET") or DEFAULT_TARGET,
         help=f"host:port of the server (default: $DOWSER_TARGET or {DEFAULT_TARGET})",
     )
-    group.add_argument("--timeout", type=float, default=DEFAULT_TIMEOUT_SECONDS, metavar="SECONDS")
-    group.add_argument("--tls", action="store_true", help="connect with TLS")
+    add(
+        "--timeout",
+        type=float,
+        default=DEFAULT_TIMEOUT_SECONDS,
+        metavar="SECONDS",
+        help=f"longest wait for an answer, retries included (default: {DEFAULT_TIMEOUT_SECONDS:.0f})",
+    )
+    add("--tls", action="store_true", help="connect with TLS, trusting the system's authorities")
     for flag, text in (
         ("ca", "authorities to trust; implies --tls"),
         ("certificate", "the client's certificate; implies --tls"),
         ("key", "its private key"),
     ):
         variable = f"DOWSER_TLS_{flag.upper()}"
-        group.add_argument(
+        add(
             f"--tls-{flag}",
             type=Path,
             metavar="PEM",
             default=os.environ.get(variable) or None,
             help=f"{text} (default: ${variable})",
         )
-    group.add_argument("--tls-server-name", metavar="NAME", help="the server's name, where not the target's")
-    group.add_argument(
-        "--token-file", type=Path, metavar="FILE", help="file with the bearer token (default: $DOWSER_TOKEN)"
+    add(
+        "--tls-server-name",
+        metavar="NAME",
+        help="the name in the server's certificate, where it is not the target's; implies --tls",
     )
-    group.add_argument(
-        "--allow-insecure-token", action="store_true", help="send it to another machine without TLS"
-    )
+    add("--token-file", type=Path, metavar="FILE", help="file with the bearer token (default: $DOWSER_TOKEN)")
+    add("--allow-insecure-token", action="store_true", help="send it to another machine without TLS")
     return common
 
 
@@ -67,7 +85,13 @@ def connect(arguments: argparse.Namespace) -> Client:
 
 
 def _tls(arguments: argparse.Namespace) -> TlsConfig | None:
-    if not (arguments.tls or arguments.tls_ca or arguments.tls_certificate or arguments.tls_key):
+    given = (
+        arguments.tls_ca,
+        arguments.tls_certificate,
+        arguments.tls_key,
+        arguments.tls_server_name,
+    )
+    if not (arguments.tls or any(given)):
         return None
     return TlsConfig(
         ca_certificates=arguments.tls_ca,

@@ -1,4 +1,4 @@
-"""What the command line reads: labels from arguments, CSV files and standard input, shares, and arrays."""
+"""What the command line reads: labels from arguments, CSV files and standard input, shares, pool ids, and arrays."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import csv
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,16 +70,34 @@ def read_shares(arguments: Sequence[str]) -> dict[CandidateSource, float]:
 
 
 def read_array(path: Path) -> NDArray[Any]:
-    """Read a .npy file.
+    """Read a .npy file [n, ...].
 
     Raises:
         InputError: It is none.
     """
-    try:
-        array: NDArray[Any] = np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot read {path} as .npy: {error}") from error
-    return array
+    return _load(path)
+
+
+def read_ids(path: Path) -> NDArray[np.uint64]:
+    """Read pool ids uint64 [n]: a .npy file, or text with white space between them.
+
+    Raises:
+        InputError: They cannot be read, or are no pool ids.
+    """
+    if path.suffix == ".npy":
+        ids = read_array(path)
+        if ids.ndim != 1 or ids.dtype.kind not in "ui":
+            raise InputError(f"{path} holds {ids.dtype} {list(ids.shape)}, not pool ids: integers [n]")
+        values: list[int] = ids.tolist()
+    else:
+        try:
+            values = [int(word) for word in path.read_text(encoding="utf-8").split()]
+        except (OSError, ValueError) as error:
+            raise InputError(f"cannot read pool ids from {path}: {error}") from error
+    for value in values:
+        if not 0 <= value < 1 << 64:
+            raise InputError(f"{path}: pool ids are from 0 to 2^64 - 1, got {value}")
+    return np.array(values, np.uint64)
 
 
 def samples_of(path: Path) -> Callable[[NDArray[np.uint64]], NDArray[Any]]:
@@ -87,27 +106,17 @@ def samples_of(path: Path) -> Callable[[NDArray[np.uint64]], NDArray[Any]]:
     Raises:
         InputError: It is none; or later, an id is not below N.
     """
-    try:
-        array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot read {path} as .npy: {error}") from error
+    array = _load(path, mmap_mode="r")
 
     def read(pool_ids: NDArray[np.uint64]) -> NDArray[Any]:
         if (pool_ids >= len(array)).any():
-            raise InputError(f"{path} has {len(array)} samples, and none of the pool id {pool_ids.max()}")
+            raise InputError(
+                f"{path} has {len(array)} samples, and none of the pool id {pool_ids.max()}; "
+                "its rows must be the pool ids"
+            )
         return array[pool_ids.astype(np.int64)]
 
     return read
-
-
-def _csv_pairs(name: str, lines: Iterable[str]) -> list[tuple[str, str, str]]:
-    """Read (where, pool_id, label) of each line; a header line and empty lines are skipped."""
-    pairs = []
-    for number, row in enumerate(csv.reader(lines), start=1):
-        if not row or (number == 1 and not row[0].strip().isdigit()):
-            continue
-        pairs.append((f"{name} line {number}", row[0], row[1] if len(row) > 1 else ""))
-    return pairs
 
 
 def read_token(path: Path) -> str:
@@ -123,3 +132,34 @@ def read_token(path: Path) -> str:
     if len(words) != 1:
         raise InputError(f"{path} must hold a token and nothing else")
     return words[0]
+
+
+def _csv_pairs(name: str, lines: Iterable[str]) -> list[tuple[str, str, str]]:
+    """Read (where, pool_id, label) of each line; empty lines are skipped, and a first line without any number."""
+    pairs = []
+    for number, row in enumerate(csv.reader(lines), start=1):
+        if not row or (number == 1 and not any(map(_is_integer, row))):
+            continue
+        pairs.append((f"{name} line {number}", row[0], row[1] if len(row) > 1 else ""))
+    return pairs
+
+
+def _is_integer(text: str) -> bool:
+    try:
+        int(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _load(path: Path, *, mmap_mode: Literal["r"] | None = None) -> NDArray[Any]:
+    try:
+        array = np.load(path, mmap_mode=mmap_mode, allow_pickle=False)
+    except (OSError, ValueError, EOFError, BadZipFile) as error:
+        raise InputError(f"cannot read {path} as .npy: {error}") from error
+    if not isinstance(array, np.ndarray):
+        array.close()
+        raise InputError(f"{path} is an .npz archive; save the array that is meant as .npy")
+    if not array.ndim:
+        raise InputError(f"{path} holds a single number, not an array [n, ...]")
+    return array

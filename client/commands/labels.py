@@ -13,11 +13,7 @@ from client.sync_client import Client
 
 def add_label(commands: Subcommands) -> None:
     """Add `label`."""
-    sub = commands.add("label", _label, "record labels")
-    sub.add_argument("campaign", help="id or name")
-    sub.add_argument("labels", nargs="*", metavar="ID=LABEL")
-    sub.add_argument("--csv", metavar="FILE", help="lines of pool_id,label; - is standard input")
-    sub.add_argument("--annotator", default="")
+    _add_label_arguments(commands.add("label", _label, "record labels, all of them or none"))
 
 
 def add_labels(commands: Subcommands) -> None:
@@ -29,19 +25,30 @@ def add_labels(commands: Subcommands) -> None:
 
 def add_correct(commands: Subcommands) -> None:
     """Add `correct`."""
-    sub = commands.add("correct", _correct, "give labeled samples other labels")
-    sub.add_argument("campaign", help="id or name")
-    sub.add_argument("labels", nargs="*", metavar="ID=LABEL")
-    sub.add_argument("--csv", metavar="FILE", help="lines of pool_id,label; - is standard input")
-    sub.add_argument("--annotator", default="")
+    _add_label_arguments(commands.add("correct", _correct, "give labeled samples other labels"))
 
 
 def add_retract(commands: Subcommands) -> None:
     """Add `retract`."""
     sub = commands.add("retract", _retract, "take labels back, so that their samples can be selected again")
     sub.add_argument("campaign", help="id or name")
-    sub.add_argument("ids", nargs="+", type=int, metavar="ID")
-    sub.add_argument("--annotator", default="")
+    sub.add_argument("ids", nargs="+", type=int, metavar="ID", help="pool ids")
+    _add_annotator(sub)
+
+
+def _add_label_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("campaign", help="id or name")
+    parser.add_argument(
+        "labels", nargs="*", metavar="ID=LABEL", help="a pool id and its class, both integers"
+    )
+    parser.add_argument("--csv", metavar="FILE", help="lines of pool_id,label; - is standard input")
+    _add_annotator(parser)
+
+
+def _add_annotator(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--annotator", default="", metavar="NAME", help="who says so, written beside each label"
+    )
 
 
 def _label(client: Client, arguments: argparse.Namespace) -> None:

@@ -61,8 +61,10 @@ def cell(value: Any) -> str:
             return "-"
         case datetime():
             return value.isoformat(sep=" ", timespec="seconds")
-        case tuple():
+        case tuple() if all(isinstance(each, int) for each in value):
             return "x".join(map(str, value)) or "()"
+        case tuple():
+            return ", ".join(map(cell, value))
         case float() | np.floating():
             return f"{value:.4g}"
     return str(value)

@@ -6,9 +6,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from client.commands.files import read_array
+from client.commands.files import read_array, read_ids
 from client.commands.output import print_json, print_table, print_value
-from client.commands.subcommands import Subcommands
+from client.commands.subcommands import Subcommands, add_pool_option
 from client.errors import DowserError, InputError
 from client.sync_client import Client
 
@@ -30,11 +30,13 @@ def add_pool(commands: Subcommands) -> None:
     sub.add_argument(
         "--features", action="store_true", help="the file holds features [n, D], for a pool without samples"
     )
-    sub.add_argument("--ids", type=Path, metavar="NPY", help="their pool ids [n] (default: the next ones)")
-    sub.add_argument("--pool", default="")
+    sub.add_argument(
+        "--ids", type=Path, metavar="FILE", help=".npy or lines of their pool ids (default: the next ones)"
+    )
+    add_pool_option(sub)
     sub = pool.add("remove", _pool_remove, "remove samples for good")
-    sub.add_argument("ids", nargs="+", type=int, metavar="ID")
-    sub.add_argument("--pool", default="")
+    sub.add_argument("ids", nargs="+", type=int, metavar="ID", help="pool ids; they are never used again")
+    add_pool_option(sub)
 
 
 def _pools(client: Client, arguments: argparse.Namespace) -> None:
@@ -47,7 +49,7 @@ def _pools(client: Client, arguments: argparse.Namespace) -> None:
 
 def _pool_add(client: Client, arguments: argparse.Namespace) -> None:
     values = read_array(arguments.file)
-    ids = read_array(arguments.ids) if arguments.ids is not None else None
+    ids = read_ids(arguments.ids) if arguments.ids is not None else None
     if ids is not None and len(ids) != len(values):
         raise InputError(f"{arguments.ids} holds {len(ids)} ids, {arguments.file} {len(values)} samples")
     rows = max(1, min(ADDED_AT_A_TIME, ADDED_BYTES_AT_A_TIME // max(1, values[:1].nbytes)))

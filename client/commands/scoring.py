@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import os
 import sys
 import time
 import uuid
@@ -13,13 +12,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from client.commands.files import read_array
-from client.commands.output import print_json, print_table, print_value
-from client.commands.subcommands import Subcommands
-from client.errors import FailedPreconditionError, InputError
+from client.atomic import write_whole
+from client.commands.files import read_ids
+from client.commands.output import items, print_json, print_table, print_value
+from client.commands.subcommands import Subcommands, add_pool_option
+from client.errors import FailedPreconditionError, InputError, InvalidArgumentError, NotFoundError
 from client.sync_client import Client
 from client.types.acquisition import Acquisition
 from client.types.scoring import ScoreJob, ScoreJobState
@@ -30,9 +27,16 @@ _LOOK_SECONDS = 0.5
 
 def add_score(commands: Subcommands) -> None:
     """Add `score`."""
-    sub = commands.add("score", _score, "score a whole pool into Parquet shards; run again, it goes on")
-    sub.add_argument("--pool", default="")
-    sub.add_argument("--classifier", required=True, help="an ONNX file, or the id of an uploaded one")
+    sub = commands.add(
+        "score", _score, "score a whole pool into Parquet shards; run again, it fetches the rest"
+    )
+    add_pool_option(sub)
+    sub.add_argument(
+        "--classifier",
+        required=True,
+        metavar="ID|FILE",
+        help="an uploaded classifier, or an ONNX file to upload",
+    )
     sub.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the shards go")
     sub.add_argument(
         "--acquisition",
@@ -57,11 +61,14 @@ def add_jobs(commands: Subcommands) -> None:
 
 def _score(client: Client, arguments: argparse.Namespace) -> None:
     out: Path = arguments.out
-    out.mkdir(parents=True, exist_ok=True)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot make the folder {out}: {error}; choose another --out") from error
     classifier = arguments.classifier
     if not classifier.startswith("sha256:"):
         classifier = client.upload_classifier(Path(classifier), pool=arguments.pool).classifier_id
-    ids = None if arguments.ids is None else _read_ids(arguments.ids)
+    ids = None if arguments.ids is None else read_ids(arguments.ids)
     options: dict[str, Any] = {
         "acquisitions": arguments.acquisition or [str(Acquisition.MARGIN)],
         "probabilities": arguments.probabilities,
@@ -70,8 +77,14 @@ def _score(client: Client, arguments: argparse.Namespace) -> None:
         "pool": arguments.pool,
     }
     digest = None if ids is None else hashlib.sha256(ids.tobytes()).hexdigest()
+    known = (out / _ASKED).exists()
     request_id = _request_id(out / _ASKED, {"classifier": classifier, "ids": digest, **options})
-    job = client.start_score_pool(classifier, pool_ids=ids, request_id=request_id, **options)
+    try:
+        job = client.start_score_pool(classifier, pool_ids=ids, request_id=request_id, **options)
+    except (FailedPreconditionError, InvalidArgumentError, NotFoundError):
+        if not known:
+            (out / _ASKED).unlink()  # refused: the folder is no job's
+        raise
     progress = _Progress(job.size)
     fetched: set[int] = set()
     try:
@@ -118,7 +131,7 @@ def _request_id(path: Path, asked: Mapping[str, Any]) -> str:
             )
         return request_id
     request_id = uuid.uuid4().hex
-    _write(path, json.dumps({"request_id": request_id, **asked}).encode())
+    write_whole(path, json.dumps({"request_id": request_id, **asked}).encode())
     return request_id
 
 
@@ -132,37 +145,15 @@ def _fetch(client: Client, job: ScoreJob, out: Path, fetched: set[int]) -> None:
             data = client.read_score_shard(job, shard.number)
             if hashlib.sha256(data).hexdigest() != shard.sha256:
                 raise InputError(f"shard {shard.number} arrived damaged; run the command again")
-            _write(path, data)
+            write_whole(path, data)
         fetched.add(shard.number)
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Write a file whole and onto the disk, or not at all."""
-    beside = path.with_name(f".{path.name}.part")
-    with beside.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
-
-
-def _read_ids(path: Path) -> NDArray[np.uint64]:
-    if path.suffix == ".npy":
-        ids = read_array(path)
-        if ids.ndim != 1 or ids.dtype.kind not in "ui":
-            raise InputError(f"{path} holds {ids.dtype} {list(ids.shape)}, not pool ids [n]")
-        return ids.astype(np.uint64)
-    try:
-        return np.array([int(word) for word in path.read_text(encoding="utf-8").split()], np.uint64)
-    except (OSError, ValueError, OverflowError) as error:
-        raise InputError(f"cannot read pool ids from {path}: {error}") from error
 
 
 class _Progress:
     """A bar on standard error: tqdm's where it is installed, else a line for each tenth."""
 
     def __init__(self, size: int) -> None:
-        self._size = size
+        self._size = max(size, 1)  # an emptied pool's job has nothing to do
         self._tenths = 0
         self._bar: Any = None
         try:
@@ -197,8 +188,13 @@ def _jobs_list(client: Client, arguments: argparse.Namespace) -> None:
 
 
 def _jobs_get(client: Client, arguments: argparse.Namespace) -> None:
-    print_value(client.get_score_job(arguments.job), arguments.json)
+    _print_job(client.get_score_job(arguments.job), arguments.json)
 
 
 def _jobs_cancel(client: Client, arguments: argparse.Namespace) -> None:
-    print_value(client.cancel_score_job(arguments.job), arguments.json)
+    _print_job(client.cancel_score_job(arguments.job), arguments.json)
+
+
+def _print_job(job: ScoreJob, as_json: bool) -> None:
+    """Print a job: with all of its shards, or for people with their number."""
+    print_value(job if as_json else items(job) | {"shards": len(job.shards)}, as_json)

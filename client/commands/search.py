@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from client.commands.files import read_array
 from client.commands.output import print_json, print_table
-from client.commands.subcommands import Subcommands
+from client.commands.subcommands import Subcommands, add_pool_option
 from client.sync_client import Client
 
 
@@ -22,8 +22,8 @@ def add_search(commands: Subcommands) -> None:
     query.add_argument("--samples", type=Path, metavar="NPY", help="raw samples or model inputs [n, ...]")
     query.add_argument("--features", type=Path, metavar="NPY", help="features [n, D]")
     sub.add_argument("-k", type=int, default=10, help="neighbors per query (default: 10)")
-    sub.add_argument("--campaign", help="leave out what is labeled or leased there")
-    sub.add_argument("--pool", default="")
+    sub.add_argument("--campaign", help="id or name: leave out what is labeled or leased there")
+    add_pool_option(sub)
 
 
 def _search(client: Client, arguments: argparse.Namespace) -> None:

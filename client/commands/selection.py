@@ -7,11 +7,12 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from client.commands.explain import explain
 from client.commands.files import read_shares, samples_of
 from client.commands.output import items, print_json, print_table
 from client.commands.subcommands import Subcommands
+from client.conversion.strategies import PROPOSERS
 from client.errors import InputError
-from client.explain import explain
 from client.local_scoring import OnnxScorer
 from client.sync_client import Client
 from client.types.acquisition import Acquisition
@@ -19,7 +20,13 @@ from client.types.classifiers import ClassifierInfo
 from client.types.selection import Selection
 from client.types.strategies import Batch, BatchRule, Dowser, Exhaustive, Random, RandomSubset, Strategy
 
-STRATEGIES = ("dowser", "exhaustive", "random", "random-subset")
+# The options that each strategy takes.
+_TAKEN: dict[str, tuple[str, ...]] = {
+    "dowser": ("max_scored", "share", "random_floor", "latents", "steps", "step_size"),
+    "exhaustive": (),
+    "random": (),
+    "random-subset": ("max_scored",),
+}
 
 
 def add_select(commands: Subcommands) -> None:
@@ -36,35 +43,69 @@ def add_select(commands: Subcommands) -> None:
         metavar="NPY",
         help="score here, on the raw samples of this file [N, ...] whose rows are the pool ids, and not on the server",
     )
-    sub.add_argument("--acquisition", choices=list(Acquisition), default=Acquisition.MARGIN)
-    sub.add_argument("--strategy", choices=STRATEGIES, default="dowser")
     sub.add_argument(
-        "--max-scored", type=int, default=1000, help="real samples scored at most (default: 1000)"
+        "--acquisition",
+        choices=list(map(str, Acquisition)),
+        default=str(Acquisition.MARGIN),
+        help="what counts as informative (default: margin)",
+    )
+    sub.add_argument(
+        "--strategy",
+        choices=tuple(_TAKEN),
+        default="dowser",
+        help="how candidates are found (default: dowser)",
+    )
+    sub.add_argument(
+        "--max-scored",
+        type=int,
+        metavar="SAMPLES",
+        help="real samples scored at most; with dowser 0 is plain ASAL (default: 1000)",
     )
     sub.add_argument(
         "--share",
         action="append",
         metavar="SOURCE=PART",
-        help="fix a source's part of what is scored; repeatable (default: learned)",
+        help=f"fix a source's part of what is scored; repeatable; sources: {', '.join(PROPOSERS)} (default: learned)",
     )
     sub.add_argument(
         "--random-floor",
         type=float,
         metavar="PART",
-        help="least part drawn uniformly while shares are learned (default: the server's)",
+        help="least part drawn uniformly while shares are learned (default: 0.5)",
     )
-    sub.add_argument("--batch", choices=list(BatchRule), help="how the batch is drawn of what was scored")
-    sub.add_argument("--coldness", type=float, help="of the batch rules power and gibbs (default: 1)")
     sub.add_argument(
-        "--class-prior-weight", type=float, default=0.0, help="favor classes with few labels (default: 0)"
+        "--batch",
+        choices=list(map(str, BatchRule)),
+        help="how the batch is drawn of what was scored (default: class_balanced with dowser, else top)",
+    )
+    sub.add_argument(
+        "--coldness", type=float, metavar="NUMBER", help="of the batch rules power and gibbs (default: 1)"
+    )
+    sub.add_argument(
+        "--class-prior-weight",
+        type=float,
+        default=0.0,
+        metavar="EXPONENT",
+        help="multiply scores by the rarity of the class, to this power (default: 0)",
     )
     sub.add_argument(
         "--explain", action="store_true", help="print what each source was worth, and the diagnosis"
     )
-    sub.add_argument("--latents", type=int, help="latents optimized together (default: the budget)")
-    sub.add_argument("--steps", type=int, help="steps of the ascent (default: the server's)")
-    sub.add_argument("--step-size", type=float, help="step size of the ascent (default: the server's)")
-    sub.add_argument("--seed", type=int)
+    sub.add_argument(
+        "--latents",
+        type=int,
+        metavar="NUMBER",
+        help="latents optimized together (default: 16 or a smaller budget, with --max-scored 0 the budget)",
+    )
+    sub.add_argument("--steps", type=int, metavar="NUMBER", help="steps of the ascent (default: 100)")
+    sub.add_argument(
+        "--step-size", type=float, metavar="NUMBER", help="step size of the ascent (default: 0.05)"
+    )
+    sub.add_argument(
+        "--seed",
+        type=int,
+        help="same seed, same campaign state, same picks (default: of the campaign's and the round)",
+    )
 
 
 def _select(client: Client, arguments: argparse.Namespace) -> None:
@@ -116,15 +157,28 @@ def _scoring_here(client: Client, arguments: argparse.Namespace) -> Callable[...
 
 
 def _strategy(arguments: argparse.Namespace) -> Strategy:
+    """Return the strategy that the options describe.
+
+    Raises:
+        InputError: An option is given that the strategy does not take.
+    """
+    taken = _TAKEN[arguments.strategy]
+    for option in _TAKEN["dowser"]:
+        if getattr(arguments, option) is not None and option not in taken:
+            takers = " and ".join(name for name, options in _TAKEN.items() if option in options)
+            raise InputError(
+                f"--{option.replace('_', '-')} does nothing with --strategy {arguments.strategy}; {takers} takes it"
+            )
+    max_scored = 1000 if arguments.max_scored is None else arguments.max_scored
     match arguments.strategy:
         case "exhaustive":
             return Exhaustive()
         case "random":
             return Random()
         case "random-subset":
-            return RandomSubset(max_scored=arguments.max_scored)
+            return RandomSubset(max_scored=max_scored)
     return Dowser(
-        max_scored=arguments.max_scored,
+        max_scored=max_scored,
         shares=read_shares(arguments.share) if arguments.share else None,
         random_floor=arguments.random_floor,
         latents=arguments.latents,

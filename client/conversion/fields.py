@@ -90,7 +90,11 @@ def acquisition(acquisition: Acquisition | str) -> int:
 
 
 def model_bytes(model: ModelSource) -> bytes:
-    """Return the ONNX bytes of whatever holds them."""
+    """Return the ONNX bytes of whatever holds them.
+
+    Raises:
+        InvalidArgumentError: The file cannot be read, or this is no model.
+    """
     if isinstance(model, bytes):
         return model
     if isinstance(model, Path):
@@ -98,4 +102,10 @@ def model_bytes(model: ModelSource) -> bytes:
             return model.read_bytes()
         except OSError as error:
             raise invalid_argument(f"cannot read the classifier: {error}", file=str(model)) from error
+    if not hasattr(model, "SerializeToString"):
+        raise invalid_argument(
+            "a classifier is ONNX bytes, the pathlib.Path of a file, or an onnx.ModelProto, got "
+            f"{type(model).__name__}; export_classifier makes one of a torch module",
+            field="model",
+        )
     return model.SerializeToString()

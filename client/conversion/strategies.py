@@ -12,6 +12,11 @@ from client.types.acquisition import CandidateSource
 from client.types.strategies import Batch, BatchRule, Dowser, Exhaustive, Random, RandomSubset, Strategy
 from dowser.v1 import selection_pb2
 
+PROPOSERS = tuple(
+    each for each in CandidateSource if each not in (CandidateSource.EXHAUSTIVE, CandidateSource.UNKNOWN)
+)
+"""Sources that can be given a share."""
+
 
 def strategy(strategy: Strategy) -> dict[str, Message]:
     """Return the strategy under its name in the request."""
@@ -88,10 +93,9 @@ def batch(batch: Batch) -> selection_pb2.BatchChoice:
 def candidate_source(source: CandidateSource | str) -> CandidateSource:
     """Return a source that can be given a share, itself or its name given."""
     known = CandidateSource(source)
-    if known is CandidateSource.UNKNOWN:
-        choices = ", ".join(s for s in CandidateSource if s not in ("unknown", "exhaustive"))
+    if known not in PROPOSERS:
         raise invalid_argument(
-            f"no source {str(source)!r} to give a share; there are {choices}",
+            f"no source {str(source)!r} to give a share; there are {', '.join(PROPOSERS)}",
             field="shares",
             value=str(source),
         )

@@ -19,7 +19,7 @@ class SourceReport:
     labeled: int  # its picks of earlier rounds that have labels by now, ...
     contradicted: int  # ... those whose label was not the class predicted, ...
     rarity: float | None  # ... and the mean rarity of their classes, 1 where all have as many labels
-    yield_: float | None  # worth of a scored sample by this evidence, 1 for a random one
+    yield_: float | None  # worth of one of its labeled picks by this evidence, 1 for a random one
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -30,10 +30,10 @@ class Pool:
     offset: float
     feature_dim: int  # D
     latent_dim: int  # Z
-    index_factory: str
-    recall_at_10: float
-    index_version: int
-    bundle_digest: str
+    index_factory: str  # of FAISS
+    recall_at_10: float  # part of the exact ten nearest that it finds, of the queries it was tuned with
+    index_version: int  # grows with every visible change
+    bundle_digest: str  # sha256 of the bundle's manifest, hexadecimal
     added: int = 0  # of `size`, the samples that were added since the index was built
     removed: int = 0  # samples that were removed, not part of `size`
     has_samples: bool = (

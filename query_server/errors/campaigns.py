@@ -27,7 +27,17 @@ def budget_exceeds_pool(budget: int, available: int) -> DowserError:
     return DowserError(
         Reason.BUDGET_EXCEEDS_POOL,
         f"a budget of {budget} is above the {available} samples that are neither labeled nor leased; "
-        "ask for fewer, or label or release what is leased",
+        "ask for fewer, or release what is leased and will not be labeled",
+        metadata={"budget": str(budget), "available": str(available)},
+    )
+
+
+def budget_exceeds_candidates(budget: int, available: int) -> DowserError:
+    """Refuse a budget above the scored candidates that are still in the pool."""
+    return DowserError(
+        Reason.BUDGET_EXCEEDS_POOL,
+        f"a budget of {budget} is above the {available} scored candidates that the pool still holds; "
+        "ask for fewer, or propose again",
         metadata={"budget": str(budget), "available": str(available)},
     )
 

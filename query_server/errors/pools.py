@@ -68,6 +68,6 @@ def reconstruction_unsupported(pool: str, generator: str) -> DowserError:
     return DowserError(
         Reason.RECONSTRUCTION_UNSUPPORTED,
         f"the bundle served for pool {pool!r} cannot reconstruct samples: its generator {generator!r} has no encoder "
-        "to its latents; train a bundle with dowser-trainer --generator vae or vae-acgan, and reload",
+        "to its latents; train a bundle with dowser-trainer --generator vae, vae-acgan or m2, and reload",
         metadata={"pool": pool, "generator": generator},
     )

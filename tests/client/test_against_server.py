@@ -203,6 +203,12 @@ def test_released_samples_are_free_again(connected: Client, campaign) -> None:
     assert connected.get_campaign(campaign).leased == 0
 
 
+def test_a_budget_above_what_is_free_says_what_frees_samples(connected: Client, campaign) -> None:
+    connected.select_samples(campaign, budget=connected.get_pool().size, strategy=Random())
+    with pytest.raises(FailedPreconditionError, match="release what is leased and will not be labeled"):
+        connected.select_samples(campaign, budget=1, strategy=Random())
+
+
 def test_a_budget_above_the_pool_is_a_failed_precondition(connected: Client, campaign) -> None:
     with pytest.raises(FailedPreconditionError) as caught:
         connected.select_samples(campaign, budget=10_000, strategy=Random())

@@ -8,14 +8,17 @@ import uuid
 from datetime import UTC, datetime
 from pathlib import Path
 
+import grpc
 import numpy as np
 import pytest
 
-from client import Campaign
+from client import Campaign, TlsConfig
 from client.cli import main
-from client.commands.files import read_labels
-from client.commands.output import print_json, print_table
+from client.commands.connection import connect, options
+from client.commands.files import read_array, read_labels, samples_of
+from client.commands.output import cell, print_json, print_table
 from client.errors import InputError
+from tests.client.peer import Peer, refusal
 
 
 def test_labels_are_read_from_arguments_and_csv(tmp_path: Path) -> None:
@@ -35,6 +38,12 @@ def test_what_is_no_label_is_named(argument: str) -> None:
         read_labels([argument], None)
 
 
+def test_a_first_line_of_numbers_is_no_header(tmp_path: Path) -> None:
+    file = tmp_path / "labels.csv"
+    file.write_text("-1,3\n4,0\n")
+    assert read_labels([], str(file)) == {-1: 3, 4: 0}  # for the server to refuse, and not to be left out
+
+
 def test_a_broken_line_is_named_by_its_number(tmp_path: Path) -> None:
     file = tmp_path / "labels.csv"
     file.write_text("3,1\n4\n")
@@ -45,6 +54,29 @@ def test_a_broken_line_is_named_by_its_number(tmp_path: Path) -> None:
 def test_two_labels_for_one_sample_are_refused() -> None:
     with pytest.raises(InputError, match="labeled 1 already"):
         read_labels(["5=1", "5=2"], None)
+
+
+@pytest.mark.parametrize("content", ["archive", "number", "nothing", "text"])
+def test_what_is_no_array_is_refused(tmp_path: Path, content: str) -> None:
+    file = tmp_path / "samples.npy"
+    match content:
+        case "archive":
+            np.savez(file.with_suffix(".npz"), a=np.zeros(3))
+            file.with_suffix(".npz").rename(file)
+        case "number":
+            np.save(file, np.uint8(1))
+        case "nothing":
+            file.touch()
+        case "text":
+            file.write_text("1 2 3")
+    for read in (read_array, samples_of):
+        with pytest.raises(InputError, match=r"samples\.npy"):
+            read(file)
+
+
+def test_shapes_are_joined_and_other_tuples_listed() -> None:
+    assert cell((1, 28, 28)) == "1x28x28"
+    assert cell(("margin", "bald")) == "margin, bald"
 
 
 def test_tables_put_numbers_to_the_right(capsys: pytest.CaptureFixture[str]) -> None:
@@ -103,6 +135,53 @@ def test_a_server_that_is_not_there_is_one_line_on_stderr(capsys: pytest.Capture
     assert printed.err.count("\n") == 1
 
 
+def test_a_missing_token_says_where_to_give_it(
+    peer: Peer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "classifier.onnx").write_bytes(b"model")
+    peer.refusals = [refusal(grpc.StatusCode.UNAUTHENTICATED, "no token", reason="UNAUTHENTICATED")]
+    file = str(tmp_path / "classifier.onnx")
+    assert main(["classifiers", "upload", file, "--target", peer.target]) == 1
+    assert "no token [UNAUTHENTICATED]; name its file with --token-file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("group", [["campaigns"], ["jobs"]])
+def test_options_before_the_action_are_kept(group: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    nowhere = ["--target", "127.0.0.1:1", "--timeout", "0.5"]
+    for arguments in ([*group, *nowhere, "list"], [*group, "list", *nowhere]):
+        assert main(arguments) == 1
+        assert "127.0.0.1:1" in capsys.readouterr().err
+
+
+def test_the_certificates_name_implies_tls() -> None:
+    parsed = options().parse_args(["--tls-server-name", "dowser", "--target", "127.0.0.1:1"])
+    with connect(parsed) as client:
+        assert client._settings.tls == TlsConfig(server_name="dowser")
+
+
+@pytest.mark.parametrize(
+    ("strategy", "option"),
+    [("random", "--max-scored"), ("exhaustive", "--max-scored"), ("random-subset", "--latents")],
+)
+def test_an_option_that_a_strategy_does_not_take_is_refused(
+    strategy: str, option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = [
+        "select",
+        "c",
+        "--budget",
+        "3",
+        "--strategy",
+        strategy,
+        option,
+        "5",
+        "--target",
+        "127.0.0.1:1",
+    ]
+    assert main(arguments) == 1
+    assert f"{option} does nothing with --strategy {strategy}; dowser" in capsys.readouterr().err
+
+
 @pytest.fixture
 def run(server, capsys: pytest.CaptureFixture[str]):
     """Run a command with --json and return what it printed, read."""
@@ -145,6 +224,16 @@ def test_a_round_by_hand(run, name: str, classifier_bytes: bytes, tmp_path: Path
     assert (campaign["labeled"], campaign["leased"], campaign["rounds"]) == (2, 0, 1)
     assert campaign in run("campaigns", "list")
     assert campaign in run("campaigns")
+
+
+def test_all_leases_are_extended_and_released_in_as_many_calls_as_they_need(
+    run, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("client.commands.leases.ENTRIES_PER_CALL", 2)
+    run("select", name, "--budget", 5, "--strategy", "random")
+    assert run("extend", name, "--all", "--seconds", 60) == {"extended": 5, "not_leased": []}
+    assert run("release", name, "--all") == {"released": 5}
+    assert run("release", name, "--all") == {"released": 0}
 
 
 def test_a_selection_can_be_scored_here(

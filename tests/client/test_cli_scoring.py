@@ -67,3 +67,17 @@ def test_jobs_are_listed_shown_and_cancelled(server, classifier, tmp_path, capsy
 def test_nothing_is_left_to_resume_where_no_job_began(server, classifier, tmp_path, capsys) -> None:
     assert score(server, classifier, tmp_path / "out", "--embedding") == 1
     assert "gives no embedding" in capsys.readouterr().err
+    assert score(server, classifier, tmp_path / "out") == 0  # the folder is free for another question
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".txt"])
+def test_ids_that_are_none_are_named(server, classifier, tmp_path, suffix, capsys) -> None:
+    file = tmp_path / f"ids{suffix}"
+    np.save(file, np.array([3, -1])) if suffix == ".npy" else file.write_text("3\n-1\n")
+    assert score(server, classifier, tmp_path / "out", "--ids", file) == 1
+    assert "pool ids are from 0 to 2^64 - 1, got -1" in capsys.readouterr().err
+
+
+def test_a_file_where_the_folder_should_be_is_refused(server, classifier, capsys) -> None:
+    assert score(server, classifier, classifier) == 1
+    assert "choose another --out" in capsys.readouterr().err

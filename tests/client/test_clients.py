@@ -45,7 +45,7 @@ def test_every_rpc_is_a_method_of_both_clients(kind: type, method: str) -> None:
 
 
 def test_both_clients_take_the_same_arguments() -> None:
-    for name in (*METHODS, "connect", "close", "with_timeout"):
+    for name in [name for name in dir(Client) if not name.startswith("_")]:
         blocking, coroutine = (
             inspect.signature(getattr(kind, name)).parameters.values() for kind in (Client, AsyncClient)
         )
@@ -143,8 +143,14 @@ def test_a_certificate_that_cannot_be_read_is_named(tmp_path) -> None:
         Client.connect("dowser.example:443", tls=TlsConfig(ca_certificates=tmp_path / "ca.pem"))
 
 
+def test_what_is_no_classifier_is_refused_by_its_kind(client: Client) -> None:
+    with pytest.raises(InvalidArgumentError, match=r"pathlib\.Path of a file.* got str"):
+        client.upload_classifier("classifier.onnx")
+
+
 def test_settings_that_make_no_sense_are_refused() -> None:
-    for changes in ({"timeout_seconds": 0}, {"max_message_bytes": 0}):
+    timeouts = [{"timeout_seconds": seconds} for seconds in (0, -1, float("nan"), float("inf"), 1e10)]
+    for changes in (*timeouts, {"max_message_bytes": 0}):
         with pytest.raises(InvalidArgumentError):
             Client.connect("127.0.0.1:1", **changes)
     with pytest.raises(InvalidArgumentError):

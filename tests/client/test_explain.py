@@ -7,8 +7,8 @@ import json
 import pytest
 
 from client.cli import main
+from client.commands.explain import explain
 from client.conversion.replies import selection as replies
-from client.explain import explain
 from dowser.v1 import acquisition_pb2, selection_pb2
 from tests.client.peer import Peer
 

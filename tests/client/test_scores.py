@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import numpy as np
 import onnxruntime
 import pytest
+from numpy.typing import NDArray
 
 from client import InvalidArgumentError, OnnxScorer, Pool, Scores, export_classifier
+from client.calls.scored_selection import _scored
 from client.scores import _OF_ONE, _OF_PASSES
 from query_server.acquisition import FUNCTIONS, acquisition_function
 
@@ -127,3 +131,17 @@ def test_too_few_samples_are_noticed(classifier_bytes: bytes) -> None:
     scorer = OnnxScorer(classifier_bytes, vectors(64), lambda ids: np.zeros((1, 64), np.float32))
     with pytest.raises(InvalidArgumentError, match="got 1"):
         scorer(np.arange(3, dtype=np.uint64))
+
+
+def test_a_scoring_function_of_any_kind_is_called_without_blocking() -> None:
+    scores = Scores.from_probabilities(np.full((2, 2), 0.5))
+
+    async def coroutine(pool_ids: NDArray[np.uint64]) -> Scores:
+        return scores
+
+    class Awaitable:
+        async def __call__(self, pool_ids: NDArray[np.uint64]) -> Scores:
+            return scores
+
+    for score in (coroutine, Awaitable(), lambda pool_ids: scores):
+        assert asyncio.run(_scored(score, np.arange(2, dtype=np.uint64))) is scores

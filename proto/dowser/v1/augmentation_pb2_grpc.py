@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class AugmentationServiceStub:
-    """Needs a bundle that can reconstruct samples (generators "vae" and "vae-acgan"); nothing is leased or changed.
+    """Needs a bundle that can reconstruct samples (generators "vae", "vae-acgan" and "m2"); nothing is leased or changed.
     """
 
     def __init__(self, channel):
@@ -43,7 +43,7 @@ class AugmentationServiceStub:
 
 
 class AugmentationServiceServicer:
-    """Needs a bundle that can reconstruct samples (generators "vae" and "vae-acgan"); nothing is leased or changed.
+    """Needs a bundle that can reconstruct samples (generators "vae", "vae-acgan" and "m2"); nothing is leased or changed.
     """
 
     def AugmentSamples(self, request, context):
@@ -71,7 +71,7 @@ def add_AugmentationServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AugmentationService:
-    """Needs a bundle that can reconstruct samples (generators "vae" and "vae-acgan"); nothing is leased or changed.
+    """Needs a bundle that can reconstruct samples (generators "vae", "vae-acgan" and "m2"); nothing is leased or changed.
     """
 
     @staticmethod

@@ -7,9 +7,12 @@ import subprocess
 import time
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from processes import REPOSITORY, command, run_command
+
+from query_server.cli import main
 
 COLUMNS = ("--acquisition", "margin", "--acquisition", "maximum_entropy", "--threads", 1)
 
@@ -65,3 +68,11 @@ def test_a_folder_of_other_scores_is_refused(asked, tmp_path) -> None:
     other = run_command("dowser-server", *asked, "--out", tmp_path / "out", "--probabilities")
     assert other.returncode == 1
     assert "out must be an empty folder, or one of the same scores" in other.stderr
+
+
+def test_negative_ids_are_named_and_not_taken_for_huge_ones(tmp_path, capsys) -> None:
+    np.save(tmp_path / "ids.npy", np.array([3, -1]))
+    paths = [str(tmp_path / name) for name in ("bundle", "index", "classifier.onnx", "out", "ids.npy")]
+    flags = ("--bundle", "--index", "--classifier", "--out", "--ids")
+    assert main(["score", *(word for pair in zip(flags, paths, strict=True) for word in pair)]) == 1
+    assert "ids must be pool ids, which are not negative, got -1" in capsys.readouterr().err

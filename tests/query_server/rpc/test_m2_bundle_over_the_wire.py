@@ -45,6 +45,8 @@ def test_a_campaign_selects_with_it_refreshes_it_and_goes_on(m2, digits, tmp_pat
             assert (classifier.classes, classifier.passes) == (10, 20)
             client.create_campaign("m2", seed=1)
             client.record_labels("m2", [(row, int(digits.pool_labels[row])) for row in range(60)])
+            companions = client.augment_samples("m2", limit=5)
+            assert companions.samples.shape == (5, *client.get_pool().input_shape)
             options = {"classifier": classifier, "budget": 12, "acquisition": "bald"}
             first = client.select_samples("m2", strategy=Dowser(**ROUND), **options)
             picked = first.pool_ids.astype(int)

@@ -206,6 +206,32 @@ def test_what_is_held_is_selected_by_nobody_else(storeless, campaign):
     assert refused.value.reason == "BUDGET_EXCEEDS_POOL"
 
 
+def test_candidates_removed_while_they_were_scored_are_told_and_the_others_given_back(
+    digits_bundle, storeless_index, tmp_path
+):
+    running = start_server(digits_bundle, storeless_index, tmp_path / "state")  # its pool changes
+    try:
+        with Client.connect(running.target) as client:
+            client.create_campaign("shrinking")
+            size = client.get_pool().size
+
+            def score(pool_ids):
+                client.remove_samples(pool_ids[:3])
+                return some_scores(pool_ids)
+
+            with pytest.raises(DowserError, match=f"above the {size - 3} scored candidates") as refused:
+                client.select_by_scoring(
+                    "shrinking",
+                    score,
+                    budget=size - 1,
+                    strategy=Dowser(max_scored=size, shares={"random": 1}),
+                )
+            assert refused.value.reason == "BUDGET_EXCEEDS_POOL"
+            assert not len(client.list_leases("shrinking"))
+    finally:
+        assert stop_server(running) == 0
+
+
 def test_a_released_proposal_cannot_be_committed(storeless, campaign):
     held = storeless.propose_samples(campaign, budget=5, strategy=Dowser(max_scored=20))
     assert storeless.release_samples(campaign, storeless.list_leases(campaign)) == 20
