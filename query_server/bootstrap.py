@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 from collections.abc import Callable
-from contextlib import nullcontext
-from pathlib import Path
 
 import grpc
 from grpc import aio
@@ -18,20 +15,18 @@ from query_server.campaigns import CampaignStore
 from query_server.compaction import Compactor, Due, outside
 from query_server.courtesy import Courtesy
 from query_server.exposure import guard
-from query_server.generations import LEDGER, compacted_generation, journal_folder, open_generation
+from query_server.generations import compacted_generation, open_generation
+from query_server.layout import JOBS, LEDGER, journal_folder
 from query_server.maintenance import SnapshotManifest, Snapshots, SnapshotSources
-from query_server.models import Bundle, GpuRuntimeOptions, Runtime, synthetic_features
+from query_server.models import GpuRuntimeOptions, Runtime, synthetic_features
 from query_server.observe import CampaignStats, IndexStats, Observer, WorkerStats, dowser_version, observing
 from query_server.pool import (
     BUILDING,
     QUERIES,
     Moment,
-    build_index,
     detect_flavour,
     write_compacted,
 )
-from query_server.ray_building import RayWorkers
-from query_server.ray_tasks import connected, device_on_nodes
 from query_server.rpc.admin import AdminServicer
 from query_server.rpc.augmentation import AugmentationServicer
 from query_server.rpc.caller import caller_of
@@ -49,7 +44,6 @@ from query_server.settings import ServeSettings
 
 _LOG = logging.getLogger(__name__)
 _QUICK = 4  # threads of the calls that take milliseconds: the ledger's, samples, searches
-JOBS = "jobs"
 
 
 def serve(settings: ServeSettings) -> None:
@@ -266,75 +260,4 @@ def _snapshot_sources(
         pool=pool.name,
         index_version=pool.index_version,
         copies={LEDGER: campaigns.backup, journal_folder(pool.name): generation.live.copy_to},
-    )
-
-
-def build(
-    *,
-    bundle: Path,
-    pool: Path,
-    out: Path,
-    name: str,
-    factory: str | None,
-    recall_target: float,
-    chunk: int,
-    key: str | None,
-    threads: int,
-    device: str,
-    overwrite: bool,
-    store_samples: bool = True,
-    link: bool = False,
-    encoded: bool = False,
-    memory_budget_bytes: int | None = None,
-    on_ray: bool = False,
-    ray_address: str | None = None,
-) -> None:
-    """Build an index over a pool with a bundle's encoder, tuned with what its generator makes.
-
-    Raises:
-        DowserError: CORRUPT_FILE, INVALID_ARGUMENT or SHAPE_MISMATCH; EXTRA_NOT_INSTALLED or UNAVAILABLE on Ray.
-        SampleError: If the pool cannot be read.
-    """
-    from samples.files import open_samples
-
-    device = device_on_nodes(device) if on_ray else device
-    with connected(ray_address) if on_ray else nullcontext():
-        opened = Bundle.open(bundle, Runtime(device=device, threads=threads))
-        source = open_samples(pool, key=key)
-        workers = RayWorkers(
-            bundle=bundle.resolve(),
-            bundle_digest=opened.digest,
-            pool=pool.resolve(),
-            key=key,
-            size=len(source),
-            sample_bytes=source.dtype.itemsize * math.prod(source.shape) + 4 * opened.feature_dim,
-            threads=threads,
-            device=device,
-        )
-        manifest = build_index(
-            source=source,
-            encode=opened.encode,
-            preprocessing=opened.preprocessing,
-            feature_dim=opened.feature_dim,
-            bundle_digest=opened.digest,
-            encoder_sha256=opened.encoder_sha256,
-            out=out,
-            pool=name,
-            chunk=chunk,
-            factory=factory,
-            recall_target=recall_target,
-            threads=threads,
-            overwrite=overwrite,
-            store_samples=store_samples,
-            link=link,
-            encoded=encoded,
-            memory_budget_bytes=memory_budget_bytes,
-            synthesize=lambda count: synthetic_features(opened, count),
-            workers=workers if on_ray else None,
-        )
-    refined = f", refine {manifest.refine_factor}" if manifest.refine_factor else ""
-    print(
-        f"indexed {manifest.size} samples of pool {manifest.pool} as {manifest.factory} "
-        f"(nprobe {manifest.nprobe}{refined}, recall@10 {manifest.recall_at_10:.4f}) in {out}"
-        + (", without the samples themselves" if manifest.without_samples else "")
     )

@@ -72,7 +72,7 @@ def _serve(arguments: argparse.Namespace) -> int:
 
 
 def _index_build(arguments: argparse.Namespace) -> int:
-    from query_server.bootstrap import build
+    from query_server.index_building import build
 
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,8 @@ import numpy as np
 from dowser.v1 import index_pb2
 from query_server.campaigns import CampaignStore
 from query_server.errors import corrupt_file, shape_mismatch
-from query_server.files import file_name, sha256_of
+from query_server.files import sha256_of
+from query_server.layout import CLASSIFIERS, journal_folder
 from query_server.models import Bundle, Runtime
 from query_server.models.sandbox import Sandbox, SandboxConfig, SandboxedClassifiers
 from query_server.pool import (
@@ -32,8 +34,6 @@ from query_server.serving import Generation, Users
 from query_server.settings import ServeSettings
 
 _LOG = logging.getLogger(__name__)
-LEDGER = "ledger.sqlite"
-CLASSIFIERS = "classifiers"
 
 
 def open_generation(
@@ -66,20 +66,22 @@ def open_generation(
             raise corrupt_file(index_dir / MANIFEST, f"{why}; name it as the one it replaces, or restart")
         if bundle.input_shape != previous.bundle.input_shape:
             raise shape_mismatch(previous.bundle.input_shape, bundle.input_shape, what="the bundle's samples")
-    base = _open_base(settings, bundle, index_dir, manifest, previous)
-    sandbox = Sandbox(
-        SandboxConfig(
-            workers=settings.sandbox_workers,
-            memory_bytes=settings.worker_memory_bytes,
-            job_seconds=settings.worker_job_seconds,
-            threads=settings.threads,
-            device=runtime.device,
-            gpu=runtime.gpu,
-            max_bytes=settings.max_classifier_bytes,
-        ),
-        bundle,
-    )
-    try:
+    with ExitStack() as opened:
+        base = _open_base(settings, bundle, index_dir, manifest, previous)
+        opened.callback(base.close)
+        sandbox = Sandbox(
+            SandboxConfig(
+                workers=settings.sandbox_workers,
+                memory_bytes=settings.worker_memory_bytes,
+                job_seconds=settings.worker_job_seconds,
+                threads=settings.threads,
+                device=runtime.device,
+                gpu=runtime.gpu,
+                max_bytes=settings.max_classifier_bytes,
+            ),
+            bundle,
+        )
+        opened.callback(sandbox.close)
         if previous is not None:
             _try(bundle, base)
         if sha256_of(index_dir / MANIFEST) != digest:
@@ -88,10 +90,7 @@ def open_generation(
         classifiers = SandboxedClassifiers(settings.state / CLASSIFIERS, bundle=bundle, sandbox=sandbox)
         # The last that can fail: from here on the journal belongs to this index.
         live = _open_live(settings, bundle, base, previous)
-    except BaseException:
-        sandbox.close()
-        base.close()
-        raise
+        opened.pop_all()
     return _generation(
         settings,
         campaigns,
@@ -243,13 +242,9 @@ def _open_live(settings: ServeSettings, bundle: Bundle, base: Pool, previous: Ge
         encode=bundle.encode,
         encoder=encoder,
         max_added=settings.max_added_samples,
+        answer_days=settings.answer_days,
         verify=settings.verify,
     )
-
-
-def journal_folder(pool: str) -> str:
-    """Return where a pool's journal lies in the state directory."""
-    return f"pools/{file_name(pool)}"
 
 
 def _try(bundle: Bundle, pool: Pool) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 
 from query_server.batch.folder import JobFolder
 from query_server.batch.ports import Engine, Scorer
-from query_server.batch.scoring import compiled, score_shard, target_inputs
+from query_server.batch.scoring import score_shard, scorer_of
 from query_server.offline_scoring import OfflineEngine, OfflineSetup
 from query_server.ray_tasks import in_order
 
@@ -37,17 +37,9 @@ def run_on_ray(
     """
     record = folder.record
     size, shard_size = record.size, record.spec.shard_size
-    missing = range(len(folder.shards), -(-size // shard_size))
+    missing = range(len(folder.shards), record.spec.shards_of(size))
     task = functools.partial(_score, setup=setup, path=folder.path.resolve(), fingerprint=record.fingerprint)
-    conditions = folder.load_conditions(record.spec.acquisitions)
-    compiled(
-        engine.classifiers,
-        record.spec.classifier_id,
-        record.spec.acquisitions,
-        targets=target_inputs(engine.pool(), seed=int(record.fingerprint[:8], 16)),
-        conditions=conditions,
-    )
-    folder.save_conditions(conditions)
+    scorer_of(folder, engine)  # for what it keeps in the folder, which the nodes read
     scored = in_order(task, missing, threads=setup.threads, device=setup.device)
     for number, (data, rows) in zip(missing, scored, strict=True):
         end = min(size, (number + 1) * shard_size)
@@ -72,13 +64,5 @@ def _opened(setup: OfflineSetup, path: Path, fingerprint: str) -> tuple[JobFolde
     """Open a job and an engine, once in each of Ray's processes."""
     _held.close()
     folder = JobFolder(path)
-    spec = folder.record.spec
     engine = _held.enter_context(setup.open(folder.classifier))
-    scorer = compiled(
-        engine.classifiers,
-        spec.classifier_id,
-        spec.acquisitions,
-        targets=target_inputs(engine.pool(), seed=int(fingerprint[:8], 16)),
-        conditions=folder.load_conditions(spec.acquisitions),
-    )
-    return folder, engine, scorer
+    return folder, engine, scorer_of(folder, engine)

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from query_server.errors import DowserError, reload_refused
+from query_server.errors import DowserError, pool_not_found, reload_refused
 from query_server.models import Bundle
 from query_server.models.sandbox import Sandbox, SandboxedClassifiers
 from query_server.pool import LivePool, Pool
@@ -127,6 +127,15 @@ class Serving:
     def pool_name(self) -> str:
         """The pool's name, the same for every generation."""
         return self._held.generation.live.current().name
+
+    def require_pool(self, name: str) -> None:
+        """Refuse the name of a pool that is not served; "" means the one that is.
+
+        Raises:
+            DowserError: POOL_NOT_FOUND.
+        """
+        if name not in ("", self.pool_name):
+            raise pool_not_found(name)
 
     def pool(self) -> Pool:
         """Return the pool's newest state; a call that asks more than once takes a generation instead."""

@@ -159,9 +159,10 @@ class ScoreJobs:
             if shard >= len(job.shards):
                 raise shard_not_ready(job_id, shard, len(job.shards))
             path = job.shard_path(shard)
+            size_bytes = job.shards[shard].size_bytes
         try:
             with path.open("rb") as file:
-                file.seek(offset)
+                file.seek(min(offset, size_bytes))
                 return file.read(_READ_BYTES)
         except FileNotFoundError:
             raise score_job_not_found(job_id) from None  # dropped meanwhile

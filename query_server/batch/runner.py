@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from query_server.batch.folder import JobFolder
 from query_server.batch.parquet import to_parquet
 from query_server.batch.ports import Engine, OpenEngine, Scorer
-from query_server.batch.scoring import Columns, chunk_rows, compiled, score_chunk, target_inputs
+from query_server.batch.scoring import Columns, chunk_rows, score_chunk, scorer_of
 from query_server.courtesy import Courtesy
 from query_server.errors import cancelled
 from query_server.patience import waiting_caller
@@ -86,15 +86,7 @@ class Run:
     def _write_shards(self, engine: Engine) -> None:
         """Write shards until all are written or the engine is no longer current."""
         record, spec = self.folder.record, self.folder.record.spec
-        conditions = self.folder.load_conditions(spec.acquisitions)
-        scorer = compiled(
-            engine.classifiers,
-            spec.classifier_id,
-            spec.acquisitions,
-            targets=target_inputs(engine.pool(), seed=int(record.fingerprint[:8], 16)),
-            conditions=conditions,
-        )
-        self.folder.save_conditions(conditions)
+        scorer = scorer_of(self.folder, engine)
         facts = engine.classifiers.info(spec.classifier_id)
         gathered: list[Columns] = []
 
@@ -152,4 +144,4 @@ class Run:
             raise cancelled(stage)
 
     def _shard_count(self) -> int:
-        return -(-self.folder.record.size // self.folder.record.spec.shard_size)
+        return self.folder.record.spec.shards_of(self.folder.record.size)

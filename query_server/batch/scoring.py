@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from query_server.acquisition import HeadCondition, acquisition_function
+from query_server.batch.folder import JobFolder
 from query_server.batch.parquet import to_parquet
 from query_server.batch.ports import Classifiers, Engine, Float32, Pool, Scorer, UInt64
 from query_server.batch.values import MAX_SHARD_SIZE, ScoreSpec
@@ -98,6 +99,25 @@ def target_inputs(pool: Pool, seed: int) -> Callable[[int], Float32]:
         return pool.inputs(rng.choice(rows, min(count, len(rows)), replace=False).astype(np.int64))
 
     return draw
+
+
+def scorer_of(folder: JobFolder, engine: Engine) -> Scorer:
+    """Compile a job's classifier; what its functions read of the pool is read once, and kept in the folder.
+
+    Raises:
+        DowserError: As ``compiled`` raises, and STORAGE_FULL.
+    """
+    record = folder.record
+    conditions = folder.load_conditions(record.spec.acquisitions)
+    scorer = compiled(
+        engine.classifiers,
+        record.spec.classifier_id,
+        record.spec.acquisitions,
+        targets=target_inputs(engine.pool(), seed=int(record.fingerprint[:8], 16)),
+        conditions=conditions,
+    )
+    folder.save_conditions(conditions)
+    return scorer
 
 
 def score_chunk(pool: Pool, scorer: Scorer, spec: ScoreSpec, pool_ids: UInt64) -> Columns:

@@ -42,6 +42,10 @@ class ScoreSpec:
     embedding: bool = False
     shard_size: int = DEFAULT_SHARD_SIZE
 
+    def shards_of(self, size: int) -> int:
+        """Return the files that so many samples make."""
+        return -(-size // self.shard_size)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Shard:
@@ -100,7 +104,7 @@ class ScoreJob:
     @property
     def shard_count(self) -> int:
         """Files to be written."""
-        return -(-self.size // self.spec.shard_size)
+        return self.spec.shards_of(self.size)
 
     @property
     def eta_seconds(self) -> float | None:

@@ -14,8 +14,8 @@ from query_server.campaigns.request_locks import RequestLocks
 from query_server.campaigns.schema import open_ledger
 from query_server.campaigns.values import CampaignInfo, CurrentState, PoolState, Request
 from query_server.files import sync
+from query_server.writes import check_request_id
 
-MAX_REQUEST_ID_LENGTH = 128
 MAX_PAGE_SIZE = 100_000
 DEFAULT_ANSWER_DAYS = 30.0
 
@@ -104,17 +104,17 @@ class Core:
             self._mirror.serve(pool, current)
 
     @contextmanager
-    def exclusive(self, request: Request, *, timeout_seconds: float | None = None) -> Iterator[bytes | None]:
+    def exclusive(self, request: Request) -> Iterator[bytes | None]:
         """Hold a request id while its work is done, so that a duplicate in flight waits for the answer.
 
         Yields:
             The stored answer, or None where the work is still to be done.
 
         Raises:
-            DowserError: REQUEST_ID_REUSED, or DEADLINE_EXCEEDED if a duplicate runs for longer than the
-                timeout.
+            DowserError: REQUEST_ID_REUSED, or CANCELLED or DEADLINE_EXCEEDED once the caller waits no longer for a
+                duplicate in flight.
         """
-        with self._request_locks.hold(request.id, timeout_seconds):
+        with self._request_locks.hold(request.id):
             with self._lock:
                 stored = self._stored_answer(request)
             yield stored
@@ -167,10 +167,7 @@ class Core:
 
     def _stored_answer(self, request: Request) -> bytes | None:
         """Return the answer of a request made before; refuse an id that was used for another request."""
-        if not 1 <= len(request.id) <= MAX_REQUEST_ID_LENGTH:
-            raise errors.invalid_argument(
-                "request_id", request.id, f"1 to {MAX_REQUEST_ID_LENGTH} characters"
-            )
+        check_request_id(request.id)
         stored = self._ledger.request(request.id)
         if stored is None:
             return None

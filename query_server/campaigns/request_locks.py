@@ -5,7 +5,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from query_server import errors
+from query_server.patience import require_waiting
+
+_LOOK_SECONDS = 0.05
+_STAGE = "an identical request in progress"
 
 
 @dataclass
@@ -22,20 +25,19 @@ class RequestLocks:
         self._entries: dict[str, _Entry] = {}
 
     @contextmanager
-    def hold(self, request_id: str, timeout_seconds: float | None) -> Iterator[None]:
+    def hold(self, request_id: str) -> Iterator[None]:
         """Hold the lock of a request id.
 
         Raises:
-            DowserError: DEADLINE_EXCEEDED if another call holds it for longer than the timeout.
+            DowserError: CANCELLED or DEADLINE_EXCEEDED if the caller no longer waits while another call holds it.
         """
         with self._guard:
             entry = self._entries.setdefault(request_id, _Entry())
             entry.users += 1
         held = False
         try:
-            held = entry.lock.acquire(timeout=-1 if timeout_seconds is None else max(0.0, timeout_seconds))
-            if not held:
-                raise errors.deadline_exceeded("an identical request in progress")
+            while not (held := entry.lock.acquire(timeout=_LOOK_SECONDS)):
+                require_waiting(_STAGE)
             yield
         finally:
             if held:

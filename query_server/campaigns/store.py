@@ -10,7 +10,7 @@ from query_server.campaigns.importing import Importer
 from query_server.campaigns.label_book import LabelBook
 from query_server.campaigns.lease_book import LeaseBook
 from query_server.campaigns.proposal_book import ProposalBook
-from query_server.campaigns.values import CampaignInfo, Mask, PoolState, Request, Snapshot
+from query_server.campaigns.values import CampaignInfo, PoolState, Request, Snapshot
 
 
 class CampaignStore(LabelBook, LeaseBook, ProposalBook, Importer):
@@ -70,7 +70,3 @@ class CampaignStore(LabelBook, LeaseBook, ProposalBook, Importer):
             labels=view.labels,
             memory=memory,
         )
-
-    def available_mask(self, id_or_name: str) -> Mask:
-        """Return bool [rows], true where a sample can be selected; the caller's own. O(N)."""
-        return self.snapshot(id_or_name).available.mask()

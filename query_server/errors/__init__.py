@@ -30,7 +30,6 @@ from query_server.errors.classifiers import (
     classifier_mismatch,
     classifier_not_found,
     classifier_rejected,
-    gradient_required,
 )
 from query_server.errors.error import DowserError
 from query_server.errors.files import corrupt_file, storage_full
@@ -71,7 +70,6 @@ __all__ = [
     "corrupt_file",
     "deadline_exceeded",
     "extra_not_installed",
-    "gradient_required",
     "index_version_too_old",
     "invalid_argument",
     "label_conflict",

@@ -52,13 +52,3 @@ def acquisition_unsupported(
         f"the acquisition function {acquisition} does not apply: {why}",
         metadata={"acquisition": acquisition, **(metadata or {})},
     )
-
-
-def gradient_required(classifier_id: str) -> DowserError:
-    """Refuse what needs a classifier's own pullback; synthesis does not, so nothing raises this today."""
-    return DowserError(
-        Reason.GRADIENT_REQUIRED,
-        f"classifier {classifier_id!r} carries no gradient and the strategy needs one; "
-        "export it with its pullback or choose another strategy",
-        metadata={"classifier_id": classifier_id},
-    )

@@ -10,14 +10,13 @@ from pathlib import Path
 from dowser.v1 import bundle_pb2, index_pb2
 from query_server.campaigns.schema import APPLICATION_ID, VERSION
 from query_server.errors import DowserError
+from query_server.layout import CLASSIFIERS, JOURNALS, LEDGER
 from query_server.maintenance.databases import SUFFIX, database_problem
-from query_server.maintenance.journals import DATABASE, JOURNALS, compacted_index, journal_problem
+from query_server.maintenance.journals import DATABASE, compacted_index, journal_problem
 from query_server.maintenance.manifests import MANIFEST, bundle_manifest, encoder_sha256, index_manifest
 from query_server.pool.manifest import check_bundle
 
 _CHUNK_BYTES = 1 << 20
-LEDGER = "ledger.sqlite"
-CLASSIFIERS = "classifiers"
 OnBytes = Callable[[int], None]
 _ModelManifest = bundle_pb2.BundleManifest | index_pb2.IndexManifest
 

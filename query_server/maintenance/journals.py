@@ -8,9 +8,7 @@ from pathlib import Path
 from query_server.errors import DowserError
 from query_server.pool.journal import DATABASE, Journal
 
-__all__ = ["DATABASE", "JOURNALS", "compacted_index", "journal_problem", "journal_version"]
-
-JOURNALS = "pools"
+__all__ = ["DATABASE", "compacted_index", "journal_problem", "journal_version"]
 
 
 def journal_version(directory: Path) -> int | None:

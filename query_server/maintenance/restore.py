@@ -93,18 +93,17 @@ def _unpack(source: Path, manifest: SnapshotManifest, staged: dict[str, Path], o
 
 def _put_in_place(staged: dict[str, Path], places: dict[str, Path]) -> None:
     """Rename; on an error what was there comes back."""
+    aside = {part: place.with_name(f".{place.name}.replaced") for part, place in places.items()}
     with ExitStack() as undo:
-        replaced = []
         for part, place in places.items():
             if place.exists():
-                aside = place.with_name(f".{place.name}.replaced")
-                shutil.rmtree(aside, ignore_errors=True)
-                place.rename(aside)
-                undo.callback(aside.rename, place)
-                replaced.append(aside)
+                shutil.rmtree(aside[part], ignore_errors=True)
+                place.rename(aside[part])
+                undo.callback(aside[part].rename, place)
             staged[part].rename(place)
             undo.callback(shutil.rmtree, place)
             sync(place.parent)
         undo.pop_all()
-    for aside in replaced:
-        shutil.rmtree(aside)
+    for folder in aside.values():  # also what one that was killed had put aside
+        if folder.exists():
+            shutil.rmtree(folder)

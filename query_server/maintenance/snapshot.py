@@ -7,8 +7,9 @@ else lies in the state directory only grows, so that it holds everything the dat
 
 from __future__ import annotations
 
+import os
 import re
-import tempfile
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -18,19 +19,20 @@ from pathlib import Path
 
 from dowser.v1 import bundle_pb2
 from query_server.errors import corrupt_file, invalid_argument, snapshot_refused
-from query_server.files import file_name, sha256_of
+from query_server.files import sha256_of
+from query_server.layout import JOBS, journal_folder
 from query_server.maintenance.databases import BESIDE, SUFFIX, copy_database
-from query_server.maintenance.journals import JOURNALS, journal_version
+from query_server.maintenance.journals import journal_version
 from query_server.maintenance.manifest import SnapshotFile, SnapshotManifest
 from query_server.maintenance.manifests import bundle_manifest, index_manifest
 from query_server.maintenance.reading import read_snapshot
-from query_server.maintenance.targets import DirectoryTarget, OnBytes, Target, TarTarget
+from query_server.maintenance.targets import DirectoryTarget, OnBytes, Target, TarTarget, scratch_of
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _PART_MANIFEST = "manifest.json"
 _COMPACTED_MANIFEST = re.compile(r"state/pools/[^/]+/index-\d+/manifest\.json")
 _IMMUTABLE_STATE = re.compile(r"classifiers/.*|pools/[^/]+/index-\d+/.*")
-_LEFT_OUT = ("jobs",)  # what score jobs wrote can be made again, and may be larger than all else
+_LEFT_OUT = (JOBS,)  # what score jobs wrote can be made again, and may be larger than all else
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +72,7 @@ def offline_sources(*, bundle: Path, index: Path, state: Path) -> SnapshotSource
     if not state.is_dir():
         raise corrupt_file(state, "no such directory; name the state directory of the server")
     index_digest = sha256_of(index / _PART_MANIFEST)
-    version = journal_version(state / JOURNALS / file_name(manifest.pool))
+    version = journal_version(state / journal_folder(manifest.pool))
     return SnapshotSources(
         bundle=bundle.resolve(),
         index=index.resolve(),
@@ -103,7 +105,7 @@ def write_snapshot(
     target: Target = TarTarget(out) if out.suffix == ".tar" else DirectoryTarget(out)
     try:
         listed: dict[str, bundle_pb2.FileEntry] = {}
-        entries = tuple(_add_all(target, sources, listed, scratch=out.parent, on_bytes=on_bytes))
+        entries = tuple(_add_all(target, sources, listed, scratch=scratch_of(out), on_bytes=on_bytes))
         _compare(sources, {entry.name: entry for entry in entries}, listed)
         manifest = SnapshotManifest(
             created_unix_seconds=int(time.time()),
@@ -173,23 +175,31 @@ def _add_all(
     on_bytes: OnBytes,
 ) -> Iterator[SnapshotFile]:
     """Add all files; those that the manifests of compacted indexes name are put into `listed`."""
-    state = _files(sources.state)
-    databases = [name for name, _ in state if name.endswith(SUFFIX) and not _is_within(name, sources.copies)]
+    found = [name for name, _ in _files(sources.state, but=_LEFT_OUT) if name.endswith(SUFFIX)]
     copies: dict[str, Callable[[Path], None]] = {
         **sources.copies,
-        **{name: partial(copy_database, sources.state / name) for name in databases},
+        **{
+            name: partial(copy_database, sources.state / name)
+            for name in found
+            if not _is_within(name, sources.copies)
+        },
     }
-    with tempfile.TemporaryDirectory(dir=scratch, prefix=".snapshot-") as folder:
+    shutil.rmtree(scratch, ignore_errors=True)  # of an attempt that was killed
+    scratch.mkdir(parents=True)
+    try:
         for number, (name, copy) in enumerate(copies.items()):
-            made = Path(folder) / str(number)
+            made = scratch / str(number)
             copy(made)
             inside = _files(made) if made.is_dir() else [("", made)]
             for below, path in inside:
                 full = f"state/{name}/{below}" if below else f"state/{name}"
                 listed |= _listed_beside(full, path)
                 yield target.add(full, path, immutable=True, on_bytes=on_bytes)
-    for name, path in state:
-        if _is_within(name, (*copies, *_LEFT_OUT)):
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    # Looked for only now: what the databases speak of by now is there.
+    for name, path in _files(sources.state, but=_LEFT_OUT):
+        if _is_within(name, copies) or name.endswith(SUFFIX):
             continue
         immutable = _IMMUTABLE_STATE.fullmatch(name) is not None
         listed |= _listed_beside(f"state/{name}", path)
@@ -214,15 +224,19 @@ def _is_within(name: str, paths: Iterable[str]) -> bool:
     return any(name == path or name.startswith(f"{path}/") for path in paths)
 
 
-def _files(folder: Path) -> list[tuple[str, Path]]:
-    """Return (path inside, path) of the finished files of a folder, in order."""
+def _files(folder: Path, *, but: Iterable[str] = ()) -> list[tuple[str, Path]]:
+    """Return (path inside, path) of the finished files of a folder, in order; directories may come and go meanwhile."""
     found = []
-    for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder).as_posix()
-        hidden = any(part.startswith(".") for part in name.split("/"))
-        if path.is_file() and not hidden and not name.endswith(BESIDE):
-            found.append((name, path))
-    return found
+    for directory, below, names in os.walk(folder):
+        inside = Path(directory).relative_to(folder)
+        below[:] = [
+            name for name in below if not name.startswith(".") and (inside / name).as_posix() not in but
+        ]
+        for name in names:
+            path = Path(directory, name)
+            if not name.startswith(".") and not name.endswith(BESIDE) and path.is_file():
+                found.append(((inside / name).as_posix(), path))
+    return sorted(found)
 
 
 def _compare(

@@ -144,6 +144,11 @@ def partial_of(out: Path) -> Path:
     return out.with_name(f".{out.name}.partial")
 
 
+def scratch_of(out: Path) -> Path:
+    """Return where databases are copied to on the way into what is being written."""
+    return out.with_name(f".{out.name}.databases")
+
+
 def sync_tree(folder: Path) -> None:
     """Wait until the entries of a directory and of all below it are on disk."""
     for each in (folder, *folder.rglob("*")):

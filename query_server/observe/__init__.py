@@ -5,7 +5,7 @@ stages that `query_server.timing` reports, and what the server holds is asked fo
 """
 
 from query_server.observe.observer import Observer
-from query_server.observe.request import RequestRecord, identify_caller
+from query_server.observe.request import RequestRecord
 from query_server.observe.start import dowser_version, observing
 from query_server.observe.state import CampaignStats, IndexStats, QueueStats, WorkerStats
 
@@ -17,6 +17,5 @@ __all__ = [
     "RequestRecord",
     "WorkerStats",
     "dowser_version",
-    "identify_caller",
     "observing",
 ]

@@ -63,9 +63,8 @@ class Metrics:
             ("reason",),
             registry=self.registry,
         )
-        for (
-            reason
-        ) in Reason:  # from 0 on: the rate of a series that begins with its first error misses that error
+        # From 0 on: the rate of a series that begins with its first error misses that error.
+        for reason in Reason:
             self._errors.labels(reason)
         self._uploads = Counter(
             "dowser_classifier_uploads",

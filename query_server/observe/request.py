@@ -95,13 +95,6 @@ def new_request_id() -> str:
 CURRENT: ContextVar[RequestRecord | None] = ContextVar("dowser_request", default=None)
 
 
-def identify_caller(name: str) -> None:
-    """Note who made the request under way, for its log lines and its trace."""
-    record = CURRENT.get()
-    if record is not None:
-        record.caller = plain(name)
-
-
 def plain(text: str) -> str:
     """Return a caller's text fit for one log line: printable, at most 128 characters."""
     if len(text) > _MAX_TEXT:

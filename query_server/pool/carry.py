@@ -7,11 +7,12 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from query_server.pool.added_rows import Rows
 from query_server.pool.arrays import take_rows
 from query_server.pool.compacted import StoredRows, identity_of
 from query_server.pool.encoding import refuse_non_finite
 from query_server.pool.id_sets import ids_in
-from query_server.pool.journal import Journal, Rows
+from query_server.pool.journal import Journal
 from query_server.pool.journal_head import Head
 from query_server.pool.pool import Pool
 

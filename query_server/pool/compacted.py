@@ -123,7 +123,7 @@ class CompactedFolders:
             shutil.rmtree(path, ignore_errors=True)
 
     def copy_to(self, folder: str, directory: Path) -> None:
-        """Copy a directory that is held into another one: by links, where the file system has them.
+        """Copy a directory that is held into another one, durably: by links, where the file system has them.
 
         Raises:
             DowserError: STORAGE_FULL.
@@ -136,6 +136,8 @@ class CompactedFolders:
                     os.link(path, copy / path.name)
                 except OSError:
                     shutil.copyfile(path, copy / path.name)
+                    sync(copy / path.name)
+            sync(copy)
 
     def remove_unfinished(self) -> None:
         """Remove what a compaction that did not end left."""

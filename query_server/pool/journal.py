@@ -16,15 +16,14 @@ one. The state is kept by pool ids, not by rows of an index, and outlives it.
 
 import contextlib
 import hashlib
-import json
 import sqlite3
 import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -32,39 +31,14 @@ import numpy.typing as npt
 from query_server import errors
 from query_server.databases import open_database
 from query_server.files import refusing_failed_writes
+from query_server.pool.added_rows import AddedRows, MappedRows, Rows
+from query_server.pool.answers import Answers, Write
 from query_server.pool.compacted import Compacted, CompactedFolders
-from query_server.pool.id_sets import from_runs, to_runs
 from query_server.pool.journal_head import Head, read_compacted, read_head, write_compacted, write_head
 from query_server.pool.journal_schema import SCHEMA
-from query_server.pool.row_file import RowFile
 
-DATABASE, SAMPLES = "journal.sqlite", "samples"
+DATABASE = "journal.sqlite"
 UInt64Array = npt.NDArray[np.uint64]
-
-
-class Write(Protocol):
-    """The identity of a write."""
-
-    @property
-    def id(self) -> str:
-        """What the caller named it."""
-
-    @property
-    def method(self) -> str:
-        """Which call it is."""
-
-    @property
-    def fingerprint(self) -> bytes:
-        """A hash of all else it says."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rows:
-    """Rows to be written: ids uint64 [n], raw samples [n, *raw_shape] where they are kept, features float32 [n, D]."""
-
-    ids: UInt64Array
-    samples: npt.NDArray[Any] | None
-    features: npt.NDArray[np.float32]
 
 
 class Journal:
@@ -72,6 +46,8 @@ class Journal:
 
     Attributes:
         directory: Where they are.
+        files: The files of the added rows.
+        answers: To the writes so far.
         folders: The compacted indexes beside them.
         lock: Held by whoever reads or writes.
         head: Where it stands; None before it was first served.
@@ -79,20 +55,25 @@ class Journal:
         owner: Who may write: the last to take it over.
     """
 
-    def __init__(self, directory: Path, connection: sqlite3.Connection) -> None:
+    def __init__(self, directory: Path, connection: sqlite3.Connection, *, answer_days: float) -> None:
         self.directory = directory
+        self.files = AddedRows(directory)
+        self.answers = Answers(connection, days=answer_days)
         self.folders = CompactedFolders(directory)
         self.lock = threading.Lock()
         self.owner: object = None
         self._connection = connection
         self.head = read_head(connection)
         self.compacted = read_compacted(connection)
-        if self.head is not None:
-            self._settle(self.head)
+        self.cut()
 
     @classmethod
-    def open(cls, directory: Path) -> Self:
+    def open(cls, directory: Path, *, answer_days: float = 0.0) -> Self:
         """Open a journal, creating it where there is none, and cut off what a crash left half-written.
+
+        Args:
+            directory: Where its files are.
+            answer_days: Answers older than this are forgotten; 0 keeps them for good.
 
         Raises:
             DowserError: CORRUPT_FILE (names the file), UNAVAILABLE (another process has it open) or STORAGE_FULL.
@@ -100,7 +81,7 @@ class Journal:
         with refusing_failed_writes(str(directory / DATABASE)):
             connection = open_database(directory / DATABASE, SCHEMA)
         try:
-            return cls(directory, connection)
+            return cls(directory, connection, answer_days=answer_days)
         except BaseException:
             connection.close()
             raise
@@ -108,22 +89,6 @@ class Journal:
     def close(self) -> None:
         """Close the database; SQLite folds the write-ahead log into it."""
         self._connection.close()
-
-    def answer(self, write: Write) -> dict[str, Any] | None:
-        """Return what a request was answered before, ids as an array uint64 [n].
-
-        Raises:
-            DowserError: REQUEST_ID_REUSED if the id was used for another request.
-        """
-        row = self._connection.execute(
-            "SELECT method, fingerprint, answer FROM requests WHERE id = ?", (write.id,)
-        ).fetchone()
-        if row is None:
-            return None
-        if (row[0], row[1]) != (write.method, write.fingerprint):
-            raise errors.request_id_reused(write.id)
-        stored: dict[str, Any] = json.loads(row[2])
-        return stored | {"ids": from_runs(stored["ids"])} if "ids" in stored else stored
 
     def added_ids(self) -> UInt64Array:
         """Return the ids of added rows in order, uint64 [n]."""
@@ -133,40 +98,16 @@ class Journal:
         """Return the ids that were removed, uint64 [n], in no order."""
         return _ids(self._connection.execute("SELECT pool_id FROM removals").fetchall())
 
-    def features(self, head: Head) -> npt.NDArray[np.float32]:
-        """Map the features, float32 [A, D]."""
-        return self._features_file(head).map(head.rows)
-
-    def samples(self, head: Head) -> npt.NDArray[Any] | None:
-        """Map the raw samples [A, *raw_shape]; None where none are kept."""
-        file = self._samples_file(head)
-        return None if file is None else file.map(head.rows)
-
     def start(self, head: Head) -> None:
         """Begin, or go on beside another index or encoder: with no rows, or those that are there."""
         with self.transaction():
             write_head(self._connection, head)
         self.head = head
 
-    def write_rows(
-        self, samples: npt.NDArray[Any] | None, features: npt.NDArray[np.float32], head: Head
-    ) -> None:
-        """Write rows [n, …] behind those that count, durably; `add` makes them count, `cut` undoes it.
-
-        Raises:
-            DowserError: STORAGE_FULL.
-        """
-        first_row = head.rows
-        file = self._samples_file(head)
-        if file is not None:
-            assert samples is not None  # the layout says so
-            file.write(first_row, samples)
-        self._features_file(head).write(first_row, features)
-
     def cut(self) -> None:
-        """Undo `write_rows`."""
+        """Cut off rows that were written and do not count."""
         if self.head is not None:
-            self._settle(self.head)
+            self.files.settle(self.head)
 
     def add(
         self,
@@ -188,7 +129,7 @@ class Journal:
                 first_row, pool_ids, None if samples is None else _sha256(samples), _sha256(features), head
             )
             write_head(self._connection, head)
-            self._answered(write, answer)
+            self.answers.keep(write, answer)
         self.head = head
 
     def remove(self, head: Head, pool_ids: UInt64Array, write: Write, answer: Mapping[str, int]) -> None:
@@ -204,7 +145,7 @@ class Journal:
                 ((pool_id, head.index_version, now) for pool_id in pool_ids.astype(np.int64).tolist()),
             )
             write_head(self._connection, head)
-            self._answered(write, answer)
+            self.answers.keep(write, answer)
         self.head = head
 
     def go_over(
@@ -225,12 +166,12 @@ class Journal:
         first_row, hashes, counted = old.rows, [], []
         try:
             if anew is not None:
-                self._features_file(head).path.unlink(missing_ok=True)  # of an attempt that did not end
+                self.files.features_file(head).path.unlink(missing_ok=True)  # of an attempt that did not end
                 for (first, _), features in zip(self.batches(), anew, strict=True):
-                    self._features_file(head).write(first, features)
+                    self.files.features_file(head).write(first, features)
                     hashes.append((_sha256(features), first))
             for rows in carried:
-                self.write_rows(rows.samples, rows.features, replace(head, rows=first_row))
+                self.files.write(rows.samples, rows.features, replace(head, rows=first_row))
                 sample_hash = None if rows.samples is None else _sha256(rows.samples)
                 counted.append((first_row, rows.ids, sample_hash, _sha256(rows.features), head))
                 first_row += len(rows.ids)
@@ -242,10 +183,10 @@ class Journal:
                     self._count(*each)
                 write_head(self._connection, head)
         except BaseException:
-            self._settle(old)
+            self.files.settle(old)
             raise
         self.head = head
-        self._settle(head)
+        self.files.settle(head)
 
     def fold(self, head: Head, compacted: Compacted, *, rows: int, index_version: int) -> None:
         """Drop the first rows and the removals up to a version, which a compacted index stands for from now on.
@@ -263,12 +204,12 @@ class Journal:
         """
         assert self.head is not None  # there was a state
         old = self.head
-        features, samples = self.features(old), self.samples(old)
+        features, samples = self.files.features(old), self.files.samples(old)
         try:
             for first, count in self.batches():
                 if first >= rows:
                     part = slice(first, first + count)
-                    self.write_rows(
+                    self.files.write(
                         None if samples is None else samples[part],
                         features[part],
                         replace(head, rows=first - rows),
@@ -283,10 +224,10 @@ class Journal:
                 write_compacted(self._connection, compacted)
                 write_head(self._connection, head)
         except BaseException:
-            self._settle(old)
+            self.files.settle(old)
             raise
         self.head, self.compacted = head, compacted
-        self._settle(head)
+        self.files.settle(head)
         with contextlib.suppress(sqlite3.OperationalError):  # a full disk only keeps the space
             self._connection.execute("VACUUM")
 
@@ -302,24 +243,22 @@ class Journal:
         """
         if self.head is None:
             return
-        features, samples = self.features(self.head), self.samples(self.head)
+        files = self.files.features_file(self.head), self.files.samples_file(self.head)
+        mapped = [None if file is None else file.map(self.head.rows) for file in files]
         for first_row, count, samples_sha256, features_sha256 in self._connection.execute(
             "SELECT first_row, count, samples_sha256, features_sha256 FROM batches ORDER BY first_row"
         ):
             part = slice(first_row, first_row + count)
-            for array, expected, name in (
-                (features, features_sha256, self._features_file(self.head).path.name),
-                (samples, samples_sha256, _samples_name(self.head)),
-            ):
-                if array is not None and _sha256(array[part]) != expected:
+            for file, array, expected in zip(files, mapped, (features_sha256, samples_sha256), strict=True):
+                if file is not None and array is not None and _sha256(array[part]) != expected:
                     raise errors.corrupt_file(
-                        self.directory / name,
+                        file.path,
                         f"rows {first_row} to {first_row + count - 1} are not what was added; restore the directory "
                         "from a backup",
                     )
 
-    def copy_to(self, directory: Path) -> None:
-        """Write a copy of what counts now into a new directory.
+    def copy_database(self, directory: Path) -> MappedRows:
+        """Copy the database into a new directory; return the rows that it counts, to be copied without the lock.
 
         Raises:
             DowserError: STORAGE_FULL.
@@ -331,13 +270,7 @@ class Journal:
                 self._connection.backup(database)
             finally:
                 database.close()
-            if self.head is None:
-                return
-            for file in (self._features_file(self.head), self._samples_file(self.head)):
-                if file is not None:
-                    RowFile(directory / file.path.name, file.row_shape, file.dtype).write(
-                        0, file.map(self.head.rows)
-                    )
+        return MappedRows() if self.head is None else self.files.mapped(self.head)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -351,26 +284,6 @@ class Journal:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 raise
-
-    def _settle(self, head: Head) -> None:
-        """Cut off what does not count, and remove files of other generations."""
-        files = [file for file in (self._features_file(head), self._samples_file(head)) if file is not None]
-        for file in files:
-            file.settle(head.rows)
-        for pattern in (f"{SAMPLES}*.bin", "features-*.bin"):
-            for path in self.directory.glob(pattern):
-                if path not in {file.path for file in files}:
-                    path.unlink()
-
-    def _features_file(self, head: Head) -> RowFile:
-        return RowFile(
-            self.directory / f"features-{head.generation}.bin", (head.feature_dim,), np.dtype(np.float32)
-        )
-
-    def _samples_file(self, head: Head) -> RowFile | None:
-        if head.raw_shape is None or head.raw_dtype is None:
-            return None
-        return RowFile(self.directory / _samples_name(head), head.raw_shape, head.raw_dtype)
 
     def _count(
         self,
@@ -389,19 +302,6 @@ class Journal:
             "INSERT INTO additions (row, pool_id) VALUES (?, ?)",
             enumerate(pool_ids.astype(np.int64).tolist(), first_row),
         )
-
-    def _answered(self, write: Write, answer: Mapping[str, Any]) -> None:
-        told = dict(answer)
-        if "ids" in told:
-            told["ids"] = to_runs(told["ids"])
-        self._connection.execute(
-            "INSERT INTO requests (id, method, fingerprint, answer, time) VALUES (?, ?, ?, ?, ?)",
-            (write.id, write.method, write.fingerprint, json.dumps(told), time.time()),
-        )
-
-
-def _samples_name(head: Head) -> str:
-    return f"{SAMPLES}-{head.samples_generation}.bin" if head.samples_generation else f"{SAMPLES}.bin"
 
 
 def _sha256(values: npt.NDArray[Any]) -> str:

@@ -17,18 +17,18 @@ from pyroaring import BitMap64
 
 from query_server import errors
 from query_server.pool.additions import MAX_CHANGED, SampleKind, features_of, new_ids
+from query_server.pool.answers import Write
 from query_server.pool.encoding import Encode
 from query_server.pool.id_sets import ids_in, members
 from query_server.pool.ids import PoolIds
-from query_server.pool.journal import DATABASE, Journal, Write
+from query_server.pool.journal import DATABASE, Journal
 from query_server.pool.journal_head import Head
 from query_server.pool.pool import Pool
 from query_server.pool.segments import Added
 from query_server.pool.takeover import Moment, fold, go_over
+from query_server.writes import check_request_id
 
 UInt64Array = npt.NDArray[np.uint64]
-
-MAX_REQUEST_ID_LENGTH = 128
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,6 +110,7 @@ class LivePool:
         encode: Encode,
         encoder: str,
         max_added: int = 250_000,
+        answer_days: float = 0.0,
         verify: bool = False,
     ) -> Self:
         """Open a pool with the changes made to it so far.
@@ -120,12 +121,13 @@ class LivePool:
             encode: Model inputs float32 [n, *input_shape] to features float32 [n, D].
             encoder: Identifies that encoder.
             max_added: Samples that may be added beside the index; every search scans them.
+            answer_days: Answers to writes older than this are forgotten; 0 keeps them for good.
             verify: Compare what was added with its hashes; reads all of it.
 
         Raises:
             DowserError: CORRUPT_FILE or UNAVAILABLE, as the journal and `rebased` say.
         """
-        journal = Journal.open(directory)
+        journal = Journal.open(directory, answer_days=answer_days)
         try:
             with journal.lock:
                 if verify:
@@ -254,19 +256,22 @@ class LivePool:
             DowserError: INVALID_ARGUMENT, SHAPE_MISMATCH, NOT_FINITE, POOL_ID_EXISTS, POOL_FULL, STORAGE_FULL,
                 REQUEST_ID_REUSED, CANCELLED or DEADLINE_EXCEEDED.
         """
-        _check_request_id(write)
+        check_request_id(write.id)
         with self._journal.lock:
-            stored = self._journal.answer(write)
+            stored = self._journal.answers.find(write)
             if stored is not None:
                 return self._addition(stored)
         features = features_of(self._state, self._encode, values, kind=kind, checkpoint=checkpoint)
         with self._journal.lock:
-            stored = self._journal.answer(write)  # a duplicate may have been quicker
+            stored = self._journal.answers.find(write)  # a duplicate may have been quicker
             if stored is not None:
                 return self._addition(stored)
             old, before = self._head(), self._state
             if old.rows + len(values) > self._max_added:
                 raise errors.pool_full(old.rows, len(values), self._max_added)
+            keeps = before.has_samples if old.rows == 0 else old.raw_shape is not None
+            if keeps and kind == "features":
+                raise errors.invalid_argument("kind", kind, "raw, as the samples added before are kept raw")
             ids = new_ids(
                 before,
                 pool_ids,
@@ -276,7 +281,6 @@ class LivePool:
                 retired=self._retired,
             )
             checkpoint("commit")  # the last moment to change nothing
-            keeps = before.has_samples if old.rows == 0 else old.raw_shape is not None
             head = replace(
                 old,
                 index_version=old.index_version + 1,
@@ -286,7 +290,7 @@ class LivePool:
             )
             samples = np.ascontiguousarray(values, before.raw_dtype) if keeps else None
             try:
-                self._journal.write_rows(samples, features, replace(head, rows=old.rows))
+                self._journal.files.write(samples, features, replace(head, rows=old.rows))
                 added = np.concatenate([self._added, ids])
                 state = self._at(before, head, added, self._removed)
                 answer = {"ids": ids, "index_version": head.index_version, "size": state.size}
@@ -303,13 +307,13 @@ class LivePool:
         Raises:
             DowserError: INVALID_ARGUMENT, POOL_ID_NOT_FOUND, STORAGE_FULL or REQUEST_ID_REUSED.
         """
-        _check_request_id(write)
+        check_request_id(write.id)
         if not 1 <= len(pool_ids) <= MAX_CHANGED:
             raise errors.invalid_argument(
                 "pool_ids", f"{len(pool_ids)} entries", f"1 to {MAX_CHANGED} entries"
             )
         with self._journal.lock:
-            stored = self._journal.answer(write)
+            stored = self._journal.answers.find(write)
             if stored is not None:
                 return Removal(**stored)
             old, before = self._head(), self._state
@@ -334,10 +338,11 @@ class LivePool:
         """
         with ExitStack() as kept:
             with self._journal.lock:
-                self._journal.copy_to(directory)
+                rows = self._journal.copy_database(directory)
                 record = self._journal.compacted
                 if record is not None:
                     kept.enter_context(self.folders.held(record.folder))
+            rows.copy_to(directory)  # without the lock: additions go on meanwhile
             if record is not None:
                 self.folders.copy_to(record.folder, directory)
 
@@ -354,8 +359,8 @@ class LivePool:
         passed_over = np.empty(0, np.int64)
         if head.rows:
             added = Added(
-                features=self._journal.features(head),
-                samples=self._journal.samples(head) if base.has_samples else None,
+                features=self._journal.files.features(head),
+                samples=self._journal.files.samples(head) if base.has_samples else None,
                 ids=PoolIds(added_ids),
             )
             passed_over = np.flatnonzero(base.base_ids.rows_of(added_ids) >= 0)
@@ -391,8 +396,3 @@ def stands_for(journal: Journal, source: str) -> Path | None:
     """Return the directory of the compacted index that stands for a configured one; None where none does."""
     record = journal.compacted
     return None if record is None or record.source != source else journal.directory / record.folder
-
-
-def _check_request_id(write: Write) -> None:
-    if not 1 <= len(write.id) <= MAX_REQUEST_ID_LENGTH:
-        raise errors.invalid_argument("request_id", write.id[:40], f"1 to {MAX_REQUEST_ID_LENGTH} characters")

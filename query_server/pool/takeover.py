@@ -148,7 +148,7 @@ def _check_layout(journal: Journal, base: Pool, head: Head, *, same_encoder: boo
 
 
 def _encoded_anew(journal: Journal, encode: Encode, base: Pool, old: Head) -> Iterator[Float32Array]:
-    samples = journal.samples(old)
+    samples = journal.files.samples(old)
     assert samples is not None  # the layout was checked
     for first_row, count in journal.batches():
         features = encoded(encode, base.preprocessing, samples[first_row : first_row + count])

@@ -17,6 +17,7 @@ from query_server.errors import invalid_argument, overloaded, shape_mismatch, to
 from query_server.pool import SampleKind
 from query_server.pool.additions import MAX_CHANGED
 from query_server.rpc import convert
+from query_server.rpc.headed import headed
 
 _KINDS: dict[int, SampleKind] = {
     pools_pb2.SAMPLE_KIND_UNSPECIFIED: "raw",
@@ -98,28 +99,20 @@ async def _collect(
     require_pool: Callable[[str], None],
     hold: Callable[[int], None],
 ) -> Received:
-    header: pools_pb2.AddSamplesHeader | None = None
     chunks: list[NDArray[Any]] = []
     ids: list[NDArray[np.uint64]] = []
     count = 0
-    async for part in parts:
-        if part.WhichOneof("part") == "header":
-            if header is not None:
-                raise invalid_argument("header", "a second header", "the first message only")
-            header = part.header
+    async for header, part in headed(parts, of="call"):
+        if part is None:
             _check(header, require_pool)
-        elif header is None:
-            raise invalid_argument("header", "a chunk", "the first message of the call")
-        else:
-            values = _values(part.chunk, chunks)
-            count += len(values)
-            if count > header.count:
-                raise invalid_argument("count", count, f"the announced {header.count} samples in all")
-            hold(values.nbytes + 8 * len(part.chunk.pool_ids))
-            chunks.append(values)
-            ids.append(np.fromiter(part.chunk.pool_ids, np.uint64, len(part.chunk.pool_ids)))
-    if header is None:
-        raise invalid_argument("header", "nothing", "the first message of the call")
+            continue
+        values = _values(part.chunk, chunks)
+        count += len(values)
+        if count > header.count:
+            raise invalid_argument("count", count, f"the announced {header.count} samples in all")
+        hold(values.nbytes + 8 * len(part.chunk.pool_ids))
+        chunks.append(values)
+        ids.append(np.fromiter(part.chunk.pool_ids, np.uint64, len(part.chunk.pool_ids)))
     if count != header.count:
         raise invalid_argument("count", count, f"the announced {header.count} samples in all")
     pool_ids = np.concatenate(ids)

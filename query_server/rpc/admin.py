@@ -9,11 +9,11 @@ from grpc import aio
 
 from dowser.v1 import admin_pb2, admin_pb2_grpc
 from query_server.compaction import Compaction
-from query_server.errors import invalid_argument, pool_not_found
+from query_server.errors import pool_not_found
 from query_server.rpc.work import Workers
 from query_server.serving import Reloaded
+from query_server.writes import check_request_id
 
-MAX_REQUEST_ID_LENGTH = 128
 _Context = aio.ServicerContext[Any, Any]
 
 
@@ -82,9 +82,7 @@ class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
         self, request: admin_pb2.SnapshotRequest, context: _Context
     ) -> admin_pb2.SnapshotResponse:
         """Copy bundle, index and state into the snapshots directory."""
-        if not 1 <= len(request.request_id) <= MAX_REQUEST_ID_LENGTH:
-            limit = f"1 to {MAX_REQUEST_ID_LENGTH} characters"
-            raise invalid_argument("request_id", request.request_id, limit)
+        check_request_id(request.request_id)
         done = await self._workers.run(
             context, lambda waiting: self._snapshot(request.name, request.request_id, waiting.checkpoint)
         )

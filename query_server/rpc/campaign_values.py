@@ -7,6 +7,7 @@ from google.protobuf import timestamp_pb2
 from dowser.v1 import campaigns_pb2
 from query_server.campaigns.values import Change, LabelEvent, LeaseTerm, RoundInfo
 from query_server.errors import invalid_argument
+from query_server.rpc.convert import timestamp
 
 
 def lease_term(term: LeaseTerm) -> campaigns_pb2.LeaseTerm:
@@ -14,8 +15,8 @@ def lease_term(term: LeaseTerm) -> campaigns_pb2.LeaseTerm:
     return campaigns_pb2.LeaseTerm(
         pool_id=term.pool_id,
         round=term.round,
-        lease_time=_timestamp(term.lease_time),
-        expire_time=None if term.expire_time is None else _timestamp(term.expire_time),
+        lease_time=timestamp(term.lease_time),
+        expire_time=None if term.expire_time is None else timestamp(term.expire_time),
     )
 
 
@@ -27,13 +28,13 @@ def label_event(event: LabelEvent) -> campaigns_pb2.LabelEvent:
         label=event.label,
         previous=event.previous,
         annotator=event.annotator,
-        time=_timestamp(event.time),
+        time=timestamp(event.time),
     )
 
 
 def round_info(info: RoundInfo) -> campaigns_pb2.Round:
     """Write one selection of a campaign."""
-    return campaigns_pb2.Round(round=info.round, budget=info.budget, time=_timestamp(info.time))
+    return campaigns_pb2.Round(round=info.round, budget=info.budget, time=timestamp(info.time))
 
 
 def read_lease_term(message: campaigns_pb2.LeaseTerm) -> LeaseTerm:
@@ -68,13 +69,6 @@ def read_label_event(message: campaigns_pb2.LabelEvent) -> LabelEvent:
 def read_round_info(message: campaigns_pb2.Round) -> RoundInfo:
     """Read one selection of a campaign."""
     return RoundInfo(round=message.round, budget=message.budget, time=_seconds(message.time))
-
-
-def _timestamp(seconds: float) -> timestamp_pb2.Timestamp:
-    stamp = timestamp_pb2.Timestamp()
-    # What a float of today's seconds holds exactly enough to come back the same.
-    stamp.FromMicroseconds(round(seconds * 1e6))
-    return stamp
 
 
 def _seconds(stamp: timestamp_pb2.Timestamp) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sized
+from collections.abc import AsyncIterator
 from typing import Any
 
 import numpy as np
@@ -10,12 +10,10 @@ from grpc import aio
 
 from dowser.v1 import campaigns_pb2, campaigns_pb2_grpc
 from query_server.campaigns import CampaignStore
-from query_server.errors import invalid_argument
 from query_server.rpc import campaign_values, convert
 from query_server.rpc.importing import receive
 from query_server.rpc.work import Workers
 
-MAX_ENTRIES = 100_000
 _DEFAULT_PAGE = 10_000
 _Context = aio.ServicerContext[Any, Any]
 
@@ -74,7 +72,7 @@ class CampaignServicer(campaigns_pb2_grpc.CampaignServiceServicer):
         self, request: campaigns_pb2.ExtendLeasesRequest, context: _Context
     ) -> campaigns_pb2.ExtendLeasesResponse:
         """Give leases more time."""
-        _refuse_more("pool_ids", request.pool_ids)
+        convert.refuse_more("pool_ids", request.pool_ids)
         write = convert.write_request(request, "ExtendLeases")
         ids = np.fromiter(request.pool_ids, np.uint64, len(request.pool_ids))
         outcome = await self._workers.run(
@@ -89,7 +87,7 @@ class CampaignServicer(campaigns_pb2_grpc.CampaignServiceServicer):
         self, request: campaigns_pb2.CorrectLabelsRequest, context: _Context
     ) -> campaigns_pb2.CorrectLabelsResponse:
         """Give labeled samples other labels."""
-        _refuse_more("labels", request.labels)
+        convert.refuse_more("labels", request.labels)
         write = convert.write_request(request, "CorrectLabels")
         labels = convert.labels(request.labels)
         outcome = await self._workers.run(
@@ -101,7 +99,7 @@ class CampaignServicer(campaigns_pb2_grpc.CampaignServiceServicer):
         self, request: campaigns_pb2.RetractLabelsRequest, context: _Context
     ) -> campaigns_pb2.RetractLabelsResponse:
         """Take labels back."""
-        _refuse_more("pool_ids", request.pool_ids)
+        convert.refuse_more("pool_ids", request.pool_ids)
         write = convert.write_request(request, "RetractLabels")
         ids = np.fromiter(request.pool_ids, np.uint64, len(request.pool_ids))
         outcome = await self._workers.run(
@@ -171,8 +169,3 @@ class CampaignServicer(campaigns_pb2_grpc.CampaignServiceServicer):
         return campaigns_pb2.ListLabelsResponse(
             labels=[convert.label(label) for label in labels], next_page_token=token
         )
-
-
-def _refuse_more(field: str, entries: Sized) -> None:
-    if len(entries) > MAX_ENTRIES:
-        raise invalid_argument(field, f"{len(entries)} entries", f"at most {MAX_ENTRIES} entries")

@@ -9,9 +9,10 @@ from typing import Any
 from grpc import aio
 
 from dowser.v1 import classifiers_pb2, classifiers_pb2_grpc
-from query_server.errors import checksum_mismatch, invalid_argument, pool_not_found, too_large
+from query_server.errors import checksum_mismatch, invalid_argument, too_large
 from query_server.models import ClassifierInfo
 from query_server.rpc import convert
+from query_server.rpc.headed import headed
 from query_server.rpc.work import Workers
 from query_server.serving import Serving
 
@@ -57,19 +58,12 @@ class ClassifierServicer(classifiers_pb2_grpc.ClassifierServiceServicer):
 
     async def _receive(self, parts: AsyncIterator[classifiers_pb2.UploadClassifierRequest]) -> bytes:
         """Collect the chunks; never holds more than the header announced."""
-        header: classifiers_pb2.UploadClassifierHeader | None = None
         data = bytearray()
-        async for part in parts:
-            if part.WhichOneof("part") == "header":
-                if header is not None:
-                    raise invalid_argument("header", "a second header", "the first message only")
-                header = part.header
-                if header.pool not in ("", self._serving.pool_name):
-                    raise pool_not_found(header.pool)
+        async for header, part in headed(parts, of="upload"):
+            if part is None:
+                self._serving.require_pool(header.pool)
                 if header.size_bytes > self._max_bytes:
                     raise too_large(f"a classifier of {header.size_bytes} bytes", self._max_bytes)
-            elif header is None:
-                raise invalid_argument("header", "a chunk", "the first message of the upload")
             elif not part.chunk:
                 raise invalid_argument("chunk", "an empty one", "1 byte or more")
             else:
@@ -77,8 +71,6 @@ class ClassifierServicer(classifiers_pb2_grpc.ClassifierServiceServicer):
                 if len(data) > header.size_bytes:
                     limit = f"the announced {header.size_bytes} bytes in all"
                     raise invalid_argument("chunk", f"{len(data)} bytes", limit)
-        if header is None:
-            raise invalid_argument("header", "nothing", "the first message of the upload")
         if len(data) != header.size_bytes:
             raise invalid_argument("size_bytes", len(data), f"the announced {header.size_bytes}")
         received = hashlib.sha256(data).hexdigest()

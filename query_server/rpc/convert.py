@@ -1,10 +1,14 @@
-"""Between protobuf messages and the domain's values; the only place on the server where both are known."""
+"""Between protobuf messages and the domain's values: what several services say, and all that selections do.
+
+No servicer builds a value of the domain from fields, or a message from one: that is done here and, for what one service
+alone says, in the modules that stand beside its servicer.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Sized
 from typing import Any
 
 import numpy as np
@@ -42,6 +46,7 @@ from query_server.selection.values import (
     SynthesisOptions,
 )
 from query_server.timing import StageTiming
+from query_server.writes import check_request_id
 
 _DTYPES: dict[tensors_pb2.DType, np.dtype[Any]] = {
     tensors_pb2.DTYPE_UINT8: np.dtype("u1"),
@@ -61,7 +66,8 @@ SOURCES: dict[int, Source] = {
 _BATCH_RULES: dict[int, BatchRuleName | None] = {selection_pb2.BATCH_RULE_UNSPECIFIED: None} | {
     selection_pb2.BatchRule.Value(f"BATCH_RULE_{rule.name}"): rule for rule in BatchRuleName
 }
-_MAX_REQUEST_ID = 128
+MAX_ENTRIES = 100_000
+"""Labels or leases that one call may change."""
 _MAX_DIMENSIONS = 32
 _MAX_ELEMENTS = 2**48
 
@@ -113,10 +119,19 @@ def write_request(message: Any, method: str) -> Request:
     Raises:
         DowserError: INVALID_ARGUMENT for a request_id that is missing or too long.
     """
-    if not 1 <= len(message.request_id) <= _MAX_REQUEST_ID:
-        raise invalid_argument("request_id", message.request_id[:40], f"1 to {_MAX_REQUEST_ID} characters")
+    check_request_id(message.request_id)
     fingerprint = hashlib.sha256(message.SerializeToString(deterministic=True)).digest()
     return Request(id=message.request_id, method=method, fingerprint=fingerprint)
+
+
+def refuse_more(field: str, entries: Sized) -> None:
+    """Refuse more entries than one call may have.
+
+    Raises:
+        DowserError: INVALID_ARGUMENT.
+    """
+    if len(entries) > MAX_ENTRIES:
+        raise invalid_argument(field, f"{len(entries)} entries", f"at most {MAX_ENTRIES} entries")
 
 
 def selection_request(message: selection_pb2.SelectSamplesRequest) -> SelectionRequest:

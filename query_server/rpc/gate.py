@@ -15,6 +15,7 @@ from grpc import aio
 from grpc_status import rpc_status
 
 from query_server.errors import unavailable
+from query_server.rpc.handlers import with_behavior
 from query_server.rpc.status import to_status
 
 _OURS = "/dowser."
@@ -40,22 +41,9 @@ class Gate(aio.ServerInterceptor):
         handler = await continuation(handler_call_details)
         if handler is None or not self._closed or not str(handler_call_details.method).startswith(_OURS):
             return handler
-        kind = (bool(handler.request_streaming), bool(handler.response_streaming))
-        return _MAKERS[kind](
-            _refuse,
-            request_deserializer=handler.request_deserializer,
-            response_serializer=handler.response_serializer,
-        )
+        return with_behavior(handler, _refuse)
 
 
 async def _refuse(_: Any, context: aio.ServicerContext[Any, Any]) -> None:
     error = unavailable("the server is shutting down; try again, or another one", _RETRY_AFTER_SECONDS)
     await context.abort_with_status(rpc_status.to_status(to_status(error)))
-
-
-_MAKERS: dict[tuple[bool, bool], Callable[..., grpc.RpcMethodHandler[Any, Any]]] = {
-    (False, False): grpc.unary_unary_rpc_method_handler,
-    (False, True): grpc.unary_stream_rpc_method_handler,
-    (True, False): grpc.stream_unary_rpc_method_handler,
-    (True, True): grpc.stream_stream_rpc_method_handler,
-}

@@ -10,6 +10,7 @@ from dowser.v1 import campaigns_pb2
 from query_server.campaigns import CampaignContent, Request
 from query_server.errors import invalid_argument, too_large
 from query_server.rpc import campaign_values, convert
+from query_server.rpc.headed import headed
 
 MAX_IMPORTED = 1_000_000
 MAX_IMPORTED_BYTES = 256 * 2**20
@@ -49,32 +50,24 @@ async def receive(parts: AsyncIterator[campaigns_pb2.ImportCampaignRequest]) -> 
         DowserError: INVALID_ARGUMENT for a missing or second header or too many entries, TOO_LARGE for too
             many bytes.
     """
-    header: campaigns_pb2.ImportCampaignHeader | None = None
     chunks: list[campaigns_pb2.ImportCampaignChunk] = []
     digest = hashlib.sha256()
     entries = size_bytes = 0
-    async for part in parts:
-        if part.WhichOneof("part") == "header":
-            if header is not None:
-                raise invalid_argument("header", "a second header", "the first message only")
-            header = part.header
-        elif header is None:
-            raise invalid_argument("header", "a chunk", "the first message of the import")
-        else:
-            chunk = part.chunk
-            entries += len(chunk.events) + len(chunk.leases) + len(chunk.rounds)
-            if entries > MAX_IMPORTED:
-                limit = f"at most {MAX_IMPORTED} events, leases and rounds"
-                raise invalid_argument("chunk", f"{entries} entries", limit)
-            size_bytes += chunk.ByteSize()
-            if size_bytes > MAX_IMPORTED_BYTES:
-                raise too_large("an import", MAX_IMPORTED_BYTES)
-            if chunk.ByteSize():
-                digest.update(chunk.SerializeToString(deterministic=True))
-                chunks.append(chunk)
-    if header is None:
-        raise invalid_argument("header", "nothing", "the first message of the import")
-    write = convert.write_request(header, "ImportCampaign")
+    async for header, part in headed(parts, of="import"):
+        if part is None:
+            write = convert.write_request(header, "ImportCampaign")
+            continue
+        chunk = part.chunk
+        entries += len(chunk.events) + len(chunk.leases) + len(chunk.rounds)
+        if entries > MAX_IMPORTED:
+            limit = f"at most {MAX_IMPORTED} events, leases and rounds"
+            raise invalid_argument("chunk", f"{entries} entries", limit)
+        size_bytes += chunk.ByteSize()
+        if size_bytes > MAX_IMPORTED_BYTES:
+            raise too_large("an import", MAX_IMPORTED_BYTES)
+        if chunk.ByteSize():
+            digest.update(chunk.SerializeToString(deterministic=True))
+            chunks.append(chunk)
     fingerprint = hashlib.sha256(write.fingerprint + digest.digest()).digest()
     return Received(
         header=header,

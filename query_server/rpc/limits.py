@@ -7,7 +7,6 @@ method blocks.
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -90,7 +89,7 @@ class Usage:
     def __init__(self, limits: Limits, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.limits = limits
         self._clock = clock
-        self._callers: OrderedDict[str, _Caller] = OrderedDict()
+        self._callers: dict[str, _Caller] = {}
         self._held_bytes = 0
 
     @contextmanager
@@ -152,7 +151,6 @@ class Usage:
         if entry is None:
             self._forget_idle()
             entry = self._callers[name] = _Caller(self.limits, self._clock)
-        self._callers.move_to_end(name)
         return entry
 
     def _forget_idle(self) -> None:

@@ -9,7 +9,7 @@ import asyncio
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import cache
-from typing import Any, TypeAlias
+from typing import Any
 
 import grpc
 from google.protobuf import descriptor_pool
@@ -21,6 +21,7 @@ from grpc import aio
 from query_server.observe import Observer, RequestRecord
 from query_server.observe.metrics import UNKNOWN_METHOD
 from query_server.observe.request import CURRENT, Fact, new_request_id, plain
+from query_server.rpc.handlers import Handler, behavior_of, with_behavior
 
 _HEALTH = "/grpc.health."
 _HEADERS = ("traceparent", "tracestate", "x-request-id")
@@ -31,7 +32,6 @@ _FACTS = (
 )
 
 _Context = aio.ServicerContext[Any, Any]
-_Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
 
 class ObserveInterceptor(aio.ServerInterceptor):
@@ -49,9 +49,9 @@ class ObserveInterceptor(aio.ServerInterceptor):
 
     async def intercept_service(
         self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[_Handler | None]],
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],
         handler_call_details: grpc.HandlerCallDetails,
-    ) -> _Handler | None:
+    ) -> Handler | None:
         """Wrap the handler of a method that exists, or of one that was refused before anybody looked."""
         handler: Any = await continuation(handler_call_details)
         method = str(handler_call_details.method)
@@ -65,15 +65,7 @@ class ObserveInterceptor(aio.ServerInterceptor):
                 self._methods.add(method)
             else:  # its name is the caller's text: no label, and nothing to remember
                 method = UNKNOWN_METHOD
-        match handler.request_streaming, handler.response_streaming:
-            case False, False:
-                make, inner = grpc.unary_unary_rpc_method_handler, handler.unary_unary
-            case True, False:
-                make, inner = grpc.stream_unary_rpc_method_handler, handler.stream_unary
-            case False, True:
-                make, inner = grpc.unary_stream_rpc_method_handler, handler.unary_stream
-            case _:
-                make, inner = grpc.stream_stream_rpc_method_handler, handler.stream_stream
+        inner = behavior_of(handler)
         following: Any
         if inspect.iscoroutinefunction(inner):
             following = self._following_call(method, inner)
@@ -81,11 +73,7 @@ class ObserveInterceptor(aio.ServerInterceptor):
             following = self._following_stream(method, inner)
         else:  # a handler of the synchronous kind, run on a thread by grpc itself
             return handler  # type: ignore[no-any-return]
-        return make(
-            following,
-            request_deserializer=handler.request_deserializer,
-            response_serializer=handler.response_serializer,
-        )
+        return with_behavior(handler, following)
 
     def _following_call(self, method: str, inner: Any) -> Any:
         async def call(request: Any, context: _Context) -> Any:

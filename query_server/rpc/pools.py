@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from dowser.v1 import pools_pb2, pools_pb2_grpc, tensors_pb2
 from query_server.campaigns import CampaignStore
 from query_server.campaigns.values import Request
-from query_server.errors import index_version_too_old, invalid_argument, pool_id_not_found, pool_not_found
+from query_server.errors import index_version_too_old, invalid_argument
 from query_server.models import Bundle
 from query_server.pool import Pool
 from query_server.pool.live import Addition, Removal
 from query_server.rpc import convert
 from query_server.rpc.adding import Received, Room, received
+from query_server.rpc.pool_samples import inputs_of, named
 from query_server.rpc.work import Waiting, Workers
 from query_server.serving import Serving
 
@@ -57,28 +58,28 @@ class PoolServicer(pools_pb2_grpc.PoolServiceServicer):
         self, request: pools_pb2.GetPoolRequest, context: _Context
     ) -> pools_pb2.GetPoolResponse:
         """Describe the pool."""
-        self._require(request.pool)
+        self._serving.require_pool(request.pool)
         return pools_pb2.GetPoolResponse(pool=self._describe())
 
     async def GetSamples(
         self, request: pools_pb2.GetSamplesRequest, context: _Context
     ) -> pools_pb2.GetSamplesResponse:
         """Return raw samples."""
-        self._require(request.pool)
+        self._serving.require_pool(request.pool)
         return await self._quick.run(context, lambda _: self._samples(request))
 
     async def SearchNeighbors(
         self, request: pools_pb2.SearchNeighborsRequest, context: _Context
     ) -> pools_pb2.SearchNeighborsResponse:
         """Search the index."""
-        self._require(request.pool)
+        self._serving.require_pool(request.pool)
         return await self._quick.run(context, lambda _: self._search(request))
 
     async def AddSamples(
         self, request: AsyncIterator[pools_pb2.AddSamplesRequest], context: _Context
     ) -> pools_pb2.AddSamplesResponse:
         """Add samples."""
-        async with received(request, require_pool=self._require, room=self._room) as addition:
+        async with received(request, require_pool=self._serving.require_pool, room=self._room) as addition:
             added = await self._workers.run(context, lambda waiting: self._add(addition, waiting))
         return pools_pb2.AddSamplesResponse(
             pool_ids=added.pool_ids, index_version=added.index_version, size=added.size
@@ -88,17 +89,13 @@ class PoolServicer(pools_pb2_grpc.PoolServiceServicer):
         self, request: pools_pb2.RemoveSamplesRequest, context: _Context
     ) -> pools_pb2.RemoveSamplesResponse:
         """Remove samples."""
-        self._require(request.pool)
+        self._serving.require_pool(request.pool)
         write = convert.write_request(request, "RemoveSamples")
         ids = np.fromiter(request.pool_ids, np.uint64, len(request.pool_ids))
         removal = await self._workers.run(context, lambda _: self._remove(ids, write))
         return pools_pb2.RemoveSamplesResponse(
             removed=removal.removed, index_version=removal.index_version, size=removal.size
         )
-
-    def _require(self, name: str) -> None:
-        if name not in ("", self._serving.pool_name):
-            raise pool_not_found(name)
 
     def _add(self, addition: Received, waiting: Waiting) -> Addition:
         with self._serving.use() as generation:
@@ -179,21 +176,14 @@ def _queries(pool: Pool, bundle: Bundle, request: pools_pb2.SearchNeighborsReque
         case "samples":
             samples = convert.array(request.samples, field="samples")
             _limit(len(samples))
-            # A raw sample and a model input can have the same shape (vectors); then they are the same values.
-            if samples.dtype == pool.raw_dtype and samples.shape[1:] == pool.raw_shape:
-                return bundle.encode(pool.preprocessing.to_input(samples))
-            return bundle.encode(convert.rows_of_queries(samples, expected=pool.input_shape, what="samples"))
+            return bundle.encode(inputs_of(pool, samples, what="samples"))
         case _:
             raise invalid_argument("query", "nothing", "samples, features or pool_ids")
 
 
 def _rows(pool: Pool, pool_ids: Any) -> NDArray[np.int64]:
     _limit(len(pool_ids))
-    ids = np.fromiter(pool_ids, np.uint64, len(pool_ids))
-    rows = pool.rows_of(ids)
-    if (rows < 0).any():
-        raise pool_id_not_found(int(ids[rows < 0][0]), int((rows < 0).sum()))
-    return rows
+    return named(pool, pool_ids)[1]
 
 
 def _limit(queries: int) -> None:

@@ -16,9 +16,11 @@ from query_server.batch.scoring import Columns, check_spec, columns_of, compiled
 from query_server.batch.values import ScoreSpec
 from query_server.campaigns.values import Request
 from query_server.courtesy import Courtesy
-from query_server.errors import invalid_argument, pool_id_not_found, pool_not_found
+from query_server.errors import invalid_argument
 from query_server.pool import Pool
 from query_server.rpc import convert, scoring_values
+from query_server.rpc.headed import headed
+from query_server.rpc.pool_samples import inputs_of, named
 from query_server.rpc.work import Workers
 from query_server.serving import Serving
 
@@ -46,7 +48,7 @@ class ScoringServicer(scoring_pb2_grpc.ScoringServiceServicer):
         self, request: scoring_pb2.StartScorePoolRequest, context: _Context
     ) -> scoring_pb2.StartScorePoolResponse:
         """Start a job."""
-        self._require(request.pool)
+        self._serving.require_pool(request.pool)
         write = convert.write_request(request, "StartScorePool")
         job = await self._workers.run(context, lambda _: self._start(request, write))
         return scoring_pb2.StartScorePoolResponse(job=scoring_values.job(job))
@@ -85,16 +87,11 @@ class ScoringServicer(scoring_pb2_grpc.ScoringServiceServicer):
         self, request: AsyncIterator[scoring_pb2.ScoreSamplesRequest], context: _Context
     ) -> AsyncIterator[scoring_pb2.ScoreSamplesResponse]:
         """Score chunk after chunk."""
-        spec: ScoreSpec | None = None
         conditions: dict[str, HeadCondition] = {}
-        async for part in request:
-            if part.WhichOneof("part") == "header":
-                if spec is not None:
-                    raise invalid_argument("header", "a second header", "the first message only")
-                self._require(part.header.pool)
-                spec = scoring_values.spec_of_samples(part.header)
-            elif spec is None:
-                raise invalid_argument("header", "a chunk", "the first message of the call")
+        async for header, part in headed(request, of="call"):
+            if part is None:
+                self._serving.require_pool(header.pool)
+                spec = scoring_values.spec_of_samples(header)
             else:
                 yield await self._scored(context, spec, part.chunk, conditions)
 
@@ -107,10 +104,6 @@ class ScoringServicer(scoring_pb2_grpc.ScoringServiceServicer):
     ) -> scoring_pb2.ScoreSamplesResponse:
         columns = await self._workers.run(context, lambda _: self._score(spec, chunk, conditions))
         return scoring_values.scores(columns, spec)
-
-    def _require(self, name: str) -> None:
-        if name not in ("", self._serving.pool_name):
-            raise pool_not_found(name)
 
     def _start(self, request: scoring_pb2.StartScorePoolRequest, write: Request) -> ScoreJob:
         spec = scoring_values.spec_of_job(request)
@@ -151,20 +144,14 @@ def _samples(
 ) -> tuple[NDArray[np.uint64], NDArray[np.float32]]:
     """Return ids [n] and model inputs [n, …] of a chunk; samples that came along have the id 0."""
     if chunk.WhichOneof("samples") == "pool_ids":
-        ids = np.fromiter(chunk.pool_ids.ids, np.uint64, len(chunk.pool_ids.ids))
-        _limit(len(ids))
-        rows = pool.rows_of(ids)
-        if (rows < 0).any():
-            raise pool_id_not_found(int(ids[rows < 0][0]), int((rows < 0).sum()))
+        _limit(len(chunk.pool_ids.ids))
+        ids, rows = named(pool, chunk.pool_ids.ids)
         return ids, pool.inputs(rows)
     if chunk.WhichOneof("samples") != "values":
         raise invalid_argument("samples", "nothing", "pool_ids or values")
     values = convert.array(chunk.values, field="values")
     _limit(len(values))
-    nameless = np.zeros(len(values), np.uint64)
-    if values.dtype == pool.raw_dtype and values.shape[1:] == pool.raw_shape:
-        return nameless, pool.preprocessing.to_input(values)
-    return nameless, convert.rows_of_queries(values, expected=pool.input_shape, what="values")
+    return np.zeros(len(values), np.uint64), inputs_of(pool, values, what="values")
 
 
 def _limit(count: int) -> None:

@@ -11,7 +11,6 @@ from dowser.v1 import selection_pb2, selection_pb2_grpc
 from query_server.campaigns import CampaignStore
 from query_server.campaigns.values import Request
 from query_server.courtesy import Courtesy
-from query_server.errors import invalid_argument, pool_not_found
 from query_server.rpc import convert, proposals
 from query_server.rpc.work import Waiting, Workers
 from query_server.selection.proposals import PROPOSE
@@ -19,7 +18,6 @@ from query_server.selection.values import Selection, SynthesisOptions, Synthetic
 from query_server.serving import Serving
 from query_server.timing import StageTiming
 
-MAX_LABELS = 100_000
 _Context = aio.ServicerContext[Any, Any]
 
 
@@ -69,10 +67,7 @@ class SelectionServicer(selection_pb2_grpc.SelectionServiceServicer):
         self, request: selection_pb2.RecordLabelsRequest, context: _Context
     ) -> selection_pb2.RecordLabelsResponse:
         """Record labels."""
-        if len(request.labels) > MAX_LABELS:
-            raise invalid_argument(
-                "labels", f"{len(request.labels)} entries", f"at most {MAX_LABELS} entries"
-            )
+        convert.refuse_more("labels", request.labels)
         write = convert.write_request(request, "RecordLabels")
         outcome = await self._quick.run(
             context,
@@ -86,10 +81,7 @@ class SelectionServicer(selection_pb2_grpc.SelectionServiceServicer):
         self, request: selection_pb2.ReleaseSamplesRequest, context: _Context
     ) -> selection_pb2.ReleaseSamplesResponse:
         """Release leases."""
-        if len(request.pool_ids) > MAX_LABELS:
-            raise invalid_argument(
-                "pool_ids", f"{len(request.pool_ids)} entries", f"at most {MAX_LABELS} entries"
-            )
+        convert.refuse_more("pool_ids", request.pool_ids)
         write = convert.write_request(request, "ReleaseSamples")
         ids = np.fromiter(request.pool_ids, np.uint64, len(request.pool_ids))
         released = await self._quick.run(
@@ -101,8 +93,7 @@ class SelectionServicer(selection_pb2_grpc.SelectionServiceServicer):
         self, request: selection_pb2.SynthesizeSamplesRequest, context: _Context
     ) -> selection_pb2.SynthesizeSamplesResponse:
         """Synthesize samples."""
-        if request.pool not in ("", self._serving.pool_name):
-            raise pool_not_found(request.pool)
+        self._serving.require_pool(request.pool)
         options = convert.synthesis_options(request.synthesis)
         acquisition = convert.acquisition(request.acquisition, default="maximum_entropy")
         made, timings = await self._workers.run(

@@ -42,9 +42,8 @@ from query_server.rpc.scoring import ScoringServicer
 from query_server.rpc.selection import SelectionServicer
 
 _LOG = logging.getLogger(__name__)
-_SETTLE_SECONDS = (
-    0.25  # for what arrived before the gate closed to be picked up; longer than any loop iteration
-)
+# For what arrived before the gate closed to be picked up; longer than any iteration of the event loop.
+_SETTLE_SECONDS = 0.25
 # Calls on a connection that reached its age may take this long at least.
 _CONNECTION_GRACE_SECONDS = 600.0
 
@@ -107,7 +106,6 @@ class RpcServer:
     Args:
         services: What it serves.
         address: Where it listens, for example ``"127.0.0.1:50051"``; port 0 picks a free one.
-        interceptors: The outermost first.
         max_message_bytes: Largest message either way.
         grace_seconds: How long calls under way may take after SIGTERM.
         credentials: TLS; None listens without.
@@ -154,14 +152,17 @@ class RpcServer:
         scoring_pb2_grpc.add_ScoringServiceServicer_to_server(services.scoring, self._server)
         augmentation_pb2_grpc.add_AugmentationServiceServicer_to_server(services.augmentation, self._server)
         admin_pb2_grpc.add_AdminServiceServicer_to_server(services.admin, self._server)
-        self._names = (
-            pools_pb2.DESCRIPTOR.services_by_name["PoolService"].full_name,
-            campaigns_pb2.DESCRIPTOR.services_by_name["CampaignService"].full_name,
-            classifiers_pb2.DESCRIPTOR.services_by_name["ClassifierService"].full_name,
-            selection_pb2.DESCRIPTOR.services_by_name["SelectionService"].full_name,
-            scoring_pb2.DESCRIPTOR.services_by_name["ScoringService"].full_name,
-            augmentation_pb2.DESCRIPTOR.services_by_name["AugmentationService"].full_name,
-            admin_pb2.DESCRIPTOR.services_by_name["AdminService"].full_name,
+        files = (
+            pools_pb2,
+            campaigns_pb2,
+            classifiers_pb2,
+            selection_pb2,
+            scoring_pb2,
+            augmentation_pb2,
+            admin_pb2,
+        )
+        self._names = tuple(
+            service.full_name for file in files for service in file.DESCRIPTOR.services_by_name.values()
         )
         self._health = Health(self._names)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)

@@ -19,6 +19,7 @@ from grpc import aio
 from grpc_status import rpc_status
 
 from query_server.errors import DowserError, Reason
+from query_server.rpc.handlers import behavior_of, with_behavior
 
 _LOG = logging.getLogger(__name__)
 DOMAIN = "dowser"
@@ -66,7 +67,7 @@ CODES: dict[Reason, grpc.StatusCode] = {
     Reason.RECONSTRUCTION_UNSUPPORTED: grpc.StatusCode.FAILED_PRECONDITION,
 }
 
-_Handler = Callable[[Any, aio.ServicerContext[Any, Any]], Awaitable[Any]]
+_Behavior = Callable[[Any, aio.ServicerContext[Any, Any]], Awaitable[Any]]
 
 
 def to_status(error: DowserError) -> status_pb2.Status:
@@ -98,30 +99,11 @@ class ErrorInterceptor(aio.ServerInterceptor):
         if handler is None:
             return None
         method = str(handler_call_details.method)
-        if handler.response_streaming:
-            make_streaming, inner_streaming = (
-                (grpc.stream_stream_rpc_method_handler, handler.stream_stream)
-                if handler.request_streaming
-                else (grpc.unary_stream_rpc_method_handler, handler.unary_stream)
-            )
-            return make_streaming(
-                _streaming(method, inner_streaming),
-                request_deserializer=handler.request_deserializer,
-                response_serializer=handler.response_serializer,
-            )
-        make, inner = (
-            (grpc.stream_unary_rpc_method_handler, handler.stream_unary)
-            if handler.request_streaming
-            else (grpc.unary_unary_rpc_method_handler, handler.unary_unary)
-        )
-        return make(
-            _answering(method, inner),  # type: ignore[arg-type]  # the stubs know the sync handlers only
-            request_deserializer=handler.request_deserializer,
-            response_serializer=handler.response_serializer,
-        )
+        wrap = _streaming if handler.response_streaming else _answering
+        return with_behavior(handler, wrap(method, behavior_of(handler)))
 
 
-def _answering(method: str, inner: _Handler) -> _Handler:
+def _answering(method: str, inner: _Behavior) -> _Behavior:
     async def answer(request: Any, context: aio.ServicerContext[Any, Any]) -> Any:
         try:
             return await inner(request, context)

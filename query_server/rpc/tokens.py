@@ -118,12 +118,18 @@ def append_line(path: Path, line: str) -> None:
     Raises:
         DowserError: CORRUPT_FILE if the file is no good, INVALID_ARGUMENT if it has the name.
     """
+    text = f"{line}\n"
     if path.exists():
         name = line.partition(" ")[0]
-        if any(token.name == name for token in _read(path)):
+        known, content = _read(path), path.read_text(encoding="utf-8")
+        if any(token.name == name for token in known):
             raise invalid_argument("name", name, f"a name that {path} does not have yet")
+        if content and not content.endswith("\n"):
+            text = f"\n{text}"
+        if len(tomllib.loads(content + text)) != len(known) + 1:
+            raise corrupt_file(path, "ends in a table, which would take the line in; write tokens one a line")
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "w") as file:
-        file.write(f"{line}\n")
+        file.write(text)
 
 
 def _read(path: Path) -> tuple[Token, ...]:

@@ -19,10 +19,10 @@ from query_server.campaigns.values import RankedListExhaustedError, Request
 from query_server.errors import (
     budget_exceeds_candidates,
     invalid_argument,
-    overloaded,
     pool_not_found,
 )
 from query_server.selection import strategies
+from query_server.selection.attempts import answered
 from query_server.selection.batches.registry import batch_rule
 from query_server.selection.board import Entries
 from query_server.selection.evidence import LabeledSet, settle
@@ -54,7 +54,6 @@ from query_server.selection.values import (
 )
 from query_server.timing import StageClock
 
-_ATTEMPTS = 5
 _LARGEST = float(np.finfo(np.float32).max)
 
 
@@ -93,15 +92,13 @@ class RemoteScoring:
         Raises:
             DowserError: As ``SelectionService.select`` raises.
         """
-        with self.campaigns.exclusive(write) as stored:
-            if stored is not None:
-                return stored
-            for _ in range(_ATTEMPTS):
-                try:
-                    return self._propose_once(request, write, answer, checkpoint)
-                except RankedListExhaustedError:
-                    checkpoint("hold")  # others leased what was found; look again
-            raise overloaded("selections at the same time in this campaign", 1, retry_after_seconds=0.1)
+        return answered(
+            self.campaigns,
+            write,
+            lambda: self._propose_once(request, write, answer, checkpoint),
+            stage="hold",
+            checkpoint=checkpoint,
+        )
 
     def commit(
         self,

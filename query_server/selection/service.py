@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from query_server.acquisition import acquisition_function
-from query_server.campaigns.values import CampaignInfo, RankedListExhaustedError, Request
-from query_server.errors import invalid_argument, overloaded, samples_not_stored
+from query_server.campaigns.values import CampaignInfo, Request
+from query_server.errors import invalid_argument, samples_not_stored
 from query_server.selection import strategies
 from query_server.selection.ascent import synthesize
+from query_server.selection.attempts import answered
 from query_server.selection.batches.registry import batch_rule
 from query_server.selection.batches.rule import BatchRule
 from query_server.selection.board import not_scored
@@ -56,7 +57,6 @@ from query_server.timing import StageClock, StageTiming
 MAX_SCORED = 1_000_000
 # A ranked list is handed to the ledger with this many spares per pick: others may lease from it in the meantime.
 _SPARES = 3
-_ATTEMPTS = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,15 +100,13 @@ class SelectionService:
                 ACQUISITION_UNSUPPORTED, SAMPLES_NOT_STORED, NOT_FINITE, INDEX_VERSION_TOO_OLD,
                 REQUEST_ID_REUSED, OVERLOADED, CANCELLED or DEADLINE_EXCEEDED.
         """
-        with self.campaigns.exclusive(write) as stored:
-            if stored is not None:
-                return stored
-            for _ in range(_ATTEMPTS):
-                try:
-                    return self._select_once(request, write, answer, checkpoint)
-                except RankedListExhaustedError:
-                    checkpoint("pick")  # others leased what was found; look again
-            raise overloaded("selections at the same time in this campaign", 1, retry_after_seconds=0.1)
+        return answered(
+            self.campaigns,
+            write,
+            lambda: self._select_once(request, write, answer, checkpoint),
+            stage="pick",
+            checkpoint=checkpoint,
+        )
 
     def synthesize(
         self,
@@ -157,9 +155,11 @@ class SelectionService:
             _validate(request, snapshot.info, pool, self.pool_name)
             rule = batch_rule(request.batch.rule or _default_rule(request.strategy))
             seed = seed_of(request.seed, snapshot.info)
-            round_ = None
+            round_, embeds = None, False
             if request.classifier_id is not None:
-                _check_rule(rule, self.classifiers.info(request.classifier_id).passes)
+                facts = self.classifiers.info(request.classifier_id)
+                _check_rule(rule, facts.passes)
+                embeds = facts.embedding_dim > 0
                 round_ = open_round(
                     request,
                     snapshot,
@@ -203,8 +203,8 @@ class SelectionService:
             checkpoint=checkpoint,
         )
         reply = self.campaigns.lease(request.campaign_id, pool_ids, request.budget, write, build)
-        if round_ is not None and isinstance(request.strategy, DowserStrategy):
-            self._refresh(request, round_, snapshot.info)
+        if round_ is not None and embeds and isinstance(request.strategy, DowserStrategy):
+            self._refresh(round_, snapshot.info)
         return reply
 
     def _task(self, request: SelectionRequest, campaign_id: str, rows: int) -> Neighborhood | None:
@@ -213,12 +213,9 @@ class SelectionService:
             return None
         return self.task_features.current(campaign_id, rows)
 
-    def _refresh(self, request: SelectionRequest, round_: Round, campaign: CampaignInfo) -> None:
-        """Begin to make task-aware features of this round's classifier, where it is their turn."""
+    def _refresh(self, round_: Round, campaign: CampaignInfo) -> None:
+        """Begin to make task-aware features of this round's classifier, which embeds, where it is their turn."""
         if self.task_features is None or campaign.rounds % self.task_refresh_rounds:
-            return
-        assert request.classifier_id is not None  # there is a round
-        if not self.classifiers.info(request.classifier_id).embedding_dim:
             return
         classifier = round_.classifier
 

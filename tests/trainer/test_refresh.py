@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import trainer
-from query_server import bootstrap
+from query_server import index_building
 from query_server.errors import DowserError
 from query_server.models import Bundle, Runtime
 from query_server.pool import Pool
@@ -101,7 +101,7 @@ def test_an_index_serves_a_refreshed_bundle_and_refuses_another_encoder(
     trained: TrainConfig, refreshed: Path, digits: Path, tmp_path: Path
 ) -> None:
     other = trainer.export(trained.run_folder, "pixels", tmp_path / "other", show_progress=False)
-    bootstrap.build(
+    index_building.build(
         bundle=trained.out, pool=digits, out=tmp_path / "index", name="digits", factory=None,
         recall_target=0.9, chunk=1000, key=None, threads=1, device="cpu", overwrite=False,
     )  # fmt: skip

@@ -32,9 +32,8 @@ def choose_by_anchor_distance(
             members = members[free[members]]
             if not len(members) or len(picked) == budget:
                 continue
-            pick = int(
-                members[np.argmax(anchors.totals[members])]
-            )  # the first of equals has the highest score
+            # The first of equals has the highest score.
+            pick = int(members[np.argmax(anchors.totals[members])])
             picked.append(pick)
             free[pick] = False
             anchors.add(pick)

@@ -38,9 +38,8 @@ def near_groups(
     seen = np.empty(0, np.int64)
     start = 0
     for group, quota in wanted:
-        by_rank = rows[start : start + len(group)].T.reshape(
-            -1
-        )  # every first neighbor, then every second, ...
+        # Every first neighbor, then every second, ...
+        by_rank = rows[start : start + len(group)].T.reshape(-1)
         start += len(group)
         _, first = np.unique(by_rank, return_index=True)
         distinct = by_rank[np.sort(first)]

@@ -61,7 +61,7 @@ def test_a_retracted_sample_can_be_selected_and_labeled_again(
 ) -> None:
     changed = store.retract_labels(campaign, ids(9, 40, 9), request_of("retract"), annotator="bob")
     assert changed == Changed(changed=2, labeled=1)
-    assert np.flatnonzero(~store.available_mask(campaign)).tolist() == [3]
+    assert np.flatnonzero(~store.snapshot(campaign).available.mask()).tolist() == [3]
     store.lease(campaign, ids(9), 1, request_of(), lambda lease: Answer(reply=b""))
     store.record_labels(campaign, _labels(ids(9), 8), request_of())
     for opened in (lambda: store, open_store):

@@ -62,7 +62,7 @@ def test_kill_9_loses_nothing_acknowledged_and_hands_no_id_out_twice(tmp_path: P
     store = _open(path)
     try:
         info = store.get("c")
-        taken = np.flatnonzero(~store.available_mask("c"))
+        taken = np.flatnonzero(~store.snapshot("c").available.mask())
         pool_ids, labels = store.labels("c")
     finally:
         store.close()

@@ -1,5 +1,6 @@
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import numpy.typing as npt
@@ -7,6 +8,7 @@ import pytest
 
 from query_server.campaigns import Answer, CampaignStore, Label, Lease, Request
 from query_server.errors import DowserError, Reason
+from query_server.patience import waiting_caller
 
 Ids = Callable[..., npt.NDArray[np.uint64]]
 Requests = Callable[..., Request]
@@ -83,7 +85,7 @@ def test_a_duplicate_in_flight_waits_and_gets_the_same_answer(
 
     def select(number: int) -> None:
         request = request_of("twice")
-        with store.exclusive(request, timeout_seconds=10) as stored:
+        with store.exclusive(request) as stored:
             if stored is None:
                 worked.append(number)
                 stored = store.lease("first", ids(number), 1, request, _answer)
@@ -97,12 +99,21 @@ def test_a_duplicate_in_flight_waits_and_gets_the_same_answer(
     assert (answers, len(worked)) == ([b"round 1"] * 4, 1)
 
 
-def test_waiting_for_a_duplicate_ends_at_the_deadline(store: CampaignStore, request_of: Requests) -> None:
+def test_waiting_for_a_duplicate_ends_once_the_caller_no_longer_waits(
+    store: CampaignStore, request_of: Requests
+) -> None:
+    def gone(stage: str) -> None:
+        raise DowserError(Reason.DEADLINE_EXCEEDED, stage)
+
+    def duplicate() -> None:
+        with waiting_caller(gone), store.exclusive(request_of("slow")):
+            pytest.fail("two callers held one request id")
+
     with (
+        ThreadPoolExecutor(1) as threads,
         store.exclusive(request_of("slow")),
         _refused(Reason.DEADLINE_EXCEEDED),
-        store.exclusive(request_of("slow"), timeout_seconds=0.01),
     ):
-        pytest.fail("two callers held one request id")
-    with store.exclusive(request_of("slow"), timeout_seconds=0.01) as stored:
+        threads.submit(duplicate).result(60)
+    with store.exclusive(request_of("slow")) as stored:
         assert stored is None

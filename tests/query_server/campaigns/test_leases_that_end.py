@@ -44,7 +44,7 @@ def _answer(lease: Lease) -> Answer:
 
 
 def _taken(store: CampaignStore) -> list[int]:
-    return np.flatnonzero(~store.available_mask("first")).tolist()
+    return np.flatnonzero(~store.snapshot("first").available.mask()).tolist()
 
 
 def test_a_lapsed_lease_returns_its_unlabeled_samples(

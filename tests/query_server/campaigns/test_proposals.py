@@ -25,7 +25,7 @@ def test_what_is_held_is_leased_to_no_round(store, campaign, ids, request_of):
     info = store.get(campaign)
     assert (info.leased, info.unlabeled, info.rounds) == (3, 47, 0)
     assert store.leases(campaign).tolist() == ids(1, 2, 3).tolist()
-    assert not store.available_mask(campaign)[[1, 2, 3]].any()
+    assert not store.snapshot(campaign).available.mask()[[1, 2, 3]].any()
 
 
 def test_a_settled_proposal_keeps_the_best_that_it_holds_and_gives_back_the_rest(
@@ -37,7 +37,7 @@ def test_a_settled_proposal_keeps_the_best_that_it_holds_and_gives_back_the_rest
     info = store.get(campaign)
     assert (info.leased, info.unlabeled, info.rounds) == (2, 48, 1)
     assert store.leases(campaign).tolist() == ids(2, 4).tolist()
-    assert np.flatnonzero(~store.available_mask(campaign)).tolist() == [2, 4]
+    assert np.flatnonzero(~store.snapshot(campaign).available.mask()).tolist() == [2, 4]
     assert store.snapshot(campaign).memory == b"remembered"
 
 

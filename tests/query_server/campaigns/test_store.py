@@ -112,7 +112,7 @@ def test_released_samples_can_be_leased_again(
     store.lease(campaign, ids(1, 2), 2, request_of(), _answer)
     store.record_labels(campaign, _labels(ids(1), 0), request_of())
     assert store.release(campaign, ids(1, 2, 2, 30, 4000), request_of()) == 1
-    assert np.flatnonzero(~store.available_mask(campaign)).tolist() == [1]
+    assert np.flatnonzero(~store.snapshot(campaign).available.mask()).tolist() == [1]
     assert store.lease(campaign, ids(1, 2), 1, request_of(), _answer) == b"2:[1]"
 
 

@@ -8,7 +8,7 @@ import json
 import shutil
 import sqlite3
 import tarfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -107,6 +107,40 @@ def test_what_score_jobs_wrote_is_left_out(places: Places, tmp_path: Path) -> No
     names = [entry.name for entry in write_snapshot(tmp_path / "snapshot", sources).contents]
     assert not [name for name in names if "jobs" in name]
     assert [name for name in names if name.startswith("state/classifiers/")]
+
+
+def test_what_is_uploaded_while_the_databases_are_copied_is_copied_too(
+    places: Places, tmp_path: Path, other_classifier_bytes: bytes
+) -> None:
+    sources = offline_sources(bundle=places.bundle, index=places.index, state=places.state)
+    store = open_store(places.state)
+    name = f"{hashlib.sha256(other_classifier_bytes).hexdigest()}.onnx"
+
+    def backup_after_an_upload(out: Path) -> None:
+        write_durably(places.state / "classifiers" / name, other_classifier_bytes)
+        store.record_labels("kept", [Label(pool_id=99, label=7)], request("of the upload"))
+        store.backup(out)
+
+    made = write_snapshot(
+        tmp_path / "copy", replace(sources, copies={"ledger.sqlite": backup_after_an_upload})
+    )
+    store.close()
+    assert f"state/classifiers/{name}" in made.entries()
+    back = Places.below(tmp_path / "back")
+    restore(tmp_path / "copy", bundle=back.bundle, index=back.index, state=back.state)
+    assert labels(back.state)[99] == 7
+
+
+def test_what_a_killed_attempt_left_is_removed_by_the_next(places: Places, tmp_path: Path) -> None:
+    for left in (".copy.databases/0", ".copy.partial/state/old", "served/.index.replaced/old"):
+        (tmp_path / left).parent.mkdir(parents=True)
+        (tmp_path / left).write_bytes(b"left")
+    out = snapshot(places, tmp_path / "copy")
+    shutil.rmtree(places.index)  # put aside, and killed before another took its place
+    restore(out, bundle=places.bundle, index=places.index, state=places.state, overwrite=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["copy", "served"]
+    assert sorted(path.name for path in places.state.parent.iterdir()) == ["bundle", "index", "state"]
+    assert places.check() == []
 
 
 def test_what_a_killed_server_left_in_its_log_is_copied_too(places: Places, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import logging
 import sys
 
 from query_server.observe.logs import JsonFormatter, TextFormatter
-from query_server.observe.request import CURRENT, RequestRecord, identify_caller
+from query_server.observe.request import CURRENT, RequestRecord, plain
 
 
 def access(observed):
@@ -64,8 +64,8 @@ def test_an_exception_stays_on_its_line():
 
 def test_text_lines_name_request_and_caller_where_there_is_one():
     assert entry_of(TextFormatter(), exc_info=None).endswith("INFO room: said 7")
-    token = CURRENT.set(RequestRecord(method="dowser.v1.A/B", peer="ipv4:1", request_id="r1"))
-    identify_caller("annotation\nteam")
+    caller = plain("annotation\nteam")
+    token = CURRENT.set(RequestRecord(method="dowser.v1.A/B", peer="ipv4:1", request_id="r1", caller=caller))
     line = entry_of(TextFormatter(), exc_info=None)
     CURRENT.reset(token)
     assert line.endswith("said 7 [request_id=r1 peer=ipv4:1 caller=annotation�team]")

@@ -4,14 +4,18 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
-from live_pools import add, contents, open_live, remove, samples
+from live_pools import add, contents, open_live, other_encode, remove, samples
 
 from query_server.errors import DowserError, Reason
-from query_server.pool import Pool
+from query_server.pool import LivePool, Pool
+from query_server.pool.row_file import RowFile
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
@@ -173,4 +177,30 @@ def test_a_copy_is_a_pool_of_its_own(tmp_path: Path, pool: Pool) -> None:
     copy = open_live(tmp_path / "copy", pool, verify=True)
     assert contents(copy.current()) == held
     assert add(copy, samples(20, 1), "a").pool_ids.tolist() == added.tolist()
+    copy.close()
+
+
+def test_a_pool_changes_while_it_is_copied_and_the_copy_is_of_one_moment(
+    tmp_path: Path, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live = open_live(tmp_path / "live", pool)
+    add(live, samples(20, 1), "a")
+    held = contents(live.current())
+    changed: list[LivePool] = []
+    write = RowFile.write
+
+    def write_after_changes(file: RowFile, first_row: int, values: npt.NDArray[Any]) -> None:
+        if file.path.parent == tmp_path / "copy" and not changed:
+            with ThreadPoolExecutor(1) as others:
+                others.submit(add, live, samples(2, 2), "b").result(60)
+                rebased = others.submit(live.rebased, pool, encode=other_encode, encoder="two").result(60)
+            changed.append(rebased)  # and the file of the features that are being copied is gone
+        write(file, first_row, values)
+
+    monkeypatch.setattr(RowFile, "write", write_after_changes)
+    live.copy_to(tmp_path / "copy")
+    assert changed[0].current().size == 972
+    live.close()
+    copy = open_live(tmp_path / "copy", pool, verify=True)
+    assert contents(copy.current()) == held
     copy.close()

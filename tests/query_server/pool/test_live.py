@@ -246,6 +246,23 @@ def test_a_pool_without_samples_keeps_features_alone(tmp_path: Path, bare_pool: 
     live.close()
 
 
+def test_features_are_refused_beside_raw_samples_that_were_added(
+    tmp_path: Path, pool: Pool, bare_pool: Pool
+) -> None:
+    live = open_live(tmp_path, pool)
+    add(live, samples(3, 1), "a")
+    beside = live.rebased(bare_pool, encode=encode, encoder="one")
+    values = samples(2, 2)
+    with _refused(Reason.INVALID_ARGUMENT):
+        add(beside, encode(pool.preprocessing.to_input(values)), "b", kind="features")
+    assert add(beside, values, "c").size == 955
+    live.close()
+    live = open_live(tmp_path, pool, verify=True)
+    state = live.current()
+    np.testing.assert_array_equal(state.raw(state.rows_of(state.ids_of(np.array([953, 954])))), values)
+    live.close()
+
+
 def test_features_of_another_encoder_are_refused_with_what_to_do(
     tmp_path: Path, bare_pool: Pool, pool: Pool
 ) -> None:

@@ -203,6 +203,21 @@ def test_token_new_prints_the_token_once_and_a_line_that_holds_only_its_hash(tmp
         append_line(path, line)
 
 
+def test_a_line_is_added_to_a_file_whose_last_line_has_no_end_and_to_none_that_would_swallow_it(tmp_path):
+    (first, first_line), (second, second_line) = (new_token(name, [Role.SELECT]) for name in ("one", "two"))
+    path = tmp_path / "tokens.toml"
+    path.touch(0o600)
+    path.write_text(first_line)
+    append_line(path, second_line)
+    tokens = TokenFile(path)
+    assert [tokens.find(made).name for made in (first, second)] == ["one", "two"]
+    table = '[one]\nroles = ["select"]\nsha256 = "%s"\n' % ("0" * 64)
+    path.write_text(table)
+    with pytest.raises(DowserError, match="table"):
+        append_line(path, second_line)
+    assert path.read_text() == table
+
+
 @pytest.mark.parametrize(
     ("content", "why"),
     [
