@@ -19,11 +19,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trainer.errors import TrainerError
-from trainer.networks.variational import Posterior, vae_decoder, vae_posterior
+from trainer.networks.variational import Posterior, default_width, vae_decoder, vae_posterior
 from trainer.vae import drawn, kl_divergence, reconstruction_loss
 
 _DISCRIMINATOR_WIDTH = 512
-_WIDTH, _COLOR_WIDTH = 400, 32  # hidden units, channels
 
 
 class AdversarialVae(nn.Module):
@@ -37,7 +36,7 @@ class AdversarialVae(nn.Module):
 
     def __init__(self, sample_shape: tuple[int, ...], latent_dim: int, condition_dim: int) -> None:
         super().__init__()
-        width = _COLOR_WIDTH if len(sample_shape) == 3 and sample_shape[0] == 3 else _WIDTH
+        width = default_width(sample_shape)
         self.posterior: Posterior = vae_posterior(latent_dim, sample_shape, width)
         self.decoder: nn.Module = vae_decoder(latent_dim + condition_dim, sample_shape, width)
         self.discriminator = nn.Sequential(
