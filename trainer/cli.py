@@ -36,7 +36,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         return 1
     except OSError as error:
-        print(f"dowser-trainer: error: {error}; mend that and run the same again", file=sys.stderr)
+        advice = "mend that and run the same again, with --resume where a run was begun"
+        print(f"dowser-trainer: error: {error}; {advice}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         goes_on = "the same with --resume goes on from the last checkpoint"

@@ -70,7 +70,9 @@ def autoencoder_features(
     """Return x [B, ...] -> codes [B, E] of an auto-encoder trained on the pool, or kept by the run from before."""
     network = build_autoencoder(data.input_shape, seed)
     kept = run.path / "autoencoder.pt"
-    if kept.exists() and (state := load_state(kept))["iterations"] == iterations:
+    pool = data.digest()
+    state = load_state(kept) if kept.exists() else {}
+    if state.get("iterations") == iterations and state.get("pool", pool) == pool:
         network.load_state_dict(state["network"])
         loss = float(state["loss"])
     else:
@@ -116,7 +118,7 @@ def _train_autoencoder(
     last = float(torch.stack(losses[-max(1, iterations // 10) :]).mean())
     if not math.isfinite(last):
         raise TrainerError("the auto-encoder diverged; check the pool for extreme values")
-    state = {"network": network.state_dict(), "iterations": iterations, "loss": last}
+    state = {"network": network.state_dict(), "iterations": iterations, "pool": data.digest(), "loss": last}
     write_atomically(run.path / "autoencoder.pt", lambda path: torch.save(state, path))
     return last
 

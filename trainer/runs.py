@@ -92,21 +92,20 @@ class RunFolder:
             file.write(json.dumps(dict(line)) + "\n")
 
     def read_metrics(self) -> list[dict[str, float]]:
-        """Return the lines of metrics.jsonl."""
-        if not self.metrics.exists():
-            return []
-        return [json.loads(line) for line in self.metrics.read_text().splitlines()]
+        """Return the lines of metrics.jsonl, up to one that a crash has torn."""
+        lines: list[dict[str, float]] = []
+        for text in self.metrics.read_text().splitlines() if self.metrics.exists() else []:
+            try:
+                line = json.loads(text)
+            except json.JSONDecodeError:
+                break
+            lines.append(line)
+        return lines
 
     def cut_metrics(self, iteration: int) -> None:
         """Drop the lines after `iteration`, which a resumed run will write again, and a torn last line."""
-        kept = []
-        for line in self.metrics.read_text().splitlines() if self.metrics.exists() else []:
-            try:
-                if json.loads(line)["iteration"] <= iteration:
-                    kept.append(line)
-            except (json.JSONDecodeError, KeyError):
-                break
-        write_atomically(self.metrics, lambda path: path.write_text("".join(line + "\n" for line in kept)))
+        kept = [json.dumps(line) + "\n" for line in self.read_metrics() if line["iteration"] <= iteration]
+        write_atomically(self.metrics, lambda path: path.write_text("".join(kept)))
 
 
 def load_state(path: Path) -> dict[str, Any]:

@@ -150,7 +150,7 @@ def load_networks(run: Path, bundle: Path, features: str, pool: Path) -> TorchNe
         config = folder.config().resolved()
         data = open_training_data(pool)
         state = folder.load_checkpoint()
-        system = build_system(config, data, Supervision.of_checkpoint(config, state["class_names"]))
+        system = build_system(config, data, Supervision.of_checkpoint(config, state.get("class_names", ())))
         if system is None:
             raise TrainerError(f"{run}: a mixture has no networks")
         system.load_state(state["adversaries"])

@@ -121,6 +121,7 @@ def test_a_run_killed_between_checkpoints_repeats_the_lost_lines(digits: Path, t
     run.checkpoint.write_bytes(kept)  # as if killed after logging iteration 9, before its checkpoint
     with run.metrics.open("a") as file:
         file.write('{"iteration": 12, "crit')
+    assert losses_of(run) == wanted
     run_to(replace(config, resume=True), 9)
     assert losses_of(run) == wanted
 

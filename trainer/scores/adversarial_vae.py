@@ -88,11 +88,15 @@ class AdversarialVae(nn.Module):
         ) + F.binary_cross_entropy_with_logits(second, torch.zeros_like(second))
 
 
-def check_samples(labeled: Tensor, unlabeled: Tensor) -> None:
-    """Raise TrainerError unless there are labeled and unlabeled samples of one shape."""
+def check_samples(labeled: Tensor, labels: Tensor, unlabeled: Tensor) -> None:
+    """Raise TrainerError unless there are labeled and unlabeled samples of one shape, and a label of each."""
     if not len(labeled) or not len(unlabeled):
         raise TrainerError(
             f"{len(labeled)} labeled and {len(unlabeled)} unlabeled samples; both are needed to be told apart"
+        )
+    if labels.shape != labeled.shape[:1]:
+        raise TrainerError(
+            f"labels of shape {list(labels.shape)} for {len(labeled)} labeled samples; pass one of each, [L]"
         )
     if labeled.shape[1:] != unlabeled.shape[1:]:
         raise TrainerError(

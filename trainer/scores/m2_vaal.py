@@ -93,7 +93,7 @@ def train_m2_vaal(
         TrainerError: If there are no samples of a kind, or the training diverges.
     """
     config = config or M2VaalConfig()
-    check_samples(labeled, unlabeled)
+    check_samples(labeled, labels, unlabeled)
     shape = tuple(labeled.shape[1:])
     rng = torch.Generator().manual_seed(config.seed)
     with seeded(config.seed):  # also of the dropout below

@@ -110,7 +110,7 @@ def train_vaal(
         TrainerError: If there are no samples of a kind, or the training diverges.
     """
     config = config or VaalConfig()
-    check_samples(labeled, unlabeled)
+    check_samples(labeled, labels, unlabeled)
     tapped = DeepFeatures(frozen(classifier), config.layers).eval()
     rng = torch.Generator().manual_seed(config.seed)
     ranker, conditions = None, None

@@ -96,6 +96,8 @@ def test_the_given_classifier_is_left_as_it_is(classifier: nn.Module, all_classe
 def test_nothing_labeled_is_refused(classifier: nn.Module, all_classes) -> None:
     with pytest.raises(TrainerError, match="0 labeled"):
         train_vaal(classifier, all_classes.unlabeled, all_classes.labeled[:0], all_classes.labels[:0])
+    with pytest.raises(TrainerError, match=r"labels of shape \[3\] for 80 labeled samples"):
+        train_vaal(classifier, all_classes.unlabeled, all_classes.labeled, all_classes.labels[:3])
 
 
 @pytest.mark.parametrize("system", ["vab-al", "vaal", "ta-vaal", "m2-vaal"])
