@@ -146,8 +146,10 @@ def _check_names(
 
 
 def _typed_shape(name: str, value: onnx.ValueInfoProto) -> _Shape:
-    if not value.type.HasField("tensor_type") or value.type.tensor_type.elem_type != onnx.TensorProto.FLOAT:
-        kind = onnx.TensorProto.DataType.Name(value.type.tensor_type.elem_type)
+    number = value.type.tensor_type.elem_type
+    if not value.type.HasField("tensor_type") or number != onnx.TensorProto.FLOAT:
+        names = onnx.TensorProto.DataType
+        kind = names.Name(number) if number in names.values() else f"type {number}"
         raise GraphError(
             GraphErrorCode.WRONG_DTYPE, f"{name!r} is {kind}, it must be a FLOAT tensor", tensor=name
         )

@@ -112,8 +112,7 @@ class GraphInfo:
     Attributes:
         kind: The kind it was checked as.
         input_shape: Shape of one input (z, x or logits) without batch and passes.
-        output_shape: Shape of one main output (x, logits or features) without batch and passes; () for a
-        head.
+        output_shape: Shape of one main output (x, logits or features) without batch and passes; () for a head.
         passes: Number T of stochastic passes, or None for a deterministic graph. For a head with a free
             number of passes this is -1.
         has_pullback: Whether the graph carries its vector-Jacobian product.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -130,7 +131,7 @@ def ancestors(graph: onnx.GraphProto, names: Iterable[str]) -> set[str]:
 
 
 def sort_nodes(nodes: Sequence[onnx.NodeProto], known: Iterable[str]) -> list[onnx.NodeProto]:
-    """Sort nodes so that each comes after those it reads, keeping the given order otherwise.
+    """Sort nodes so that each comes after those it reads: first, in the given order, those that wait for no other.
 
     Args:
         nodes: The nodes, in any order.
@@ -148,9 +149,9 @@ def sort_nodes(nodes: Sequence[onnx.NodeProto], known: Iterable[str]) -> list[on
         for name in needs:
             waiting.setdefault(name, []).append(index)
     order: list[onnx.NodeProto] = []
-    queue = [index for index, count in enumerate(missing) if count == 0]
+    queue = deque(index for index, count in enumerate(missing) if count == 0)
     while queue:
-        index = queue.pop(0)
+        index = queue.popleft()
         order.append(nodes[index])
         for name in nodes[index].output:
             for reader in waiting.pop(name, ()):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,6 +24,7 @@ LABEL_KEYS = ("y", "y_train", "labels")
 # http://yann.lecun.com/exdb/mnist: two zero bytes, the type, the rank, then big-endian sizes.
 _IDX_DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _FORMATS = ".npy, .npz, idx (also .gz) or a folder of images"
+_UNREADABLE = (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error)
 
 
 def open_samples(path: Path, key: str | None = None, size: int | None = None) -> SampleSource:
@@ -56,15 +58,21 @@ def open_samples(path: Path, key: str | None = None, size: int | None = None) ->
 
 def _load_npy(path: Path) -> NDArray[np.generic]:
     try:
-        array: NDArray[np.generic] = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
+        array: NDArray[np.generic] | np.lib.npyio.NpzFile = np.load(path, mmap_mode="r", allow_pickle=False)
+    except _UNREADABLE as error:
         raise SampleError(f"{path}: not a readable .npy file: {error}") from error
+    if isinstance(array, np.lib.npyio.NpzFile):
+        array.close()
+        raise SampleError(f"{path}: holds several arrays as an .npz file does; rename it to .npz")
     return array
 
 
 def _open_npz(path: Path, key: str | None) -> ArraySource:
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        opened: NDArray[np.generic] | np.lib.npyio.NpzFile = np.load(path, mmap_mode="r", allow_pickle=False)
+        if not isinstance(opened, np.lib.npyio.NpzFile):
+            raise SampleError(f"{path}: holds one array as an .npy file does; rename it to .npy")
+        with opened as arrays:
             key = _choose_key(path, arrays.files, key)
             samples = _map_npz_member(path, f"{key}.npy")
             if samples is None:
@@ -77,7 +85,7 @@ def _open_npz(path: Path, key: str | None) -> ArraySource:
             )
     except SampleError:
         raise
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+    except _UNREADABLE as error:
         raise SampleError(f"{path}: not a readable .npz file: {error}") from error
     return ArraySource(path, samples, pool_ids, labels)
 
@@ -172,7 +180,7 @@ def _load_idx(path: Path) -> NDArray[np.generic]:
             shape = tuple(int(n) for n in np.frombuffer(file.read(4 * magic[3]), ">u4"))
             dtype = np.dtype(_IDX_DTYPES[magic[2]])
             content = file.read() if compressed else b""
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise SampleError(f"{path}: not a readable idx file: {error}") from error
     header_bytes = 4 + 4 * magic[3]
     expected = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize

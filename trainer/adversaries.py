@@ -16,6 +16,7 @@ from trainer.consistency import CONSISTENCY_WEIGHT, consistency_term
 from trainer.networks import Networks
 from trainer.networks.conditional import class_shares, draw_class_logits
 from trainer.networks.convolutional import Critic
+from trainer.seeding import seeded
 
 EMA_DECAY = 0.999
 
@@ -174,9 +175,7 @@ class Adversaries:
         if not self.consistent:
             yield
             return
-        seed = int(torch.randint(2**62, (), generator=rng))
-        with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
-            torch.manual_seed(seed)
+        with seeded(int(torch.randint(2**62, (), generator=rng))):
             yield
 
     def _autocast(self) -> torch.autocast:

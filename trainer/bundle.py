@@ -10,7 +10,6 @@ Nothing appears under the bundle's name until torch and ONNX Runtime agree on va
 from __future__ import annotations
 
 import hashlib
-import math
 import shutil
 import time
 from collections.abc import Callable, Mapping
@@ -20,9 +19,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
+import graphs
+from graphs.export.verify import relative_error
 from trainer.config import TrainConfig
 from trainer.data import TrainingData
 from trainer.errors import TrainerError
@@ -104,7 +104,9 @@ def read_manifest(folder: Path) -> bundle_pb2.BundleManifest:
     try:
         return json_format.Parse(path.read_text(encoding="utf-8"), bundle_pb2.BundleManifest())
     except (OSError, UnicodeDecodeError, json_format.ParseError) as error:
-        raise TrainerError(f"{path}: not the manifest of a bundle: {error}") from error
+        raise TrainerError(
+            f"{path}: not the manifest of a bundle: {error}; name the bundle whose encoder is kept with --bundle"
+        ) from error
 
 
 def read_encoder(folder: Path, manifest: bundle_pb2.BundleManifest) -> bytes:
@@ -123,8 +125,6 @@ def read_encoder(folder: Path, manifest: bundle_pb2.BundleManifest) -> bytes:
 
 def _export_graphs(folder: Path, trained: Trained, data: TrainingData) -> dict[str, float]:
     """Write both graphs and return the errors measured against torch."""
-    import graphs
-
     z = torch.randn(_PROBE_ROWS, trained.latent_dim, generator=torch.Generator().manual_seed(1))
     x = torch.from_numpy(data.take(np.arange(min(_PROBE_ROWS, len(data)))))
     try:
@@ -138,26 +138,23 @@ def _export_graphs(folder: Path, trained: Trained, data: TrainingData) -> dict[s
         if isinstance(trained.encoder, bytes):
             encoder = trained.encoder
         else:
-            encoder = graphs.export_forward(
-                fold_batch_norms(trained.encoder),
-                x,
-                kind=graphs.GraphKind.ENCODER,
-                tolerance=EXPORT_TOLERANCE,
-            ).SerializeToString()
+            encoder = _encoder_graph(trained.encoder, x)
             errors |= _encoder_errors(encoder, trained.encoder, data)
         if trained.posterior is not None:
-            posterior = graphs.export_forward(
-                fold_batch_norms(trained.posterior),
-                x,
-                kind=graphs.GraphKind.ENCODER,
-                tolerance=EXPORT_TOLERANCE,
-            ).SerializeToString()
-            (folder / "posterior.onnx").write_bytes(posterior)
+            (folder / "posterior.onnx").write_bytes(_encoder_graph(trained.posterior, x))
     except graphs.GraphError as error:
         raise TrainerError(f"the export failed: {error}") from error
     (folder / "generator.onnx").write_bytes(generator)
     (folder / "encoder.onnx").write_bytes(encoder)
     return errors
+
+
+def _encoder_graph(module: nn.Module, x: Tensor) -> bytes:
+    """Export x [B, ...] -> features [B, D]."""
+    graph = graphs.export_forward(
+        fold_batch_norms(module), x, kind=graphs.GraphKind.ENCODER, tolerance=EXPORT_TOLERANCE
+    )
+    return graph.SerializeToString()
 
 
 def _generator_errors(graph: bytes, trained: Trained) -> dict[str, float]:
@@ -171,8 +168,8 @@ def _generator_errors(graph: bytes, trained: Trained) -> dict[str, float]:
         (dz,) = torch.autograd.grad(x, z, dx)
         graph_x, graph_dz = session.run(["x", "dz"], {"z": z.detach().numpy(), "dx": dx.numpy()})
         return {
-            "generator_max_error": _relative_error(graph_x, x.detach().numpy()),
-            "generator_gradient_max_error": _relative_error(graph_dz, dz.numpy()),
+            "generator_max_error": relative_error(graph_x, x.detach().numpy()),
+            "generator_gradient_max_error": relative_error(graph_dz, dz.numpy()),
         }
 
     return _best_probe(probe)
@@ -187,7 +184,7 @@ def _encoder_errors(graph: bytes, encoder: nn.Module, data: TrainingData) -> dic
         with torch.no_grad():
             features = encoder(torch.from_numpy(x)).numpy()
         (graph_features,) = session.run(["features"], {"x": x})
-        return {"encoder_max_error": _relative_error(graph_features, features)}
+        return {"encoder_max_error": relative_error(graph_features, features)}
 
     return _best_probe(probe)
 
@@ -207,12 +204,6 @@ def _best_probe(probe: Callable[[torch.Generator], dict[str, float]]) -> dict[st
     raise TrainerError(
         f"torch and ONNX Runtime disagree: {name} is {worst:.2e}, the limit is {EXPORT_TOLERANCE:g}; no bundle written"
     )
-
-
-def _relative_error(got: NDArray[np.float32], wanted: NDArray[np.float32]) -> float:
-    if got.shape != wanted.shape or not np.isfinite(got).all():
-        return math.inf
-    return float(np.abs(got - wanted).max() / max(float(np.abs(wanted).max()), 1e-12))
 
 
 def _session(graph: bytes) -> Any:  # onnxruntime has no types

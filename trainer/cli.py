@@ -35,8 +35,14 @@ def main(argv: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 1
+    except OSError as error:
+        advice = "mend that and run the same again, with --resume where a run was begun"
+        print(f"dowser-trainer: error: {error}; {advice}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
-        print("dowser-trainer: interrupted; --resume goes on from the last checkpoint", file=sys.stderr)
+        goes_on = "the same with --resume goes on from the last checkpoint"
+        advice = goes_on if hasattr(arguments, "resume") else "nothing was written; run the same again"
+        print(f"dowser-trainer: interrupted; {advice}", file=sys.stderr)
         return 130
     print(path)
     return 0
@@ -73,7 +79,7 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     add("--run", type=Path, help="folder of checkpoints, metrics and sample grids (default: OUT-run)")
     add("--resume", action="store_true", help="go on from the last checkpoint in the run folder")
     add("--seed", type=int, default=_DEFAULTS["seed"], help="default %(default)s")
-    _add_labels(parser, required=False)
+    _add_labels(parser, of_a_run=False)
     add(
         "--conditional",
         action="store_true",
@@ -154,7 +160,7 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
 def _add_refresh(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--run", type=Path, required=True, help="folder of a run of `train` or `refresh`; left as it is")
-    _add_labels(parser, required=True)
+    _add_labels(parser, of_a_run=True)
     add("--iterations", type=int, help="further generator updates (default: a tenth of the run's)")
     add(
         "--out",
@@ -166,16 +172,18 @@ def _add_refresh(parser: argparse.ArgumentParser) -> None:
     add("--data", type=Path, help="the pool, if it was moved since")
     add("--resume", action="store_true", help="go on with an interrupted refresh")
     add("--threads", type=int, help="CPU threads (default: torch's choice)")
+    add("--device", choices=DEVICES, help="default the run's")
     _add_quiet(parser)
-    parser.set_defaults(run_command=_refresh, rarity=None)
+    parser.set_defaults(run_command=_refresh)
 
 
-def _add_labels(parser: argparse.ArgumentParser, *, required: bool) -> None:
+def _add_labels(parser: argparse.ArgumentParser, *, of_a_run: bool) -> None:
+    """Add what says which labels and how much they weigh; a run that is gone on with has its own rarity."""
     add = parser.add_argument
     add(
         "--labels",
         type=Path,
-        required=required,
+        required=of_a_run,
         metavar="FILE",
         help="draw samples by how rare these labels say they are, or train acgan, vae-acgan, m2 on them: .csv of "
         "pool_id,label, .npz of pool_ids, labels, or an exported campaign (.csv, .jsonl)",
@@ -183,9 +191,10 @@ def _add_labels(parser: argparse.ArgumentParser, *, required: bool) -> None:
     add(
         "--rarity",
         type=float,
-        default=_DEFAULTS["rarity"],
+        default=None if of_a_run else _DEFAULTS["rarity"],
         metavar="EXPONENT",
-        help="0: draw uniformly, 1: undo the imbalance; default %(default)s",
+        help="0: draw uniformly, 1: undo the imbalance; default "
+        + ("the run's" if of_a_run else "%(default)s"),
     )
 
 
@@ -201,30 +210,31 @@ def _train(arguments: argparse.Namespace) -> Path:
 
 
 def _export(arguments: argparse.Namespace) -> Path:
-    from trainer import pipeline
+    from trainer import export
 
-    return pipeline.export(
+    return export(
         arguments.run,
         arguments.features,
         arguments.out,
-        data_path=arguments.data,
+        data=arguments.data,
         threads=arguments.threads,
         show_progress=not arguments.quiet,
     )
 
 
 def _refresh(arguments: argparse.Namespace) -> Path:
-    from trainer import pipeline
+    from trainer import refresh
 
-    return pipeline.refresh(
+    return refresh(
         arguments.run,
         arguments.labels,
         arguments.out,
         iterations=arguments.iterations,
         rarity=arguments.rarity,
         bundle=arguments.bundle,
-        data_path=arguments.data,
+        data=arguments.data,
         resume=arguments.resume,
         threads=arguments.threads,
+        device=arguments.device,
         show_progress=not arguments.quiet,
     )

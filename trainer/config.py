@@ -35,7 +35,8 @@ _FREE_ON_RESUME = frozenset(
         "preview_every",
         "log_every",
     }
-    | {"iterations", "checkpoint_every", "threads", "data"}
+    | {"iterations", "checkpoint_every", "threads"}
+    | {"data", "labels"}  # which may have been moved; the checkpoint knows what they held
 )
 
 
@@ -58,8 +59,8 @@ class TrainConfig:
         resume: go on from the last checkpoint in `run`.
         seed: of every random draw.
         labels: of some of the pool: .csv of pool_id,label, .npz of pool_ids and labels, or a campaign's export; draws
-            real samples by how rare their class seems (`trainer.rarity`). None draws uniformly. Jointly trained
-            generators see these samples and no others.
+            real samples by how rare their class seems (`trainer.rarity`). None draws uniformly. Of jointly trained
+            generators acgan and vae-acgan see these samples and no others, m2 the whole pool too.
         rarity: exponent of that weight: 0 draws uniformly, 1 undoes the imbalance.
         conditional: make the class, as the labels suggest it, part of the generator.
         classes: C of a jointly trained generator, whose labels are 0 to C - 1; None is the largest label and one.
@@ -202,8 +203,8 @@ class TrainConfig:
         return {k: str(v) for k, v in asdict(self).items() if k not in left_out and v is not None}
 
     def to_json(self) -> str:
-        """Return the settings as JSON."""
-        plain = {k: str(v) if isinstance(v, Path) else v for k, v in asdict(self).items()}
+        """Return the settings as JSON, paths as absolute ones: a run may be gone on with from another folder."""
+        plain = {k: str(v.absolute()) if isinstance(v, Path) else v for k, v in asdict(self).items()}
         return json.dumps(plain, indent=2)
 
     @classmethod
@@ -217,7 +218,7 @@ class TrainConfig:
             plain = json.loads(text)
             known = {field.name for field in fields(cls)}
             if not isinstance(plain, dict) or set(plain) - known:
-                raise TrainerError("config.json has fields this version does not know")
+                raise TrainerError("has settings this version does not know; use the version that wrote it")
             paths = {
                 k: Path(v)
                 for k, v in plain.items()
@@ -225,7 +226,7 @@ class TrainConfig:
             }
             return cls(**{**plain, **paths})
         except (json.JSONDecodeError, TypeError) as error:
-            raise TrainerError(f"config.json is not a training configuration: {error}") from error
+            raise TrainerError(f"is not a training configuration: {error}") from error
 
     def check_resumes(self, saved: TrainConfig) -> None:
         """Raise TrainerError unless going on from `saved` gives what one uninterrupted run would have given."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ MIN_SAMPLES = 16
 # Pixels that hardly vary (an image's border) get this share of the mean deviation, so that 1 / std stays tame.
 _MIN_RELATIVE_STD = 1e-2
 _CONSTANT = 1e-5
+_DIGEST_ROWS = 256
 
 
 class _CachedSource(SampleSource):
@@ -26,9 +28,11 @@ class _CachedSource(SampleSource):
 
     def __init__(self, source: SampleSource) -> None:
         super().__init__(source.path, source.shape, source.dtype, source.pool_ids, source.labels)
-        self._all = np.concatenate(
-            [source.read(i, i + CHUNK_ROWS) for i in range(0, len(source), CHUNK_ROWS)]
+        self._all: NDArray[np.uint8] | NDArray[np.float32] = np.empty(
+            (len(source), *source.shape), source.dtype
         )
+        for start in range(0, len(source), CHUNK_ROWS):
+            self._all[start : start + CHUNK_ROWS] = source.read(start, start + CHUNK_ROWS)
 
     def __len__(self) -> int:
         return len(self._all)
@@ -67,6 +71,18 @@ class TrainingData:
     def take(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return x [len(rows), *input_shape]."""
         return self.preprocessing.to_input(self.source.take(rows))
+
+    def standardized(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return (x - mean) / std of x [n, *input_shape]."""
+        scaled: NDArray[np.float32] = (x - self.mean) / self.std
+        return scaled
+
+    def digest(self) -> str:
+        """Return what tells this pool from others, hex: its size, shape, type and some samples, evenly spread."""
+        rows = np.linspace(0, len(self) - 1, min(len(self), _DIGEST_ROWS)).astype(np.int64)
+        hashed = hashlib.sha256(repr((len(self), self.source.shape, str(self.source.dtype))).encode())
+        hashed.update(np.ascontiguousarray(self.source.take(rows)).tobytes())
+        return hashed.hexdigest()
 
     def subset(self, count: int, rng: np.random.Generator) -> NDArray[np.float32]:
         """Return x of `count` samples (or all, if fewer) drawn without replacement, in pool order."""

@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from trainer.data import TrainingData
 from trainer.errors import TrainerError
 from trainer.networks.autoencoder import Autoencoder, build_autoencoder
-from trainer.networks.build import Standardize
 from trainer.networks.folding import fold_batch_norms
 from trainer.runs import RunFolder, load_state, write_atomically
+from trainer.scales import to_network
 
 _PCA_ROWS = 50_000
 _PCA_VALUES = 200_000_000  # float32 values of the fitted subset: 0.8 GB
@@ -68,10 +68,11 @@ def autoencoder_features(
     data: TrainingData, run: RunFolder, *, iterations: int, seed: int, show_progress: bool = True
 ) -> tuple[nn.Module, dict[str, float]]:
     """Return x [B, ...] -> codes [B, E] of an auto-encoder trained on the pool, or kept by the run from before."""
-    vector = len(data.input_shape) == 1
     network = build_autoencoder(data.input_shape, seed)
     kept = run.path / "autoencoder.pt"
-    if kept.exists() and (state := load_state(kept))["iterations"] == iterations:
+    pool = data.digest()
+    state = load_state(kept) if kept.exists() else {}
+    if state.get("iterations") == iterations and state.get("pool", pool) == pool:
         network.load_state_dict(state["network"])
         loss = float(state["loss"])
     else:
@@ -79,8 +80,8 @@ def autoencoder_features(
             network, data, run, iterations=iterations, seed=seed, show_progress=show_progress
         )
     encoder = fold_batch_norms(network.encoder.eval()).requires_grad_(False)
-    if vector:
-        encoder = nn.Sequential(Standardize(torch.from_numpy(data.mean), torch.from_numpy(data.std)), encoder)
+    if len(data.input_shape) == 1:
+        encoder = nn.Sequential(to_network(data), encoder)
     return encoder.eval(), {"autoencoder_loss": loss}
 
 
@@ -107,7 +108,7 @@ def _train_autoencoder(
     ) as bar:
         for _ in range(iterations):
             x = data.take(rng.integers(len(data), size=batch_size))
-            u = torch.from_numpy((x - data.mean) / data.std if vector else x)
+            u = torch.from_numpy(data.standardized(x) if vector else x)
             loss = nn.functional.mse_loss(network(u), u)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
@@ -117,7 +118,7 @@ def _train_autoencoder(
     last = float(torch.stack(losses[-max(1, iterations // 10) :]).mean())
     if not math.isfinite(last):
         raise TrainerError("the auto-encoder diverged; check the pool for extreme values")
-    state = {"network": network.state_dict(), "iterations": iterations, "loss": last}
+    state = {"network": network.state_dict(), "iterations": iterations, "pool": data.digest(), "loss": last}
     write_atomically(run.path / "autoencoder.pt", lambda path: torch.save(state, path))
     return last
 

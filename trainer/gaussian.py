@@ -32,6 +32,7 @@ from trainer.rarity import Rarity
 _FIT_ROWS = 50_000
 _MAX_BASIS = 200
 _CLUSTER_DIMS = 50  # the leading ones hold what tells clusters apart, at a quarter of k-means' cost
+_TINY = 1e-30  # where all of a component's samples are the same
 _FIT_VALUES = 400_000_000  # float32 values of the fitted subset: 1.6 GB
 
 
@@ -170,7 +171,7 @@ def fit_gaussian_mixture(
         "components": float(components),
         "basis_variance_share": float(pca.explained_variance_ratio_.sum()),
         "factor_variance_share": float(
-            (factors**2).sum(axis=(1, 2)) @ counts / counts.sum() / np.trace(pooled)
+            (factors**2).sum(axis=(1, 2)) @ counts / counts.sum() / max(np.trace(pooled), _TINY)
         ),
     }
     return generator.eval(), metrics

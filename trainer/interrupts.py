@@ -8,7 +8,7 @@ from types import FrameType, TracebackType
 
 
 class DeferredInterrupt:
-    """Context in which the first SIGINT or SIGTERM only sets `pending`; a second one interrupts at once.
+    """Context in which the first SIGINT or SIGTERM only sets `pending` and interrupts at the end; a second one at once.
 
     Outside the main thread, where Python delivers no signals, it does nothing.
     """
@@ -30,9 +30,15 @@ class DeferredInterrupt:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Give the signals back."""
+        """Give the signals back, and interrupt where one came and nothing else went wrong.
+
+        Raises:
+            KeyboardInterrupt: in place of the signal.
+        """
         for number, handler in self._previous.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
+        if self.pending and kind is None:
+            raise KeyboardInterrupt
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.pending:

@@ -7,8 +7,10 @@ each sample counts.
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +20,9 @@ from numpy.typing import NDArray
 
 from samples import SampleSource
 from trainer.errors import TrainerError
+
+_MAX_DIGITS = 20  # of a pool id
+_SHOWN = 200  # characters of a wrong line
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +38,13 @@ class Labels:
     rows: NDArray[np.int64]
     classes: NDArray[np.int64]
     names: tuple[str, ...]
+
+    def digest(self) -> str:
+        """Return what tells these labels from others, hex."""
+        hashed = hashlib.sha256(repr(self.names).encode())
+        for values in (self.rows, self.classes):
+            hashed.update(values.astype("<i8").tobytes())
+        return hashed.hexdigest()
 
     def numbered_as(self, names: Sequence[str]) -> Labels:
         """Return the same labels with the classes of a conditional run.
@@ -70,7 +82,9 @@ def read_labels(path: Path, source: SampleSource) -> Labels:
     names, classes = np.unique(labels, return_inverse=True)
     contradicted = np.flatnonzero(classes[first][inverse] != classes)
     if len(contradicted):
-        raise TrainerError(f"{path}: {pool_ids[inverse[contradicted[0]]]} is labeled in two ways")
+        raise TrainerError(
+            f"{path}: {pool_ids[inverse[contradicted[0]]]} is labeled in two ways; keep one of them"
+        )
     return Labels(
         rows=_rows_of(path, pool_ids, source),
         classes=classes[first].astype(np.int64),
@@ -86,7 +100,8 @@ def _rows_of(path: Path, pool_ids: NDArray[np.uint64], source: SampleSource) -> 
     missing = pool_ids[known[rows] != pool_ids]
     if len(missing):
         raise TrainerError(
-            f"{path}: {len(missing)} of {len(pool_ids)} pool ids are not in {source.path} (such as {missing[0]})"
+            f"{path}: {len(missing)} of {len(pool_ids)} pool ids are not in {source.path} (such as {missing[0]}); "
+            "leave them out, or name a pool that has what a server added, as an .npz with pool_ids"
         )
     return rows
 
@@ -95,7 +110,7 @@ def _read_npz(path: Path) -> tuple[NDArray[np.uint64], NDArray[np.str_]]:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             pool_ids, labels = arrays["pool_ids"], arrays["labels"]
-    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile) as error:
+    except (ValueError, OSError, EOFError, KeyError, TypeError, zipfile.BadZipFile, zlib.error) as error:
         raise TrainerError(
             f"{path}: expected an .npz with the arrays pool_ids and labels: {error}"
         ) from error
@@ -114,18 +129,20 @@ def _read_csv(path: Path) -> tuple[NDArray[np.uint64], NDArray[np.str_]]:
     labels: list[str] = []
     columns = 2
     try:
-        with path.open(newline="", encoding="utf-8") as file:
+        with path.open(newline="", encoding="utf-8-sig") as file:  # spreadsheets put a mark in front
             reader = csv.reader(file)
             for cells in reader:
                 if not cells or (reader.line_num == 1 and not cells[0].strip().isdecimal()):
                     if cells[:2] == ["pool_id", "label"]:
                         columns = len(cells)  # an exported campaign says who labeled, and when
                     continue
-                if len(cells) != columns or not cells[0].strip().isdecimal() or int(cells[0]) >= 2**64:
+                pool_id = cells[0].strip()
+                known = len(cells) == columns and pool_id.isdecimal() and len(pool_id) <= _MAX_DIGITS
+                if not known or int(pool_id) >= 2**64 or not cells[1].strip():
                     raise TrainerError(
-                        f"{path}: line {reader.line_num} is no pool_id,label: {','.join(cells)}"
+                        f"{path}: line {reader.line_num} is no pool_id,label: {','.join(cells)[:_SHOWN]}"
                     )
-                pool_ids.append(int(cells[0]))
+                pool_ids.append(int(pool_id))
                 labels.append(cells[1].strip())
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise TrainerError(f"{path}: cannot be read as CSV: {error}") from error
@@ -137,7 +154,8 @@ def _read_campaign(path: Path) -> tuple[NDArray[np.uint64], NDArray[np.str_]]:
     labels: dict[int, str] = {}
     number = 0
     try:
-        for line in path.read_text(encoding="utf-8").splitlines():
+        # Not splitlines, which also breaks at separators that may stand within a JSON string.
+        for line in path.read_text(encoding="utf-8").split("\n"):
             number += 1
             entry = json.loads(line) if line.strip() else {}
             if entry.get("kind") != "event":

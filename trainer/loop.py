@@ -1,156 +1,62 @@
-"""The adversarial training loop: seeded, logged, checkpointed, and exact on resume.
+"""The training loop: seeded, logged, checkpointed, and exact on resume.
 
 A run that was stopped and resumed makes the very same updates as one that was not: the checkpoint carries weights,
-both optimizers, the random state and the sums of the unfinished line of metrics.
+optimizers, the random state and the sums of the unfinished line of metrics. It also says which pool and labels it was
+trained on, as a run that goes on with others is no such run.
 """
 
 from __future__ import annotations
 
-import copy
 import math
 import time
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
-from torch import nn
 
-from trainer.adversaries import Adversaries, calibrated
 from trainer.config import TrainConfig
 from trainer.data import TrainingData
-from trainer.devices import choose_device, choose_precision
 from trainer.errors import TrainerError
 from trainer.interrupts import DeferredInterrupt
-from trainer.networks import build_networks
-from trainer.networks.build import Destandardize, Standardize
 from trainer.preview import draw_samples, save_grid
-from trainer.rarity import Rarity
 from trainer.runs import RunFolder
+from trainer.systems import System
 
 
-class Trainable(Protocol):
-    """What `run_iterations` needs of networks in training."""
-
-    latent_dim: int
-
-    def state(self) -> dict[str, Any]:
-        """Return everything a checkpoint needs."""
-
-    def load_state(self, state: dict[str, Any]) -> None:
-        """Take over what `state` returned."""
-
-
-def build_adversaries(config: TrainConfig, data_shape: tuple[int, ...], class_count: int = 0) -> Adversaries:
-    """Return the GAN of a resolved configuration, of `class_count` classes or none, at its first iteration."""
-    device = choose_device(config.device)
-    networks = build_networks(
-        config.generator,
-        data_shape,
-        config.latent_dim or 0,
-        config.width or 0,
-        seed=config.seed,
-        class_count=class_count,
-    )
-    return Adversaries(
-        networks,
-        kind=config.generator,
-        latent_dim=config.latent_dim or 0,
-        learning_rate=config.learning_rate or 0.0,
-        device=device,
-        precision=torch.float32 if config.generator == "mlp" else choose_precision(config.precision, device),
-        class_count=class_count,
-    )
-
-
-def finished_generator(adversaries: Adversaries, data: TrainingData, kind: str) -> nn.Module:
-    """Return z [B, Z] -> x on the pool's scale: the averaged weights, calibrated, in eval mode on the CPU."""
-    generator = calibrated(adversaries.averaged, adversaries.latent_dim)
-    if kind != "mlp":
-        return generator
-    scale = Destandardize(
-        torch.from_numpy(data.mean), torch.from_numpy(data.std), data.input_min, data.input_max
-    )
-    return nn.Sequential(generator, scale).eval()
-
-
-def finished_critic_features(adversaries: Adversaries, data: TrainingData, kind: str) -> nn.Module:
-    """Return x on the pool's scale -> the critic's last hidden layer [B, hidden_dim], in eval mode on the CPU."""
-    hidden: nn.Module = copy.deepcopy(adversaries.critic.hidden).to("cpu").eval().requires_grad_(False)
-    if kind != "mlp":
-        return hidden
-    return nn.Sequential(Standardize(torch.from_numpy(data.mean), torch.from_numpy(data.std)), hidden).eval()
-
-
-def train_gan(
+def train_system(
+    system: System,
     config: TrainConfig,
     data: TrainingData,
     run: RunFolder,
     *,
-    rarity: Rarity | None = None,
-    show_progress: bool = True,
-) -> Adversaries:
-    """Train from scratch, or from the run's checkpoint, until `config.iterations`; leave a final checkpoint.
-
-    Args:
-        config: resolved.
-        data: the pool.
-        run: started; gets checkpoints, metrics and sample grids.
-        rarity: how often each sample is drawn, and its class where `config.conditional`; None draws uniformly.
-        show_progress: draw a progress bar on stderr.
-
-    Raises:
-        TrainerError: if the losses diverge, or the networks do not fit the samples.
-        KeyboardInterrupt: on SIGINT or SIGTERM, after the iteration and with a checkpoint.
-    """
-    class_names = rarity.class_names if rarity is not None and config.conditional else ()
-    adversaries = build_adversaries(config, data.input_shape, len(class_names))
-    run_iterations(
-        adversaries,
-        config,
-        data,
-        run,
-        iterate=lambda rng: _iterate(adversaries, data, config, rng, rarity),
-        finished=lambda: finished_generator(adversaries, data, config.generator),
-        class_names=class_names,
-        show_progress=show_progress,
-    )
-    return adversaries
-
-
-def run_iterations(
-    system: Trainable,
-    config: TrainConfig,
-    data: TrainingData,
-    run: RunFolder,
-    *,
-    iterate: Callable[[torch.Generator], dict[str, torch.Tensor]],
-    finished: Callable[[], nn.Module],
     class_names: Sequence[str] = (),
+    inputs: Mapping[str, str] | None = None,
     show_progress: bool = True,
 ) -> None:
-    """Iterate from the run's checkpoint, or from the start, until `config.iterations`; leave a final checkpoint.
+    """Train from scratch, or from the run's checkpoint, until `config.iterations`; leave a final checkpoint.
 
     Args:
         system: what is trained, as it was built.
         config: resolved.
         data: the pool.
         run: started; gets checkpoints, metrics and sample grids.
-        iterate: makes one iteration and returns its losses, scalars.
-        finished: returns the generator as it would be exported now.
         class_names: kept in the checkpoint.
+        inputs: digests of what it is trained on ("pool", "labels"), kept in the checkpoint.
         show_progress: draw a progress bar on stderr.
 
     Raises:
-        TrainerError: if the losses diverge.
+        TrainerError: if the losses diverge, or the checkpoint is of other inputs.
         KeyboardInterrupt: on SIGINT or SIGTERM, after the iteration and with a checkpoint.
     """
     from tqdm import tqdm
 
+    inputs = dict(inputs or {})
     rng = torch.Generator().manual_seed(config.seed)
     window = _Window()
     done = 0
     if run.checkpoint.exists():
         state = run.load_checkpoint()
+        _check_inputs(state.get("inputs", {}), inputs)
         system.load_state(state["adversaries"])
         rng.set_state(state["rng"])
         window.sums, window.count = state["window"], state["window_count"]
@@ -162,6 +68,7 @@ def run_iterations(
             {
                 "iteration": done,
                 "class_names": list(class_names),
+                "inputs": inputs,
                 "adversaries": system.state(),
                 "rng": rng.get_state(),
                 "window": window.sums,
@@ -170,7 +77,7 @@ def run_iterations(
         )
 
     def preview(name: str) -> None:
-        x = draw_samples(finished(), system.latent_dim)
+        x = draw_samples(system.generator(), system.latent_dim)
         save_grid(run.samples / f"{name}.png", x, data.input_min, data.input_max)
 
     iterations = config.iterations or 0
@@ -184,7 +91,7 @@ def run_iterations(
     )
     with bar, DeferredInterrupt() as interrupt:
         while done < iterations:
-            window.add(iterate(rng))
+            window.add(system.iterate(config.batch_size, rng))
             done += 1
             bar.update()
             if done % config.log_every == 0 or done == iterations:
@@ -196,10 +103,19 @@ def run_iterations(
             if config.preview_every and done % config.preview_every == 0:
                 preview(f"{done:06d}")
             if interrupt.pending:
-                save()
-                raise KeyboardInterrupt
-    save()
+                break
+        save()
     preview("final")
+
+
+def _check_inputs(kept: Mapping[str, str], given: Mapping[str, str]) -> None:
+    """Raise TrainerError where a run would go on with something else than it was started with."""
+    for name, digest in given.items():
+        if kept.get(name, digest) != digest:
+            raise TrainerError(
+                f"cannot resume: the {name} changed since the run was started; put back what it was started with, or "
+                "start another run folder"
+            )
 
 
 def _checked(line: dict[str, float]) -> dict[str, float]:
@@ -210,29 +126,6 @@ def _checked(line: dict[str, float]) -> dict[str, float]:
         f"the losses diverged before iteration {line['iteration']:.0f}; start again in another run folder "
         "with a smaller --learning-rate or --precision float32"
     )
-
-
-def _iterate(
-    adversaries: Adversaries,
-    data: TrainingData,
-    config: TrainConfig,
-    rng: torch.Generator,
-    rarity: Rarity | None,
-) -> dict[str, torch.Tensor]:
-    """Update the critic `critic_steps` times and the generator once; return the last losses of each."""
-    shape = (adversaries.critic_steps, config.batch_size)
-    if rarity is None:
-        rows = torch.randint(len(data), shape, generator=rng).numpy()
-    else:
-        rows = rarity.rows(torch.rand(shape, generator=rng, dtype=torch.float64).numpy())
-    measured: dict[str, torch.Tensor] = {}
-    for step_rows in rows:
-        real = data.take(step_rows)
-        if config.generator == "mlp":
-            real = (real - data.mean) / data.std
-        classes = None if rarity is None else torch.from_numpy(rarity.classes[step_rows])
-        measured |= adversaries.update_critic(torch.from_numpy(real).to(adversaries.device), rng, classes)
-    return measured | adversaries.update_generator(config.batch_size, rng)
 
 
 class _Window:

@@ -20,7 +20,7 @@ GRADIENT_PENALTY_WEIGHT = 10.0
 CRITIC_STEPS = 5
 WGAN_BETAS = (0.5, 0.9)
 DCGAN_BETAS = (0.5, 0.999)
-RESIDUAL_BETAS = (0.0, 0.9)  # of their residual networks (appendix F)
+RESIDUAL_BETAS = (0.0, 0.9)  # of their "CIFAR-10 ResNet" (appendix)
 
 
 def wasserstein_distance(real_scores: Tensor, fake_scores: Tensor) -> Tensor:

@@ -3,9 +3,9 @@
 *Semi-Supervised Learning with Deep Generative Models*. With q(y | x) the classifier, q(z | x) the encoder and
 p(x | y, z) the decoder, y one of C classes, each as likely as another:
 
-    -L(x, y) = -log p(x | y, z) + KL(q(z | x) || N(0, I)) + log C                        of a labeled sample (6)
-    -U(x)    = sum_y q(y | x) (-L(x, y)) - H(q(y | x))                                   of an unlabeled one (7)
-    J        = mean(-L) + mean(-U) + alpha mean(-log q(y | x)),  alpha = 0.1 N / N_labeled               (8, 9)
+    L(x, y) = -log p(x | y, z) + KL(q(z | x) || N(0, I)) + log C                         of a labeled sample (6)
+    U(x)    = sum_y q(y | x) L(x, y) - H(q(y | x))                                       of an unlabeled one (7)
+    J       = mean(L) + mean(U) + alpha mean(-log q(y | x)),  alpha = 0.1 N / N_labeled                   (8, 9)
 
 The sum over y is taken exactly, C decodings of an unlabeled sample. Where this differs from Kingma et al.: q(z | x)
 does not see y, as in M2-VAAL (*Active Learning using Deep Generative Models*, section 3.1); the networks are those of
@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from trainer.networks.conditional import ClassLatents, class_latents
 from trainer.networks.dropout_classifier import dropout_classifier
 from trainer.networks.variational import Posterior, vae_decoder, vae_posterior
+from trainer.seeding import seeded
 from trainer.vae import drawn, kl_divergence, reconstruction_loss
 
 MOST_ALPHA = 1000.0
@@ -62,8 +63,7 @@ class M2Training:
         self.latent_dim = latent_dim
         self.class_count = class_count
         self.device = device
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with seeded(seed):
             self.classifier: nn.Module = dropout_classifier(sample_shape, class_count).to(device)
             decoder = vae_decoder(latent_dim, sample_shape, width)
             self.generator: nn.Module = nn.Sequential(ClassLatents(class_count), *decoder).to(device)
@@ -88,8 +88,7 @@ class M2Training:
         for network in self._networks().values():
             network.train()
         # Dropout draws from the global state, which a resumed run does not have.
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(int(torch.randint(2**62, (1,), generator=rng)))
+        with seeded(int(torch.randint(2**62, (1,), generator=rng))):
             logits = self.classifier(torch.cat([labeled, unlabeled]))
         known, guessed = logits[: len(labeled)], F.log_softmax(logits[len(labeled) :], dim=1)
         mean, log_variance = self.posterior(torch.cat([labeled, unlabeled]))
@@ -129,7 +128,7 @@ class M2Training:
         return reconstruction_loss(u, self.generator(class_latents(z, classes, self.class_count)))
 
     def _bound(self, u: Tensor, z: Tensor, divergence: Tensor, log_q: Tensor) -> Tensor:
-        """Return -U(x) [B] (equation 7) of log q(y | x) [B, C]."""
+        """Return U(x) [B] (equation 7) of log q(y | x) [B, C]."""
         rows = len(u)
         every = torch.arange(self.class_count, device=u.device).repeat_interleave(rows)  # [C * B]
         many_u = u.repeat(self.class_count, *[1] * (u.dim() - 1))

@@ -142,5 +142,5 @@ def _leading(candidates: NDArray[np.int32], votes: NDArray[np.float32]) -> NDArr
 def _scaled(data: TrainingData, x: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return x [n, F], standardized where each value has its own unit."""
     if len(data.input_shape) == 1:
-        x = (x - data.mean) / data.std
+        x = data.standardized(x)
     return x.reshape(len(x), -1)

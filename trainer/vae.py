@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trainer.networks.variational import Posterior, vae_decoder, vae_posterior
+from trainer.seeding import seeded
 
 
 def kl_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
@@ -29,7 +30,8 @@ def reconstruction_loss(u: Tensor, reconstructed: Tensor) -> Tensor:
     """Return -log p(u | z) [B] up to a constant: Bernoulli pixels for images [B, C, H, W], normal for [B, F]."""
     if u.dim() == 2:
         return 0.5 * ((u - reconstructed) ** 2).sum(dim=1)
-    pixels = F.binary_cross_entropy((reconstructed + 1) / 2, (u + 1) / 2, reduction="none")
+    # Float images scaled to [-1, 1] may leave it by a rounding error, which the loss refuses.
+    pixels = F.binary_cross_entropy((reconstructed + 1) / 2, ((u + 1) / 2).clamp(0, 1), reduction="none")
     return pixels.flatten(1).sum(dim=1)
 
 
@@ -61,8 +63,7 @@ class VariationalAutoencoder:
         seed: int,
         device: torch.device,
     ) -> None:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with seeded(seed):
             self.posterior: Posterior = vae_posterior(latent_dim, sample_shape, width).to(device)
             self.generator: nn.Module = vae_decoder(latent_dim, sample_shape, width).to(device)
         self.latent_dim = latent_dim

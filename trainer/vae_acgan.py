@@ -22,7 +22,6 @@ last C latents (`trainer.networks.conditional`), and what is trained on is of on
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import torch
@@ -34,6 +33,7 @@ from trainer.networks.conditional import ClassLatents, class_latents
 from trainer.networks.convolutional import Critic, conv_critic, conv_generator
 from trainer.networks.dropout_classifier import dropout_classifier
 from trainer.networks.variational import Posterior, conv_posterior
+from trainer.seeding import seeded
 from trainer.transforms import deformed
 from trainer.vae import drawn, kl_divergence
 
@@ -92,8 +92,7 @@ class JointTraining:
         self.discriminator: Critic | None = None
         self.posterior: Posterior | None = None
         self._optimizers: dict[str, torch.optim.Optimizer] = {}
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with seeded(seed):
             made = classifier if classifier is not None else dropout_classifier(sample_shape, class_count)
             self.classifier: nn.Module = made.to(device)
             if augmentation in ("acgan", "vae-acgan"):
@@ -114,8 +113,7 @@ class JointTraining:
         generated: list[tuple[Tensor, Tensor]] = []
         losses: dict[str, Tensor] = {}
         # Dropout draws from the global state, which a resumed run does not have.
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(int(torch.randint(2**62, (1,), generator=rng)))
+        with seeded(int(torch.randint(2**62, (1,), generator=rng))):
             if self.augmentation == "pmda":
                 generated = [(deformed(u, rng), classes)]
             elif self.generator is not None:
@@ -255,8 +253,3 @@ def _evaluated(generator: nn.Module, latents: Tensor) -> Tensor:
     made: Tensor = generator(latents)
     generator.train(training)
     return made
-
-
-def frozen(network: nn.Module) -> nn.Module:
-    """Return a copy in eval mode on the CPU whose weights take no gradient."""
-    return copy.deepcopy(network).to("cpu").eval().requires_grad_(False)

@@ -140,29 +140,33 @@ def load_networks(run: Path, bundle: Path, features: str, pool: Path) -> TorchNe
     from trainer.data import open_training_data
     from trainer.errors import TrainerError
     from trainer.features import autoencoder_features, fit_encoder
-    from trainer.loop import build_adversaries, finished_critic_features, finished_generator
     from trainer.networks.folding import fold_batch_norms
     from trainer.runs import RunFolder
+    from trainer.supervision import Supervision
+    from trainer.systems import build_system
 
     try:
         folder = RunFolder(run)
         config = folder.config().resolved()
         data = open_training_data(pool)
-        adversaries = build_adversaries(config, data.input_shape)
-        adversaries.load_state(folder.load_checkpoint()["adversaries"])
+        state = folder.load_checkpoint()
+        system = build_system(config, data, Supervision.of_checkpoint(config, state.get("class_names", ())))
+        if system is None:
+            raise TrainerError(f"{run}: a mixture has no networks")
+        system.load_state(state["adversaries"])
     except TrainerError as error:
         raise BenchmarkError(
             f"{error}; --run wants the run folder that the bundle was exported from"
         ) from error
     base: nn.Module = nn.Flatten()
     if features == "critic":
-        base = finished_critic_features(adversaries, data, config.generator)
+        base = system.critic() or base
     elif features == "autoencoder":
         base, _ = autoencoder_features(
             data, folder, iterations=config.autoencoder_iterations, seed=config.seed, show_progress=False
         )
     encoder, _ = fit_encoder(base.eval(), data, feature_dim=config.feature_dim, seed=config.seed)
-    generator = finished_generator(adversaries, data, config.generator)
+    generator = system.generator()
     networks = TorchNetworks(
         generator=generator.eval().requires_grad_(False),
         folded_generator=fold_batch_norms(generator).eval().requires_grad_(False),

@@ -10,11 +10,7 @@ from graphs.autodiff import linear, norm, pointwise, pooling, reduction, shaping
 from graphs.autodiff.backward import add_pullback
 from graphs.autodiff.tape import RULES
 
-COVERED = frozenset(RULES)
-"""ONNX operators with a derivative."""
-
 __all__ = [
-    "COVERED",
     "RULES",
     "add_pullback",
     "linear",

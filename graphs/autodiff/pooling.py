@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 import onnx
 from onnx import helper
-from onnx.reference import ReferenceEvaluator
 
 from graphs.autodiff.shaping import apply_along
 from graphs.autodiff.tape import Array, Node, Tape, only, rule, unsupported
@@ -93,6 +92,8 @@ def _pool_matrix(node: Node, axis: int, size: int) -> Array:
 
 def _resize_matrix(t: Tape, node: Node, axis: int, size_in: int, size_out: int) -> Array:
     """Resize the identity along one axis (counted from the end): float32 [size_in, size_out]."""
+    from onnx.reference import ReferenceEvaluator  # a fifth of what importing `graphs` would cost
+
     if node.input(1):
         raise unsupported("Resize", "it has a region of interest")
     attrs = {k: v for k, v in node.attrs.items() if k not in ("axes", "keep_aspect_ratio_policy")}

@@ -16,7 +16,9 @@ from torch import Tensor, nn
 class FixedMaskDropout(nn.Module):
     """Dropout by T fixed masks on a batch that holds the T passes one after the other: [T * B, ...]."""
 
-    def __init__(self, p: float, passes: int, seed: int, *, channels: bool = False) -> None:
+    def __init__(
+        self, p: float, passes: int, seed: int, *, channels: bool = False, name: str = "dropout"
+    ) -> None:
         """Set the drop probability, the number of passes T and the seed.
 
         Args:
@@ -24,12 +26,14 @@ class FixedMaskDropout(nn.Module):
             passes: Number of passes T.
             seed: Seed of the masks.
             channels: Drop whole channels, as nn.Dropout2d does.
+            name: Of the layer it stands for, in error messages.
         """
         super().__init__()
         self.p = p
         self.passes = passes
         self.seed = seed
         self.channels = channels
+        self.name = name
         self.register_buffer("mask", torch.zeros(0), persistent=True)
         self.mask: Tensor
 
@@ -41,9 +45,19 @@ class FixedMaskDropout(nn.Module):
         self.mask = (keep / (1 - self.p) if self.p < 1 else keep * 0.0).to(self.mask.device, torch.float32)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Multiply pass t of [T * B, ...] by mask t."""
+        """Multiply pass t of [T * B, ...] by mask t.
+
+        Raises:
+            ValueError: If the masks were drawn for inputs of another shape.
+        """
         if self.mask.numel() == 0:
             self.materialize(x.shape[1:])
+        size, fixed = list(x.shape[1:]), list(self.mask.shape[2:])
+        if len(size) != len(fixed) or any(m not in (1, n) for m, n in zip(fixed, size, strict=True)):
+            raise ValueError(
+                f"dropout layer {self.name!r} is used on inputs of shapes {fixed} and {size}, its masks are fixed for "
+                "one; give each place a layer of its own"
+            )
         passes = x.reshape(self.passes, -1, *x.shape[1:])  # [T, B, ...]
         return (passes * self.mask).reshape(x.shape)
 
@@ -70,22 +84,24 @@ def fix_dropout(module: nn.Module, passes: int, seed: int, example: Tensor) -> S
 
     Args:
         module: Classifier x [B, ...] -> logits [B, C], or (logits, embedding), whose embedding is left out. It
-            has nn.Dropout layers (1d, 2d, 3d and alpha dropout count as channel dropout); not changed.
+            has nn.Dropout layers (1d, 2d and 3d drop whole channels); not changed. Alpha dropout and functional
+            dropout, which no mask alone stands for, stay off as in eval mode.
         passes: Number of passes T.
         seed: Seed of all masks.
         example: float32 [B, ...], one sample or more, to find the masks' shapes.
 
     Raises:
-        ValueError: If the module has no dropout layer with p > 0, since all passes would be equal.
+        ValueError: If the module has no dropout layer with p > 0, since all passes would be equal, or one is used on
+            inputs of several shapes.
     """
     network = copy.deepcopy(module).eval()
     count = 0
-    for name, part in list(network.named_modules()):
+    for name, part in list(network.named_modules(remove_duplicate=False)):
         if not isinstance(part, nn.Dropout | nn.Dropout1d | nn.Dropout2d | nn.Dropout3d) or part.p == 0:
             continue
         count += 1
         masked = FixedMaskDropout(
-            part.p, passes, seed * 1_000_003 + count, channels=not isinstance(part, nn.Dropout)
+            part.p, passes, seed * 1_000_003 + count, channels=not isinstance(part, nn.Dropout), name=name
         )
         parent = network.get_submodule(name.rpartition(".")[0])
         setattr(parent, name.rpartition(".")[2], masked.to(example.device))

@@ -55,6 +55,11 @@ BREAKAGES: dict[str, tuple[Callable[[onnx.ModelProto], object], GraphErrorCode, 
         CODE.WRONG_DTYPE,
         "DOUBLE",
     ),
+    "a type that does not exist": (
+        lambda m: setattr(_value(m, "x").type.tensor_type, "elem_type", 99),
+        CODE.WRONG_DTYPE,
+        "type 99",
+    ),
     "gradient of another shape": (
         lambda m: setattr(_value(m, "dx").type.tensor_type.shape.dim[1], "dim_value", 9),
         CODE.WRONG_SHAPE,

@@ -166,6 +166,32 @@ def test_a_network_without_dropout_has_no_stochastic_passes() -> None:
         fix_dropout(nn.Linear(3, 3), passes=4, seed=0, example=torch.randn(1, 3))
 
 
+class SharedDropout(nn.Module):
+    """One dropout layer at two places of different widths, which know it by two names or by one."""
+
+    def __init__(self, *, names: int) -> None:
+        super().__init__()
+        self.first, self.second, self.last = nn.Linear(6, 8), nn.Linear(8, 5), nn.Linear(5, 3)
+        self.early = nn.Dropout(0.5)
+        if names == 2:
+            self.late = self.early
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        late = self.late if hasattr(self, "late") else self.early
+        return self.last(late(self.second(self.early(self.first(x)))))
+
+
+def test_a_dropout_layer_of_two_names_drops_at_both_places() -> None:
+    stochastic = fix_dropout(SharedDropout(names=2), passes=3, seed=0, example=torch.randn(2, 6))
+    masks = {name: mask.shape for name, mask in stochastic.named_buffers()}
+    assert masks == {"network.early.mask": (3, 1, 8), "network.late.mask": (3, 1, 5)}
+
+
+def test_a_dropout_layer_of_one_name_used_at_two_widths_is_refused_by_its_name() -> None:
+    with pytest.raises(ValueError, match=r"'early'.*a layer of its own"):
+        fix_dropout(SharedDropout(names=1), passes=3, seed=0, example=torch.randn(2, 6))
+
+
 def test_every_weight_stays_an_initializer_of_its_own(generator_module, generator_graph) -> None:
     marked = {
         p.value for t in generator_graph.graph.initializer for p in t.metadata_props if p.key == WEIGHT_KEY

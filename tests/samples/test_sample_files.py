@@ -191,6 +191,13 @@ def test_files_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
             open_samples(tmp_path / name)
     with pytest.raises(SampleError, match="no such file"):
         open_samples(tmp_path / "missing.npy")
+    np.save(tmp_path / "array.npy", np.zeros((4, 3), np.float32))
+    np.savez(tmp_path / "arrays.npz", x=np.zeros((4, 3), np.float32))
+    (tmp_path / "array.npy").rename(tmp_path / "b.npz")
+    (tmp_path / "arrays.npz").rename(tmp_path / "b.npy")
+    for name, message in (("b.npz", r"rename it to \.npy"), ("b.npy", r"rename it to \.npz")):
+        with pytest.raises(SampleError, match=message):
+            open_samples(tmp_path / name)
     (tmp_path / "folder").mkdir()
     with pytest.raises(SampleError, match="no images"):
         open_samples(tmp_path / "folder")

@@ -14,11 +14,13 @@ import trainer
 from trainer import TrainConfig, TrainerError
 from trainer.data import open_training_data
 from trainer.labels import read_labels
-from trainer.loop import finished_generator, train_gan
+from trainer.loop import train_system
 from trainer.networks import build_networks
 from trainer.networks.conditional import ClassLatents, draw_class_logits
 from trainer.rarity import measure_rarity
 from trainer.runs import RunFolder, load_state
+from trainer.supervision import Supervision
+from trainer.systems import build_system
 
 Tiny = Callable[..., TrainConfig]
 
@@ -76,8 +78,10 @@ def test_the_class_latents_choose_between_a_common_and_a_rare_cluster(tmp_path: 
     )
     run = RunFolder(config.run_folder)
     run.start(config)
-    adversaries = train_gan(config, data, run, rarity=rarity, show_progress=False)
-    generator: nn.Module = finished_generator(adversaries, data, "mlp")
+    system = build_system(config, data, Supervision(rarity=rarity, class_names=rarity.class_names))
+    assert system is not None
+    train_system(system, config, data, run, show_progress=False)
+    generator: nn.Module = system.generator()
     z = torch.randn(1000, 6, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         made_rare = generator(z).numpy()[:, 0] > 100

@@ -9,7 +9,8 @@ import trainer
 from trainer import TrainConfig
 from trainer.consistency import consistency_term
 from trainer.data import open_training_data
-from trainer.loop import build_adversaries
+from trainer.supervision import Supervision
+from trainer.systems.gan import GanSystem
 
 
 def test_two_equal_looks_cost_nothing_and_distances_count_as_in_the_paper() -> None:
@@ -27,7 +28,7 @@ def test_the_term_is_of_real_samples_under_two_masks_and_ends_with_the_dropout(
         data=digits, out=tmp_path / "bundle", generator="wgan-ct-resnet", width=8, precision="float32"
     ).resolved()
     data = open_training_data(config.data)
-    adversaries = build_adversaries(config, data.input_shape)
+    adversaries = GanSystem(config, data, Supervision()).adversaries
     real = torch.from_numpy(data.take(range(16)))
     state = torch.random.get_rng_state()
     rng = torch.Generator().manual_seed(0)

@@ -66,6 +66,22 @@ def test_the_autoencoder_learns_and_is_kept_by_the_run(digits: Path, run: RunFol
     assert torch.equal(base(x), again(x))
 
 
+def test_an_autoencoder_of_another_pool_is_not_taken(digits: Path, tmp_path: Path, run: RunFolder) -> None:
+    images = np.load(digits)["x"]
+    np.save(tmp_path / "turned.npy", images[:, ::-1])
+    np.save(tmp_path / "moved.npy", images)
+
+    def loss(pool: Path) -> float:
+        data = open_training_data(pool)
+        return autoencoder_features(data, run, iterations=3, seed=0, show_progress=False)[1][
+            "autoencoder_loss"
+        ]
+
+    first = loss(digits)
+    assert loss(tmp_path / "turned.npy") != first
+    assert loss(tmp_path / "moved.npy") == loss(digits) == first
+
+
 def test_the_vector_autoencoder_takes_values_on_the_pools_scale(vectors: Path, run: RunFolder) -> None:
     base, metrics = autoencoder_features(
         open_training_data(vectors), run, iterations=200, seed=0, show_progress=False

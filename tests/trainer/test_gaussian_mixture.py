@@ -65,6 +65,16 @@ def test_samples_stay_within_the_pools_range(digits: Path) -> None:
     assert -1 <= x.min() < -0.99 and 0.9 < x.max() <= 1
 
 
+def test_a_pool_of_two_vectors_alone_is_fitted(tmp_path: Path) -> None:
+    np.save(tmp_path / "pool.npy", np.repeat(np.eye(2, dtype=np.float32), 20, axis=0))
+    generator, metrics = fit_gaussian_mixture(
+        open_training_data(tmp_path / "pool.npy"), components=2, rank=1, seed=0
+    )
+    assert np.isfinite(list(metrics.values())).all()
+    x = generator(torch.tensor([[-1.0, 0.3], [1.0, 0.3]])).numpy()
+    assert sorted(x.round(3).tolist()) == [[0, 1], [1, 0]]
+
+
 def test_more_components_come_closer_to_the_pool(digits: Path) -> None:
     data = open_training_data(digits)
     pool = data.take(np.arange(len(data))).reshape(len(data), -1)

@@ -18,7 +18,7 @@ def named(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.mark.parametrize("header", ["", "pool_id,label\n"])
+@pytest.mark.parametrize("header", ["", "pool_id,label\n", "\ufeff", "\ufeffpool_id,label\n"])
 def test_a_csv_names_pool_ids(named: Path, tmp_path: Path, header: str) -> None:
     (tmp_path / "labels.csv").write_text(f"{header}{2**63},cat\n\n70, dog\n5,cat\n5,cat\n")
     labels = read_labels(tmp_path / "labels.csv", open_samples(named))
@@ -44,6 +44,8 @@ def test_ids_are_row_numbers_where_the_pool_names_none(tmp_path: Path) -> None:
         ("pool_id,label\n", "holds no labels"),
         ("70,1\n5\n", "line 2 is no pool_id,label: 5"),
         ("70,1\n-5,1\n", "line 2 is no pool_id,label"),
+        ("70,1\n5, \n", "line 2 is no pool_id,label"),
+        ("70,1\n" + "5" * 5000 + ",1\n", "line 2 is no pool_id,label"),
         ("70,1\n70,2\n", "70 is labeled in two ways"),
         ("70,1\n71,2\n", r"1 of 2 pool ids are not in .*pool.npz \(such as 71\)"),
     ],

@@ -4,7 +4,6 @@ import pytest
 import torch
 from torch import nn
 
-from trainer import TrainerError
 from trainer.networks import build_networks
 from trainer.networks.autoencoder import build_autoencoder
 from trainer.networks.folding import fold_batch_norms
@@ -101,8 +100,3 @@ def test_folding_covers_color_autoencoders() -> None:
     encoder.eval()
     x = torch.randn(4, 3, 16, 16)
     torch.testing.assert_close(fold_batch_norms(encoder)(x), encoder(x), atol=1e-5, rtol=1e-4)
-
-
-def test_convolutions_on_vectors_are_refused() -> None:
-    with pytest.raises(TrainerError, match="choose mlp or gaussian"):
-        build_networks("wgan-gp", (12,), latent_dim=3, width=5, seed=1)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -85,6 +86,19 @@ def test_labels_change_what_the_generator_is_trained_on(
         trainer.train(config, show_progress=False)
         states.append(load_state(config.run_folder / "checkpoint.pt")["adversaries"]["critic"])
     assert not torch.equal(states[0]["head.weight"], states[1]["head.weight"])
+
+
+def test_a_refresh_takes_another_device_than_the_run(
+    trained: TrainConfig, labels: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(trained.run_folder, run)
+    (run / "config.json").write_text(replace(trained, device="cuda").to_json())
+    arguments = ["--run", str(run), "--labels", str(labels), "--out", str(tmp_path / "b"), "--quiet"]
+    if not torch.cuda.is_available():
+        assert main(["refresh", *arguments, "--iterations", "1"]) == 1
+        assert not (tmp_path / "b-run").exists()
+    assert main(["refresh", *arguments, "--iterations", "1", "--device", "cpu"]) == 0
 
 
 def test_a_gaussian_is_fitted_anew_under_the_old_encoder(

@@ -91,6 +91,15 @@ def test_convolutions_on_vectors_are_refused_before_training(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_place_that_cannot_be_written_is_one_line(
+    digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    assert main(["train", "--data", str(digits), "--out", str(tmp_path / "file" / "b"), *SMALL]) == 1
+    error = capsys.readouterr().err
+    assert "Not a directory" in error and "Traceback" not in error
+
+
 def test_exporting_what_is_no_run_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["export", "--run", str(tmp_path), "--features", "pixels", "--out", str(tmp_path / "b")]) == 1
     assert "not a training run" in capsys.readouterr().err
@@ -102,6 +111,17 @@ def test_settings_survive_the_run_folder(tiny: Callable[..., TrainConfig], digit
     for broken in ("[]", "{", '{"data": "a"}', '{"data": "a", "out": "b", "surprise": 1}'):
         with pytest.raises(TrainerError):
             TrainConfig.from_json(broken)
+
+
+def test_a_run_folder_names_its_files_from_anywhere(
+    digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    config = TrainConfig(data=Path("pool.npy"), out=Path("bundle"), labels=Path("labels.csv"))
+    saved = TrainConfig.from_json(config.to_json())
+    assert (saved.data, saved.out, saved.labels) == tuple(
+        tmp_path / name for name in ("pool.npy", "bundle", "labels.csv")
+    )
 
 
 def test_importing_the_trainer_does_not_import_torch() -> None:

@@ -16,18 +16,28 @@ from torch import nn
 from trainer import TrainConfig, TrainerError
 from trainer.adversaries import calibrated
 from trainer.data import TrainingData, open_training_data
-from trainer.loop import finished_generator, train_gan
+from trainer.interrupts import DeferredInterrupt
+from trainer.loop import train_system
 from trainer.networks import build_networks
-from trainer.runs import RunFolder, load_state
+from trainer.runs import RunFolder, load_state, write_atomically
+from trainer.supervision import Supervision
+from trainer.systems import System, build_system
 
 Tiny = Callable[..., TrainConfig]
+
+
+def train_on(config: TrainConfig, data: TrainingData, run: RunFolder) -> System:
+    system = build_system(config, data, Supervision())
+    assert system is not None
+    train_system(system, config, data, run, show_progress=False)
+    return system
 
 
 def run_to(config: TrainConfig, iterations: int) -> RunFolder:
     config = replace(config.resolved(), iterations=iterations)
     run = RunFolder(config.run_folder)
     run.start(config)
-    train_gan(config, open_training_data(config.data), run, show_progress=False)
+    train_on(config, open_training_data(config.data), run)
     return run
 
 
@@ -73,14 +83,22 @@ def test_ctrl_c_finishes_the_iteration_and_loses_nothing(digits: Path, tiny: Tin
     reads.clear()
     handler = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
-        train_gan(config, data, run, show_progress=False)
+        train_on(config, data, run)
     assert signal.getsignal(signal.SIGINT) is handler
     assert run.load_checkpoint()["iteration"] == 2  # five batches an iteration
     run_to(replace(config, resume=True), 5)
     assert_same_state(run.load_checkpoint(), whole.load_checkpoint())
 
 
-@pytest.mark.parametrize("generator", ["wgan-gp", "dcgan", "wgan-gp-resnet", "wgan-ct-resnet", "mlp"])
+def test_a_signal_after_the_last_iteration_is_not_lost() -> None:
+    with pytest.raises(KeyboardInterrupt), DeferredInterrupt():
+        os.kill(os.getpid(), signal.SIGTERM)
+    with pytest.raises(ZeroDivisionError), DeferredInterrupt():
+        os.kill(os.getpid(), signal.SIGTERM)
+        raise ZeroDivisionError
+
+
+@pytest.mark.parametrize("generator", ["wgan-gp", "dcgan", "wgan-gp-resnet", "wgan-ct-resnet", "mlp", "vae"])
 def test_a_resumed_run_equals_an_uninterrupted_one(digits: Path, tiny: Tiny, generator: str) -> None:
     whole = run_to(tiny(digits, generator=generator, log_every=4), 10)
     config = tiny(digits, generator=generator, log_every=4)
@@ -103,6 +121,7 @@ def test_a_run_killed_between_checkpoints_repeats_the_lost_lines(digits: Path, t
     run.checkpoint.write_bytes(kept)  # as if killed after logging iteration 9, before its checkpoint
     with run.metrics.open("a") as file:
         file.write('{"iteration": 12, "crit')
+    assert losses_of(run) == wanted
     run_to(replace(config, resume=True), 9)
     assert losses_of(run) == wanted
 
@@ -132,6 +151,33 @@ def test_a_run_is_not_overwritten_nor_resumed_with_other_settings(digits: Path, 
         run_to(config, 4)
     with pytest.raises(TrainerError, match="batch_size=16, now batch_size=8"):
         run_to(replace(config, resume=True, batch_size=8), 4)
+
+
+def test_a_run_is_not_resumed_to_an_iteration_it_has_passed(digits: Path, tiny: Tiny) -> None:
+    config = tiny(digits)
+    run = run_to(config, 4)
+    with pytest.raises(TrainerError, match=r"at iteration 4 already, beyond the 2.*--iterations 4"):
+        run_to(replace(config, resume=True), 2)
+    assert run.config().iterations == 4
+
+
+def test_a_start_that_was_killed_is_started_again(digits: Path, tiny: Tiny) -> None:
+    config = tiny(digits)
+    config.run_folder.mkdir()
+    (config.run_folder / ".config.json.tmp").write_text('{"da')
+    assert run_to(config, 1).load_checkpoint()["iteration"] == 1
+
+
+def test_what_cannot_be_written_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("old")
+
+    def fail(path: Path) -> None:
+        path.write_text("half")
+        raise OSError("no space left")
+
+    with pytest.raises(OSError, match="no space"):
+        write_atomically(tmp_path / "file", fail)
+    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("file", "old")]
 
 
 def test_a_folder_of_something_else_is_left_alone(digits: Path, tiny: Tiny, tmp_path: Path) -> None:
@@ -189,7 +235,7 @@ def test_an_mlp_learns_two_separate_clusters(tmp_path: Path, tiny: Tiny) -> None
     data = open_training_data(config.data)
     run = RunFolder(config.run_folder)
     run.start(config)
-    generator: nn.Module = finished_generator(train_gan(config, data, run, show_progress=False), data, "mlp")
+    generator: nn.Module = train_on(config, data, run).generator()
     with torch.no_grad():
         x = generator(torch.randn(1000, 4)).numpy()
     left, right = (np.abs(x[:, 0] - center) < 10 for center in (70, 130))

@@ -13,6 +13,7 @@ import trainer
 from trainer import TrainConfig, TrainerError
 from trainer.bundle import read_manifest
 from trainer.data import open_training_data
+from trainer.runs import load_state
 from trainer.vae import VariationalAutoencoder, drawn, kl_divergence, reconstruction_loss
 
 Tiny = Callable[..., TrainConfig]
@@ -35,6 +36,12 @@ def test_the_reconstruction_loss_is_the_likelihood_of_bernoulli_pixels(rng: torc
     made = 1.8 * torch.rand(4, 1, 3, 3, generator=rng) - 0.9
     log_p = distributions.Bernoulli((made + 1) / 2).log_prob((u + 1) / 2).flatten(1).sum(dim=1)
     assert reconstruction_loss(u, made) == pytest.approx(-log_p, rel=1e-4)
+
+
+def test_a_pixel_that_rounding_puts_outside_its_range_costs_what_the_bound_does() -> None:
+    made = torch.zeros(1, 1, 2, 2)
+    beyond = torch.tensor([1.00006, -1.00006, 1.0, -1.0]).reshape(1, 1, 2, 2)
+    assert reconstruction_loss(beyond, made) == pytest.approx(reconstruction_loss(beyond.clamp(-1, 1), made))
 
 
 def test_draws_have_the_posteriors_mean_and_variance(rng: torch.Generator) -> None:
@@ -69,6 +76,16 @@ def test_a_bundle_of_a_vae_reconstructs(digits: Path, tiny: Tiny) -> None:
     (made,) = ort.InferenceSession(bundle / "generator.onnx").run(["x"], inputs)
     apart = np.linalg.norm((made[:, None] - x[None]).reshape(50, 50, -1), axis=2)
     assert np.median(np.diag(apart)) < 0.75 * np.median(apart)
+
+
+def test_labels_decide_how_often_a_vae_sees_a_sample(digits: Path, tiny: Tiny, tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_text("".join(f"{row},{int(row > 0)}\n" for row in range(40)))
+    states = []
+    for rarity in (0.0, 2.0):
+        config = tiny(digits, generator="vae", iterations=3, labels=tmp_path / "labels.csv", rarity=rarity)
+        trainer.train(config, show_progress=False)
+        states.append(load_state(config.run_folder / "checkpoint.pt")["adversaries"]["posterior"])
+    assert not torch.equal(states[0]["mean.weight"], states[1]["mean.weight"])
 
 
 def test_latent_features_are_the_posteriors_means_rotated(digits: Path, tiny: Tiny) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from trainer.cli import main
 from trainer.labels import read_labels
 from trainer.networks.conditional import ClassLatents, class_latents
 from trainer.runs import load_state
-from trainer.systems import output_classes
+from trainer.supervision import output_classes
 from trainer.transforms import deformed
 from trainer.vae_acgan import AUGMENTATIONS, GAMMA, JointTraining
 
@@ -178,19 +179,65 @@ def test_deformed_images_are_near_and_not_the_same(samples: tuple[Tensor, Tensor
     assert made.shape == x.shape and (apart > 0).all() and apart.median() < others / 2
 
 
-def test_a_resumed_run_ends_where_an_uninterrupted_one_does(digits: Path, tiny: Tiny, labels: Path) -> None:
-    whole = tiny(digits, generator="vae-acgan", labels=labels, iterations=8)
+@pytest.mark.parametrize("generator", ["vae-acgan", "m2"])
+def test_a_resumed_run_ends_where_an_uninterrupted_one_does(
+    digits: Path, tiny: Tiny, labels: Path, generator: str
+) -> None:
+    whole = tiny(digits, generator=generator, labels=labels, iterations=8)
     trainer.train(whole, show_progress=False)
-    half = tiny(digits, generator="vae-acgan", labels=labels, iterations=4)
+    half = tiny(digits, generator=generator, labels=labels, iterations=4)
     trainer.train(half, show_progress=False)
     half.out.rename(half.out.with_name("half"))
-    from dataclasses import replace
-
     trainer.train(replace(half, iterations=8, resume=True), show_progress=False)
     states = [load_state(each.run_folder / "checkpoint.pt")["adversaries"] for each in (whole, half)]
     for name, network in states[0]["networks"].items():
         for weight, value in network.items():
             assert torch.equal(value, states[1]["networks"][name][weight]), (name, weight)
+
+
+def test_a_run_whose_labels_changed_is_not_resumed(digits: Path, tiny: Tiny, tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_text("0,0\n1,1\n2,2\n")
+    config = tiny(digits, generator="acgan", labels=tmp_path / "labels.csv", iterations=2)
+    trainer.train(config, show_progress=False)
+    (tmp_path / "labels.csv").write_text("0,0\n1,2\n2,2\n")
+    more = replace(config, iterations=3, resume=True, out=config.out.with_name("more"), run=config.run_folder)
+    with pytest.raises(TrainerError, match="the labels changed since the run was started"):
+        trainer.train(more, show_progress=False)
+    (tmp_path / "labels.csv").write_text(
+        "pool_id,label\n1,1\n0,0\n2,2\n"
+    )  # the same labels otherwise written
+    trainer.train(more, show_progress=False)
+
+
+def test_a_run_is_exported_where_its_labels_are_gone(digits: Path, tiny: Tiny, tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_text("0,0\n1,1\n2,2\n")
+    config = tiny(digits, generator="vae-acgan", labels=tmp_path / "labels.csv", iterations=2)
+    trainer.train(config, show_progress=False)
+    (tmp_path / "labels.csv").unlink()
+    out = trainer.export(config.run_folder, "latent", tmp_path / "exported", show_progress=False)
+    assert (out / "generator.onnx").read_bytes() == (config.out / "generator.onnx").read_bytes()
+
+
+def test_a_failed_export_of_the_classifier_leaves_no_bundle_and_is_made_up_for(
+    digits: Path, tiny: Tiny, labels: Path
+) -> None:
+    config = tiny(digits, generator="acgan", labels=labels, iterations=2)
+    blocked = config.run_folder / "classifier.onnx"
+    blocked.mkdir(parents=True)
+    (config.run_folder / "config.json").write_text(config.resolved().to_json())
+    with pytest.raises(OSError, match=r"classifier\.onnx"):
+        trainer.train(replace(config, resume=True), show_progress=False)
+    assert not config.out.exists()
+    blocked.rmdir()
+    assert trainer.train(replace(config, resume=True), show_progress=False) == config.out
+    assert blocked.is_file()
+
+
+def test_settings_that_cannot_be_trained_leave_no_run_folder(digits: Path, tiny: Tiny, labels: Path) -> None:
+    config = tiny(digits, generator="acgan", labels=labels, latent_dim=5)
+    with pytest.raises(TrainerError, match="choose a larger --latent-dim"):
+        trainer.train(config, show_progress=False)
+    assert not config.run_folder.exists()
 
 
 def test_a_refresh_goes_on_with_all_four_networks(
@@ -220,6 +267,9 @@ def test_labels_are_the_classifiers_outputs(digits: Path, tmp_path: Path) -> Non
     given = read_labels(tmp_path / "few.csv", open_samples(digits))
     assert output_classes(given, None).classes.tolist() == [10, 2]
     assert len(output_classes(given, 20).names) == 20
+    (tmp_path / "padded.csv").write_text("0,07\n1,7\n")
+    padded = output_classes(read_labels(tmp_path / "padded.csv", open_samples(digits)), None)
+    assert padded.classes.tolist() == [7, 7]
     with pytest.raises(TrainerError, match="10 is not below the 5 classes"):
         output_classes(given, 5)
     (tmp_path / "words.csv").write_text("0,cat\n1,2\n")
@@ -241,7 +291,7 @@ def test_exported_campaigns_are_labels(digits: Path, tmp_path: Path, ending: str
             '{"kind": "event", "change": "recorded", "pool_id": 4, "label": 1}\n'
             '{"kind": "event", "change": "corrected", "pool_id": 4, "label": 7}\n'
             '{"kind": "event", "change": "retracted", "pool_id": 3, "label": null}\n'
-            '{"kind": "event", "change": "recorded", "pool_id": 9, "label": 1}\n'
+            '{"kind": "event", "change": "recorded", "pool_id": 9, "label": 1, "annotator": "a\u2028b"}\n'
         )
     labels = read_labels(path, open_samples(digits))
     assert labels.rows.tolist() == [4, 9]

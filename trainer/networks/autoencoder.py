@@ -5,19 +5,20 @@ MNIST with ten classes). Color images: convolution, batch norm, activation, 2x2 
 codes, as for CIFAR-10). Three layers at 28 and 32 px, one more at 64, fewer on smaller images. Vectors: one hidden
 layer.
 
-Not from the paper, which leaves them open: 3x3 kernels, the hidden widths (doubling away from the code), LeakyReLU,
-no batch norm before the decoder's tanh.
+Not from the paper, which leaves them open for MNIST and CIFAR-10: 3x3 kernels, the hidden widths (doubling away from
+the code, those of Table 2), LeakyReLU, no batch norm before the decoder's tanh. At 64 px Table 2 has 5x5 convolutions
+of stride 2 in place of convolution and pooling.
 """
 
 from __future__ import annotations
 
 import math
 
-import torch
 from torch import Tensor, nn
 
 from trainer.networks.convolutional import LEAK
 from trainer.networks.sizes import halving_chain, output_padding
+from trainer.seeding import seeded
 
 _GRAY_CHANNELS = (96, 48, 24, 12)
 _COLOR_CHANNELS = (128, 64, 32, 16)
@@ -46,8 +47,7 @@ class Autoencoder(nn.Module):
 
 def build_autoencoder(sample_shape: tuple[int, ...], seed: int) -> Autoencoder:
     """Return a freshly initialized auto-encoder for (1, H, W), (3, H, W) or standardized (F,)."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         if len(sample_shape) == 1:
             return _vector_autoencoder(sample_shape[0])
         return _image_autoencoder(sample_shape)

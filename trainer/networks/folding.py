@@ -1,4 +1,7 @@
-"""Folds batch norms into the layers before them: exported graphs pay nothing for them, forward or backward."""
+"""Copies of trained networks that are fit for export: frozen, and with batch norms folded into the layers before them.
+
+Exported graphs then pay nothing for batch norms, forward or backward.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,11 @@ import copy
 
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
+
+
+def frozen(network: nn.Module) -> nn.Module:
+    """Return a copy in eval mode on the CPU whose weights take no gradient."""
+    return copy.deepcopy(network).to("cpu").eval().requires_grad_(False)
 
 
 def fold_batch_norms(module: nn.Module) -> nn.Module:

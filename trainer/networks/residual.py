@@ -1,4 +1,4 @@
-"""Residual generator and critic for images of 8 to 64 px (Gulrajani et al. 2017, appendix G, "CIFAR-10 ResNet").
+"""Residual generator and critic for images of 8 to 64 px (Gulrajani et al. 2017, appendix, "CIFAR-10 ResNet").
 
 Generator: a linear layer to the smallest map, one upsampling block a level, batch norm, ReLU, a 3x3 convolution, tanh.
 Critic: two blocks that halve the map (one below 9 px), two that keep it, ReLU, the mean over the map, a linear head. No

@@ -11,6 +11,9 @@ import math
 from torch import Tensor, nn
 
 from trainer.networks.convolutional import conv_critic, conv_generator
+from trainer.networks.folding import frozen
+
+_WIDTH, _COLOR_WIDTH = 400, 32  # hidden units, channels
 
 
 class Posterior(nn.Module):
@@ -58,6 +61,18 @@ def vae_decoder(latent_dim: int, sample_shape: tuple[int, ...], width: int) -> n
     if len(sample_shape) > 1:
         layers += [nn.Unflatten(1, sample_shape), nn.Tanh()]
     return nn.Sequential(*layers)
+
+
+def default_width(sample_shape: tuple[int, ...]) -> int:
+    """Return the width of a plain VAE where none is asked for: channels for color images, else hidden units."""
+    return _COLOR_WIDTH if _is_color(sample_shape) else _WIDTH
+
+
+def frozen_mean(posterior: Posterior) -> nn.Sequential:
+    """Return x -> mean [B, Z] alone, a frozen copy."""
+    copied = frozen(nn.Sequential(*posterior.hidden, posterior.mean))
+    assert isinstance(copied, nn.Sequential)
+    return copied
 
 
 def _is_color(sample_shape: tuple[int, ...]) -> bool:

@@ -19,11 +19,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trainer.errors import TrainerError
-from trainer.networks.variational import Posterior, vae_decoder, vae_posterior
+from trainer.networks.variational import Posterior, default_width, vae_decoder, vae_posterior
 from trainer.vae import drawn, kl_divergence, reconstruction_loss
 
 _DISCRIMINATOR_WIDTH = 512
-_WIDTH, _COLOR_WIDTH = 400, 32  # hidden units, channels
 
 
 class AdversarialVae(nn.Module):
@@ -37,7 +36,7 @@ class AdversarialVae(nn.Module):
 
     def __init__(self, sample_shape: tuple[int, ...], latent_dim: int, condition_dim: int) -> None:
         super().__init__()
-        width = _COLOR_WIDTH if len(sample_shape) == 3 and sample_shape[0] == 3 else _WIDTH
+        width = default_width(sample_shape)
         self.posterior: Posterior = vae_posterior(latent_dim, sample_shape, width)
         self.decoder: nn.Module = vae_decoder(latent_dim + condition_dim, sample_shape, width)
         self.discriminator = nn.Sequential(
@@ -89,11 +88,15 @@ class AdversarialVae(nn.Module):
         ) + F.binary_cross_entropy_with_logits(second, torch.zeros_like(second))
 
 
-def check_samples(labeled: Tensor, unlabeled: Tensor) -> None:
-    """Raise TrainerError unless there are labeled and unlabeled samples of one shape."""
+def check_samples(labeled: Tensor, labels: Tensor, unlabeled: Tensor) -> None:
+    """Raise TrainerError unless there are labeled and unlabeled samples of one shape, and a label of each."""
     if not len(labeled) or not len(unlabeled):
         raise TrainerError(
             f"{len(labeled)} labeled and {len(unlabeled)} unlabeled samples; both are needed to be told apart"
+        )
+    if labels.shape != labeled.shape[:1]:
+        raise TrainerError(
+            f"labels of shape {list(labels.shape)} for {len(labeled)} labeled samples; pass one of each, [L]"
         )
     if labeled.shape[1:] != unlabeled.shape[1:]:
         raise TrainerError(

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from trainer.errors import TrainerError
 from trainer.networks.dropout_classifier import dropout_classifier
 from trainer.scores.adversarial_vae import AdversarialVae, check_finite, check_samples, draw_rows
+from trainer.seeding import seeded
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,11 +93,10 @@ def train_m2_vaal(
         TrainerError: If there are no samples of a kind, or the training diverges.
     """
     config = config or M2VaalConfig()
-    check_samples(labeled, unlabeled)
+    check_samples(labeled, labels, unlabeled)
     shape = tuple(labeled.shape[1:])
     rng = torch.Generator().manual_seed(config.seed)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)  # also of the dropout below
+    with seeded(config.seed):  # also of the dropout below
         classifier = build() if build is not None else dropout_classifier(shape, classes)
         core = AdversarialVae(shape, config.latent_dim, classes)
         optimizer = torch.optim.Adam([*classifier.parameters(), *core.vae_parameters()], config.learning_rate)

@@ -20,8 +20,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trainer.errors import TrainerError
+from trainer.networks.folding import frozen
 from trainer.scores.adversarial_vae import AdversarialVae, check_finite, check_samples, draw_rows
 from trainer.scores.deep_features import DeepFeatures, in_batches
+from trainer.seeding import seeded
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,12 +110,11 @@ def train_vaal(
         TrainerError: If there are no samples of a kind, or the training diverges.
     """
     config = config or VaalConfig()
-    check_samples(labeled, unlabeled)
-    tapped = DeepFeatures(classifier, config.layers).eval()
+    check_samples(labeled, labels, unlabeled)
+    tapped = DeepFeatures(frozen(classifier), config.layers).eval()
     rng = torch.Generator().manual_seed(config.seed)
     ranker, conditions = None, None
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
+    with seeded(config.seed):
         core = AdversarialVae(tuple(labeled.shape[1:]), config.latent_dim, int(config.ranked))
         if config.ranked:
             ranker = _train_ranker(tapped, labeled, labels, config, rng)

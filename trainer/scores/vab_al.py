@@ -36,7 +36,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trainer.errors import TrainerError
+from trainer.networks.folding import frozen
 from trainer.scores.deep_features import DeepFeatures, in_batches
+from trainer.seeding import seeded
 
 _PSEUDO_COUNT = 0.5
 _DRAWS_AT_ONCE = 10  # bounds what the graph holds at a time: these draws of every class's features
@@ -277,12 +279,11 @@ def train_vab_al(
         raise TrainerError(
             f"{len(unlabeled)} unlabeled and {len(labeled)} labeled samples; 2 and 1 are needed"
         )
-    tapped = DeepFeatures(classifier, config.layers).eval()
+    tapped = DeepFeatures(frozen(classifier), config.layers).eval()
     logits, features = in_batches(tapped, unlabeled)
     _, labeled_features = in_batches(tapped, labeled)
     predicted, classes = logits.argmax(dim=1), logits.shape[1]
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
+    with seeded(config.seed):
         inputs = FeatureInput([each.shape[1] for each in features], config.hidden)
         inputs.fit(features)
         vae = ClassMaskedVae(len(inputs.center), classes, config)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import onnx
 import onnxruntime as ort
@@ -75,9 +77,27 @@ def test_m2_gives_latents_with_the_class_probabilities_behind_them(
     assert score.shape == (len(given.unlabeled),)
 
 
+@pytest.mark.parametrize("system", ["vab-al", "ta-vaal"])
+def test_the_given_classifier_is_left_as_it_is(classifier: nn.Module, all_classes, system: str) -> None:
+    mine = copy.deepcopy(classifier).train()
+    given = (mine, all_classes.unlabeled, all_classes.labeled, all_classes.labels)
+    if system == "vab-al":
+        made = train_vab_al(*given, VabAlConfig(epochs=1, draws=2, label_draws=1, hidden=8))
+    else:
+        made = train_vaal(*given, VaalConfig(ranked=True, iterations=1, ranker_iterations=1))
+    assert mine.training
+    x = all_classes.unlabeled[:3]
+    with torch.no_grad():
+        before = made(x)[0]
+        mine[-1].bias += 1  # trained on, in the next round
+        torch.testing.assert_close(made(x)[0], before)
+
+
 def test_nothing_labeled_is_refused(classifier: nn.Module, all_classes) -> None:
     with pytest.raises(TrainerError, match="0 labeled"):
         train_vaal(classifier, all_classes.unlabeled, all_classes.labeled[:0], all_classes.labels[:0])
+    with pytest.raises(TrainerError, match=r"labels of shape \[3\] for 80 labeled samples"):
+        train_vaal(classifier, all_classes.unlabeled, all_classes.labeled, all_classes.labels[:3])
 
 
 @pytest.mark.parametrize("system", ["vab-al", "vaal", "ta-vaal", "m2-vaal"])
