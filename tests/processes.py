@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +38,28 @@ def run_command(name: str, *arguments: object, timeout: float = 300) -> subproce
         check=False,
         cwd=REPOSITORY,
     )
+
+
+def succeed(name: str, *arguments: object) -> str:
+    """Run one of the project's commands, which must succeed; returns what it printed."""
+    done = run_command(name, *arguments)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def run_recipe(name: str, *arguments: object, environment: Mapping[str, str] | None = None) -> list[str]:
+    """Run a recipe of the benchmarks as a user would, which must succeed; returns the lines it printed."""
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks", name, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=900,
+        check=False,
+        cwd=REPOSITORY,
+        env={**os.environ, **(environment or {})},
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout.splitlines()
 
 
 def start_server(bundle: Path, index: Path, state: Path, *options: object) -> RunningServer:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from processes import run_recipe
 
 from benchmarks.crash.witness import Witness
 
-ROOT = Path(__file__).parents[2]
 NOBODY: frozenset[int] = frozenset()
 
 
@@ -109,9 +107,6 @@ def test_a_label_to_send_is_one_the_sample_cannot_have(witness: Witness) -> None
 
 
 def test_kills_leave_what_was_acknowledged(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "benchmarks", "crash", "--quick", "--out", str(tmp_path)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.splitlines()[-1] == "crash kills=6 violations=0"
+    assert run_recipe("crash", "--quick", "--out", tmp_path)[-1] == "crash kills=6 violations=0"
     result = json.loads((tmp_path / "crash.json").read_text())
     assert {"select", "label", "release", "retract", "correct", "add"} <= result["acknowledged"].keys()

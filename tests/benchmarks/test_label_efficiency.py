@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from processes import run_recipe
 
 from benchmarks.common.errors import BenchmarkError
 from benchmarks.label_efficiency.findings import better_subset, closing_values, p_value, rare_found_ratio
@@ -16,8 +15,6 @@ from benchmarks.label_efficiency.recipe import load_results, make_unit, merge
 from benchmarks.label_efficiency.report import render_report
 from benchmarks.label_efficiency.strategies import SETS, STRATEGIES, resolve
 from client import Acquisition, BatchRule, CandidateSource
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -30,11 +27,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
 
 
 def _run(out: Path, *options: str) -> str:
-    command = [sys.executable, "-m", "benchmarks", "label-efficiency", "--quick", "--out", str(out), *options]
-    command += ["--processes", "1"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.splitlines()[-1]
+    return run_recipe("label-efficiency", "--quick", "--out", out, "--processes", 1, *options)[-1]
 
 
 def test_the_last_line_has_every_ratio_and_no_number_where_nothing_was_run(

@@ -1,24 +1,19 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import faiss
 import numpy as np
 import pytest
-from processes import run_command
+from processes import run_recipe, succeed
 
 from benchmarks.common.errors import BenchmarkError
 from benchmarks.common.results import write_json
 from benchmarks.scale.findings import Findings
 from benchmarks.scale.made_features import likeness, make_features
 from benchmarks.scale.sizes import base_of, parse_sizes
-
-ROOT = Path(__file__).parents[2]
 
 
 def test_the_quick_recipe_goes_through_every_step_and_measures_again_what_was_kept(tmp_path: Path) -> None:
@@ -32,22 +27,11 @@ def test_the_quick_recipe_goes_through_every_step_and_measures_again_what_was_ke
     np.save(data / "pool.npy", x)
     bundle = tmp_path / "bundle"
     options = ("--generator", "gaussian", "--features", "pixels", "--run", tmp_path / "run", "--out", bundle)
-    trained = run_command("dowser-trainer", "train", "--data", data / "pool.npy", *options)
-    assert trained.returncode == 0, trained.stderr
+    succeed("dowser-trainer", "train", "--data", data / "pool.npy", *options)
 
     def run(*more: str) -> str:
-        options = ["--quick", "--keep", "--bundle", str(bundle), "--out", str(tmp_path / "out"), *more]
-        done = subprocess.run(
-            [sys.executable, "-m", "benchmarks", "scale", *options],
-            cwd=ROOT,
-            env={**os.environ, "DOWSER_DATASETS": str(data)},
-            capture_output=True,
-            text=True,
-            timeout=900,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout.splitlines()[-1]
+        options = ("--quick", "--keep", "--bundle", bundle, "--out", tmp_path / "out", *more)
+        return run_recipe("scale", *options, environment={"DOWSER_DATASETS": str(data)})[-1]
 
     assert run().startswith("scale ratio_6k_2k=")
     result = json.loads((tmp_path / "out/scale.json").read_text())

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-ROOT = Path(__file__).parents[2]
+from processes import run_recipe
 
 
 @pytest.fixture(scope="module")
@@ -20,10 +17,8 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(name: str, out: Path, work: Path) -> tuple[str, dict[str, Any]]:
-    command = [sys.executable, "-m", "benchmarks", name, "--quick", "--out", str(out), "--work", str(work)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout.splitlines()[-1], json.loads((out / f"{name}.json").read_text())
+    printed = run_recipe(name, "--quick", "--out", out, "--work", work)
+    return printed[-1], json.loads((out / f"{name}.json").read_text())
 
 
 def test_a_soak_counts_errors_and_watches_memory_and_handles(tmp_path: Path, work: Path) -> None:
