@@ -28,7 +28,7 @@ def command(name: str) -> str:
     return str(Path(sys.executable).with_name(name))
 
 
-def run_command(name: str, *arguments: object, timeout: float = 300) -> subprocess.CompletedProcess[str]:
+def run_command(name: str, *arguments: object, timeout: float = 900) -> subprocess.CompletedProcess[str]:
     """Run one of the project's commands as a user would, in its own process."""
     return subprocess.run(
         [command(name), *map(str, arguments)],

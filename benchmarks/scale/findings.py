@@ -63,6 +63,10 @@ class Findings:
         rounds = self._rounds(group, name, call, first=first)
         return 1000 * float(np.percentile([each["seconds"] for each in rounds], percentile))
 
+    def count(self, group: str, call: str, *, first: bool = False) -> int:
+        """Return of how many rounds, second and later ones or first ones, each size's times are at least."""
+        return min(len(self._rounds(group, name, call, first=first)) for name in self.group(group))
+
     def stages(self, group: str, name: str, call: str) -> dict[str, tuple[float, float]]:
         """Return {stage: (p50, p99)} of later rounds, milliseconds."""
         rounds = self._rounds(group, name, call)

@@ -36,6 +36,8 @@ def render_report(result: Mapping[str, Any], findings: Findings) -> str:
         ),
         "## A round",
         _rounds(findings, "with_samples", findings.with_samples, ("select", "plain")),
+        f"Times of a row are of {findings.count('with_samples', 'select')} second and later rounds and "
+        f"{findings.count('with_samples', 'select', first=True)} first ones: a p99 of so few is nearly their largest. "
         f"From {findings.base} on, time grows as N^{findings.slope('select'):.3f} (Dowser) and "
         f"N^{findings.slope('plain'):.3f} (plain ASAL). "
         "Capture is the mean score (margin) of the picks over that of the best 10 of the pool that the campaign had "

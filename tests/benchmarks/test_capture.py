@@ -49,9 +49,12 @@ def test_bounded_searches_are_run_at_every_bound_and_the_server_scans_small_pool
         choose_searches("serch", (500,), 50_000)
 
 
-def test_exhaustive_scoring_captures_everything_and_the_subset_beats_random(tmp_path: Path) -> None:
+def test_exhaustive_scoring_captures_everything_and_the_subset_beats_random(
+    tmp_path: Path, recipe_work: Path
+) -> None:
     searches = "random,subset,exhaustive"
-    printed = run_recipe("capture", "--quick", "--pool", "digits", "--searches", searches, "--out", tmp_path)
+    places = ("--out", tmp_path, "--work", recipe_work)
+    printed = run_recipe("capture", "--quick", "--pool", "digits", "--searches", searches, *places)
     assert printed[-1].startswith("capture search_500=nan")
     found = json.loads((tmp_path / "digits-quick.json").read_text())["searches"]
     capture = {name: np.mean(each["capture"]) for name, each in found.items()}

@@ -106,7 +106,10 @@ def test_a_label_to_send_is_one_the_sample_cannot_have(witness: Witness) -> None
     assert witness.labels_to_send("c", [1, 2]) == {1: 1, 2: 0}
 
 
-def test_kills_leave_what_was_acknowledged(tmp_path: Path) -> None:
-    assert run_recipe("crash", "--quick", "--out", tmp_path)[-1] == "crash kills=6 violations=0"
+def test_kills_leave_what_was_acknowledged(tmp_path: Path, recipe_work: Path) -> None:
+    assert (
+        run_recipe("crash", "--quick", "--out", tmp_path, "--work", recipe_work)[-1]
+        == "crash kills=6 violations=0"
+    )
     result = json.loads((tmp_path / "crash.json").read_text())
     assert {"select", "label", "release", "retract", "correct", "add"} <= result["acknowledged"].keys()

@@ -55,8 +55,8 @@ def test_calls_follow_from_the_seed_and_differ(method) -> None:
     assert len({tuple(call) for call in calls}) > 1
 
 
-def test_a_server_is_attacked_and_judged(tmp_path: Path) -> None:
-    assert run_recipe("fuzz", "--messages", 300, "--out", tmp_path)[-1].startswith(
+def test_a_server_is_attacked_and_judged(tmp_path: Path, recipe_work: Path) -> None:
+    assert run_recipe("fuzz", "--messages", 300, "--out", tmp_path, "--work", recipe_work)[-1].startswith(
         "fuzz messages=300 crashes=0 internal=0 memory_growth="
     )
     result = json.loads((tmp_path / "fuzz.json").read_text())

@@ -6,8 +6,9 @@ from pathlib import Path
 from processes import run_recipe
 
 
-def test_two_pools_take_turns_and_their_times_are_told_by_stage(tmp_path: Path) -> None:
-    printed = run_recipe("growth", "--pools", "digits-rare,digits", "--quick", "--out", tmp_path)
+def test_two_pools_take_turns_and_their_times_are_told_by_stage(tmp_path: Path, recipe_work: Path) -> None:
+    places = ("--out", tmp_path, "--work", recipe_work)
+    printed = run_recipe("growth", "--pools", "digits-rare,digits", "--quick", *places)
     assert printed[-1].startswith("growth dowser=")
     result = json.loads((tmp_path / "growth.json").read_text())
     assert result["sizes"]["digits"] > result["sizes"]["digits-rare"]

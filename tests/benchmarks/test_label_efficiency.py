@@ -18,16 +18,19 @@ from client import Acquisition, BatchRule, CandidateSource
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+def runs(tmp_path_factory: pytest.TempPathFactory, recipe_work: Path) -> tuple[Path, list[str]]:
     """The balanced pool today and the thinned one tomorrow, into one folder; the last lines of both."""
     out = tmp_path_factory.mktemp("label-efficiency")
-    first = _run(out, "--pools", "digits", "--strategies", "random,subset-top,dowser")
-    second = _run(out, "--pools", "digits-rare", "--strategies", "random,subset-top", "--seeds", "2")
+    first = _run(out, recipe_work, "--pools", "digits", "--strategies", "random,subset-top,dowser")
+    second = _run(
+        out, recipe_work, "--pools", "digits-rare", "--strategies", "random,subset-top", "--seeds", "2"
+    )
     return out, [first, second]
 
 
-def _run(out: Path, *options: str) -> str:
-    return run_recipe("label-efficiency", "--quick", "--out", out, "--processes", 1, *options)[-1]
+def _run(out: Path, work: Path, *options: object) -> str:
+    places = ("--out", out, "--work", work)
+    return run_recipe("label-efficiency", "--quick", *places, "--processes", 1, *options)[-1]
 
 
 def test_the_last_line_has_every_ratio_and_no_number_where_nothing_was_run(

@@ -11,8 +11,9 @@ from benchmarks.throughput.callers import Call, Driven
 from benchmarks.throughput.recipe import summary
 
 
-def test_callers_by_numbers_are_told_with_their_fair_share(tmp_path: Path) -> None:
-    printed = run_recipe("throughput", "--clients", "1,3", "--quick", "--seconds", 2, "--out", tmp_path)
+def test_callers_by_numbers_are_told_with_their_fair_share(tmp_path: Path, recipe_work: Path) -> None:
+    places = ("--out", tmp_path, "--work", recipe_work)
+    printed = run_recipe("throughput", "--clients", "1,3", "--quick", "--seconds", 2, *places)
     assert printed[-1].startswith("throughput ratio_3_1=")
     result = json.loads((tmp_path / "throughput.json").read_text())
     assert set(result["clients"]) == {"1", "3"}

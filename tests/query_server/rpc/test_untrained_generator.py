@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 import torch
-from processes import run_command, start_server, stop_server
+from processes import start_server, stop_server, succeed
 from torch import nn
 
 from client import ClassifierExporter, Client, Dowser, RandomSubset
@@ -38,8 +38,7 @@ def thinned(digits, tmp_path_factory):
         ("dowser-trainer", "train", "--data", pool, "--out", bundle, *untrained),
         ("dowser-server", "index", "build", "--bundle", bundle, "--pool", pool, "--out", index),
     ):
-        done = run_command(*command)
-        assert done.returncode == 0, done.stderr
+        succeed(*command)
     running = start_server(bundle, index, folder / "state")
     yield Thinned(digits.pool[keep], digits.pool_labels[keep], running.target)
     assert stop_server(running) == 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from processes import run_command, start_server, stop_server
+from processes import start_server, stop_server, succeed
 from sklearn.ensemble import RandomForestClassifier
 from torch import nn
 
@@ -34,8 +34,7 @@ def vector_server(request, vectors, tmp_path_factory):
         ),
         ("dowser-server", "index", "build", "--bundle", bundle, "--pool", pool, "--out", index),
     ):
-        done = run_command(*command)
-        assert done.returncode == 0, done.stderr
+        succeed(*command)
     running = start_server(bundle, index, folder / "state")
     yield running
     assert stop_server(running) == 0
