@@ -52,11 +52,13 @@ def test_a_verdict_needs_more_than_the_spread() -> None:
         "campaigns": {
             "ours": {"balanced_accuracy": [[0.80], [0.84]]},
             "level": {"balanced_accuracy": [[0.80], [0.82]]},
+            "near": {"balanced_accuracy": [[0.78], [0.81]]},
             "worse": {"balanced_accuracy": [[0.70], [0.72]]},
             "once": {"balanced_accuracy": [[0.90]]},
         }
     }
     assert verdict(pool, "ours", "level") == "level (+1.0)"
+    assert verdict(pool, "ours", "near") == "level (+2.5)"  # two seeds spread by 2.8, as a sample's spread is reckoned
     assert verdict(pool, "ours", "worse") == "better (+11.0)"
     assert verdict(pool, "worse", "ours") == "worse (-11.0)"
     assert verdict(pool, "once", "once") == NONE

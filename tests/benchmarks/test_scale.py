@@ -128,6 +128,23 @@ def _measured(seconds: float, exhaustive: float, samples: int) -> dict[str, Any]
     }
 
 
+def test_a_ratio_of_few_rounds_is_told_with_how_far_it_may_be_off() -> None:
+    rng = np.random.default_rng(0)
+    scattered = [float(value) for value in rng.lognormal(0, 0.5, 17)]
+
+    def interval(rounds: int) -> tuple[float, float]:
+        sizes = {"1m": 10**6, "16m": 16 * 10**6}
+        built = {name: {"has_samples": True} for name in sizes}
+        turns = {"sizes": {name: {"calls": {"select": _records(scattered[:rounds])}} for name in sizes}}
+        given = {"parameters": {"sizes": sizes, "base": "1m"}, "built": built}
+        return Findings({**given, "turns": {"with_samples": turns}}).ratio_interval(
+            "with_samples", "16m", "select"
+        )
+
+    few, many = interval(5), interval(17)
+    assert few[0] < many[0] < 1 < many[1] < few[1]  # both sizes took the same times: the ratio is 1
+
+
 def test_findings_are_of_later_rounds_of_one_run_and_slices_are_extrapolated() -> None:
     sizes = {"1m": 10**6, "16m": 16 * 10**6, "100m": 10**8}
     built = {
@@ -152,6 +169,7 @@ def test_findings_are_of_later_rounds_of_one_run_and_slices_are_extrapolated() -
     )
     assert findings.ratio("with_samples", "16m", "select") == pytest.approx(2)
     assert findings.milliseconds("with_samples", "1m", "select", first=True) == 9000
+    assert findings.ratio_interval("with_samples", "16m", "select") == pytest.approx((2, 2))
     assert findings.slope("select") == pytest.approx(np.log(2) / np.log(16))
     assert findings.exhaustive_seconds("16m") == 320
     assert findings.vs_exhaustive() == pytest.approx(1600)

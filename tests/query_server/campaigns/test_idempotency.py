@@ -4,9 +4,10 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 import pytest
+from refusals import refused
 
 from query_server.campaigns import Answer, CampaignStore, Label, Lease, Request
-from query_server.errors import DowserError, Reason
+from query_server.errors import Reason
 
 Ids = Callable[..., npt.NDArray[np.uint64]]
 Requests = Callable[..., Request]
@@ -14,10 +15,6 @@ Requests = Callable[..., Request]
 
 def _answer(lease: Lease) -> Answer:
     return Answer(reply=f"round {lease.round}".encode())
-
-
-def _refused(reason: Reason) -> pytest.RaisesExc[DowserError]:
-    return pytest.RaisesExc(DowserError, check=lambda error: error.reason is reason)
 
 
 def test_every_write_replays_its_answer_even_after_a_restart(
@@ -44,14 +41,14 @@ def test_a_reused_request_id_is_refused_and_changes_nothing(
 ) -> None:
     store.create("first", "digits", 1, request_of())
     store.lease("first", ids(1), 1, request_of("again"), _answer)
-    with _refused(Reason.REQUEST_ID_REUSED):
+    with refused(Reason.REQUEST_ID_REUSED):
         store.lease("first", ids(2), 1, request_of("again", **other), _answer)
     assert store.get("first").leased == 1
 
 
 @pytest.mark.parametrize("id_", ["", "x" * 129])
 def test_a_request_id_is_1_to_128_characters(store: CampaignStore, id_: str) -> None:
-    with _refused(Reason.INVALID_ARGUMENT):
+    with refused(Reason.INVALID_ARGUMENT):
         store.create("first", "digits", 1, Request(id=id_, method="any", fingerprint=b""))
     assert store.list() == ()
 
@@ -60,7 +57,7 @@ def test_a_refused_call_leaves_its_request_id_free(
     store: CampaignStore, ids: Ids, request_of: Requests
 ) -> None:
     store.create("first", "digits", 1, request_of())
-    with _refused(Reason.BUDGET_EXCEEDS_POOL):
+    with refused(Reason.BUDGET_EXCEEDS_POOL):
         store.lease("first", ids(1), 51, request_of("retried", fingerprint=b"51"), _answer)
     assert store.lease("first", ids(1), 1, request_of("retried", fingerprint=b"1"), _answer) == b"round 1"
 
@@ -100,7 +97,7 @@ def test_a_duplicate_in_flight_waits_and_gets_the_same_answer(
 def test_waiting_for_a_duplicate_ends_at_the_deadline(store: CampaignStore, request_of: Requests) -> None:
     with (
         store.exclusive(request_of("slow")),
-        _refused(Reason.DEADLINE_EXCEEDED),
+        refused(Reason.DEADLINE_EXCEEDED),
         store.exclusive(request_of("slow"), timeout_seconds=0.01),
     ):
         pytest.fail("two callers held one request id")
