@@ -58,7 +58,9 @@ def test_a_verdict_needs_more_than_the_spread() -> None:
         }
     }
     assert verdict(pool, "ours", "level") == "level (+1.0)"
-    assert verdict(pool, "ours", "near") == "level (+2.5)"  # two seeds spread by 2.8, as a sample's spread is reckoned
+    assert (
+        verdict(pool, "ours", "near") == "level (+2.5)"
+    )  # two seeds spread by 2.8, as a sample's spread is reckoned
     assert verdict(pool, "ours", "worse") == "better (+11.0)"
     assert verdict(pool, "worse", "ours") == "worse (-11.0)"
     assert verdict(pool, "once", "once") == NONE

@@ -173,7 +173,7 @@ from query_server.pool import build_index
 from samples import Preprocessing, open_samples
 source = open_samples(Path({str(images.path)!r}))
 def encode(x):
-    time.sleep(0.02)
+    time.sleep(0.05)
     return x.reshape(len(x), -1)[:, :6] + np.float32(source.path.exists())
 build_index(source=source, encode=encode, preprocessing=Preprocessing.infer(source.shape, source.dtype),
     feature_dim=6, bundle_digest={digest!r}, out=Path({str(out)!r}), pool="digits", threads=1, chunk=10, progress=False)
@@ -182,7 +182,7 @@ build_index(source=source, encode=encode, preprocessing=Preprocessing.infer(sour
     durable = 0
     for _ in range(2):
         build = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 240
         while time.monotonic() < deadline and build.poll() is None:
             if progress.exists() and json.loads(progress.read_text())["rows_done"] >= durable + 50:
                 break

@@ -8,6 +8,7 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 import torch
+from bundles import train_bundle
 from processes import start_server, stop_server, succeed
 
 from client import AsyncClient, Client, DowserError, Exhaustive, Selection, export_classifier
@@ -39,7 +40,9 @@ def write_labels(path, digits, rows):
 def vae_server(digits, tmp_path_factory):
     """A server whose bundle is a small VAE, matching by the means of its latents."""
     folder = tmp_path_factory.mktemp("vae")
-    bundle = train(digits, folder, "--generator", "vae", "--features", "latent", "--iterations", 1500)
+    bundle = train_bundle(
+        digits.pool_file, folder / "bundle", generator="vae", features="latent", iterations=1500
+    )
     running = start_server(bundle, index_of(bundle, digits, folder), folder / "state")
     yield running
     assert stop_server(running) == 0

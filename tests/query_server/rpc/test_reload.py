@@ -14,6 +14,7 @@ import grpc
 import numpy as np
 import onnx
 import pytest
+from bundles import train_bundle
 from metrics_port import free_port, wait_until_working
 from processes import run_command, start_server, stop_server, succeed
 
@@ -40,8 +41,7 @@ def foreign(digits, digits_bundle, tmp_path_factory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("foreign")
     file = folder / "wide.npy"
     np.save(file, np.repeat(digits.pool[:300], 2, axis=1).repeat(2, axis=2))
-    options = ("--generator", "gaussian", "--features", "pixels", "--feature-dim", 20, "--components", 4)
-    succeed("dowser-trainer", "train", "--data", file, "--out", folder / "wide", *options)
+    train_bundle(file, folder / "wide", generator="gaussian", features="pixels", feature_dim=20, components=4)
     for bundle, data, name, out in (
         (folder / "wide", file, "digits", folder / "wide-index"),
         (digits_bundle, digits.pool_file, "letters", folder / "letters-index"),
