@@ -246,7 +246,7 @@ def test_the_command_takes_its_token_and_certificates_from_files_and_environment
     secret = tmp_path / "token"
     secret.write_text(f"{made[Role.SELECT]}\n")
     tls = ("--tls-ca", authority.certificate, "--tls-certificate", own.certificate, "--tls-key", own.key)
-    common = ("pools", "--target", server.target, "--timeout", 5)
+    common = ("pools", "--target", server.target, "--timeout", 60)
     succeed("dowser", *common, *tls, "--token-file", secret)
     refused = run_command("dowser", *common, *tls)
     assert refused.returncode == 1

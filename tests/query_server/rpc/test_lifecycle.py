@@ -53,7 +53,7 @@ SLOW = Dowser(max_scored=500, latents=500, steps=10_000, early_stop=0, shares={"
 
 
 def prove_the_only_worker_is_free_and_nothing_was_leased(server, classifier):
-    with Client.connect(server.target, timeout_seconds=20) as client:
+    with Client.connect(server.target, timeout_seconds=60) as client:
         quick = client.select_samples("late", classifier=classifier, budget=10, strategy=Exhaustive())
         assert quick.round == 1
         assert client.get_campaign("late").leased == 10
