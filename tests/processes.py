@@ -53,7 +53,7 @@ def run_recipe(name: str, *arguments: object, environment: Mapping[str, str] | N
         [sys.executable, "-m", "benchmarks", name, *map(str, arguments)],
         capture_output=True,
         text=True,
-        timeout=900,
+        timeout=1800,
         check=False,
         cwd=REPOSITORY,
         env={**os.environ, **(environment or {})},
@@ -79,7 +79,7 @@ def start_server(bundle: Path, index: Path, state: Path, *options: object) -> Ru
     assert process.stdout is not None
     line = process.stdout.readline()
     if "listening on" not in line:
-        process.wait(timeout=10)
+        process.wait(timeout=60)
         raise RuntimeError((state.parent / f"{state.name}.log").read_text())
     return RunningServer(line.split()[-1], process, bundle, index, state)
 
@@ -87,4 +87,4 @@ def start_server(bundle: Path, index: Path, state: Path, *options: object) -> Ru
 def stop_server(server: RunningServer) -> int:
     """Send SIGTERM and wait for the drain; returns the exit status."""
     server.process.terminate()
-    return server.process.wait(timeout=60)
+    return server.process.wait(timeout=180)
