@@ -2,15 +2,16 @@
 
 import json
 import os
+import resource
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-import psutil
 import pytest
 from live_pools import (
     add,
@@ -92,23 +93,22 @@ def test_given_up_it_leaves_nothing(changed: LivePool, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("limit", [500, 20_000])  # less than a manifest, less than the index
 def test_a_process_that_finds_the_disk_full_says_so_and_leaves_nothing(
-    changed: LivePool, tmp_path: Path, limit: int
+    changed: LivePool, tmp_path: Path, limit: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held = contents(changed.current())
 
     def fill_up() -> None:
-        for child in psutil.Process().children():
-            if "query_server.pool.finishing" in child.cmdline():
-                child.rlimit(psutil.RLIMIT_FSIZE, (limit, limit))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
-    with refused(Reason.COMPACTION_REFUSED, "ended with 1: .*"):
+    with monkeypatch.context() as patched, refused(Reason.COMPACTION_REFUSED, "ended with 1: .*"):
+        patched.setattr(subprocess, "Popen", partial(subprocess.Popen, preexec_fn=fill_up))
         write_compacted(
             changed.current(),
             tmp_path / "out",
             queries=np.zeros((4, 6), np.float32),
             threads=1,
             give_way=lambda: None,
-            checkpoint=fill_up,
+            checkpoint=lambda: None,
         )
     assert not (tmp_path / "out").exists()
     assert contents(compact(changed).current()) == held
