@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from processes import RunningServer, run_command, start_server, stop_server
+from processes import RunningServer, start_server, stop_server, succeed
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,7 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Digits:
 def digits_bundle(digits: Digits, tmp_path_factory: pytest.TempPathFactory) -> Path:
     bundle = tmp_path_factory.mktemp("bundle") / "bundle"
     options = ("--generator", "gaussian", "--features", "pixels", "--feature-dim", 20, "--components", 20)
-    done = run_command("dowser-trainer", "train", "--data", digits.pool_file, "--out", bundle, *options)
-    assert done.returncode == 0, done.stderr
+    succeed("dowser-trainer", "train", "--data", digits.pool_file, "--out", bundle, *options)
     return bundle
 
 
@@ -49,8 +48,7 @@ def digits_bundle(digits: Digits, tmp_path_factory: pytest.TempPathFactory) -> P
 def digits_index(digits: Digits, digits_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     index = tmp_path_factory.mktemp("index") / "digits"
     options = ("--bundle", digits_bundle, "--pool", digits.pool_file, "--out", index, "--name", "digits")
-    done = run_command("dowser-server", "index", "build", *options)
-    assert done.returncode == 0, done.stderr
+    succeed("dowser-server", "index", "build", *options)
     return index
 
 

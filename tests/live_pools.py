@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,16 @@ from query_server.pool import (
     Moment,
     Pool,
     Removal,
+    compacted_folder,
+    identity_of,
     write_compacted,
 )
 
 Float32 = npt.NDArray[np.float32]
 DIGEST = "ab" * 32
 FEATURE_DIM = 6
+NEW = np.arange(30, dtype=np.uint64)
+"""Ids of what the fixture `changed` adds."""
 
 
 def encode(x: Float32) -> Float32:
@@ -100,3 +105,18 @@ def compact(live: LivePool, moment: Moment | None = None) -> LivePool:
     folder = live.folders.publish(CompactedFolders.name_of(state.index_version))
     base = Pool.open(folder, expected_bundle_digest=DIGEST, verify=True)
     return live.compacted(base, moment, folder.name, encode=encode)
+
+
+def served(directory: Path, configured: Pool) -> Pool:
+    """Open what a server would that is told to serve an index."""
+    folder = compacted_folder(directory, identity_of(configured.manifest))
+    return configured if folder is None else Pool.open(folder, expected_bundle_digest=DIGEST, verify=True)
+
+
+def of_another_encoder(pool: Pool) -> Pool:
+    """The same index, of another encoder as far as the journal can tell."""
+    other = copy.copy(pool)
+    other.manifest = type(pool.manifest)()
+    other.manifest.CopyFrom(pool.manifest)
+    other.manifest.encoder_sha256 = "other"
+    return other

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +28,7 @@ def command(name: str) -> str:
     return str(Path(sys.executable).with_name(name))
 
 
-def run_command(name: str, *arguments: object, timeout: float = 300) -> subprocess.CompletedProcess[str]:
+def run_command(name: str, *arguments: object, timeout: float = 900) -> subprocess.CompletedProcess[str]:
     """Run one of the project's commands as a user would, in its own process."""
     return subprocess.run(
         [command(name), *map(str, arguments)],
@@ -37,6 +38,28 @@ def run_command(name: str, *arguments: object, timeout: float = 300) -> subproce
         check=False,
         cwd=REPOSITORY,
     )
+
+
+def succeed(name: str, *arguments: object) -> str:
+    """Run one of the project's commands, which must succeed; returns what it printed."""
+    done = run_command(name, *arguments)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def run_recipe(name: str, *arguments: object, environment: Mapping[str, str] | None = None) -> list[str]:
+    """Run a recipe of the benchmarks as a user would, which must succeed; returns the lines it printed."""
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks", name, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=1800,
+        check=False,
+        cwd=REPOSITORY,
+        env={**os.environ, **(environment or {})},
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout.splitlines()
 
 
 def start_server(bundle: Path, index: Path, state: Path, *options: object) -> RunningServer:
@@ -56,7 +79,7 @@ def start_server(bundle: Path, index: Path, state: Path, *options: object) -> Ru
     assert process.stdout is not None
     line = process.stdout.readline()
     if "listening on" not in line:
-        process.wait(timeout=10)
+        process.wait(timeout=60)
         raise RuntimeError((state.parent / f"{state.name}.log").read_text())
     return RunningServer(line.split()[-1], process, bundle, index, state)
 
@@ -64,4 +87,4 @@ def start_server(bundle: Path, index: Path, state: Path, *options: object) -> Ru
 def stop_server(server: RunningServer) -> int:
     """Send SIGTERM and wait for the drain; returns the exit status."""
     server.process.terminate()
-    return server.process.wait(timeout=60)
+    return server.process.wait(timeout=180)

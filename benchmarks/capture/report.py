@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmarks.capture.strategies import BOUNDED, SEARCH, SUBSET, UNBOUNDED
 from benchmarks.common import plots
-from benchmarks.common.markdown import NONE, table
+from benchmarks.common.markdown import NONE, mean_and_spread, table
 
 Result = Mapping[str, Any]
 
@@ -99,5 +99,4 @@ def _by_labels(result: Result) -> str:
 
 
 def _spread(entry: Mapping[str, Any]) -> str:
-    values = np.array(entry["capture"])
-    return f"{values.mean():.3f} ± {values.std():.3f}"
+    return mean_and_spread(np.array(entry["capture"]), 3)

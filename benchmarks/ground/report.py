@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.common.markdown import NONE, table
+from benchmarks.common.markdown import NONE, mean_and_spread, table
 from benchmarks.ground.trials import NEIGHBORS, SUBSET
 
 PoolResult = Mapping[str, Any]
@@ -34,7 +34,7 @@ def verdict(pool: PoolResult, trial: str, rival: str) -> str:
     if len(ours) < 2:
         return NONE
     gain = float(ours.mean() - theirs.mean())
-    spread = max(float(ours.std()), float(theirs.std()))
+    spread = max(float(ours.std(ddof=1)), float(theirs.std(ddof=1)))
     word = "level" if abs(gain) <= spread else "better" if gain > 0 else "worse"
     return f"{word} ({100 * gain:+.1f})"
 
@@ -59,7 +59,10 @@ def render_report(result: Mapping[str, Any], pools: Mapping[str, PoolResult]) ->
             _campaigns(pool),
             table(
                 ["search", "capture"],
-                [[each["text"], _spread(np.array(each["capture"]))] for each in pool["captures"].values()],
+                [
+                    [each["text"], mean_and_spread(np.array(each["capture"]), 3)]
+                    for each in pool["captures"].values()
+                ],
             ),
         ]
     return "\n\n".join(parts) + "\n"
@@ -72,14 +75,8 @@ def _campaigns(pool: PoolResult) -> str:
         accuracy = 100 * over_rounds(pool, trial)
         last = 100 * np.mean([each[-1] for each in entry["balanced_accuracy"]])
         against = [NONE if trial == rival else verdict(pool, trial, rival) for rival in (SUBSET, NEIGHBORS)]
-        rows.append(
-            [entry["text"], f"{accuracy.mean():.1f} ± {accuracy.std():.1f}", f"{last:.1f}", rare, *against]
-        )
+        rows.append([entry["text"], mean_and_spread(accuracy, 1), f"{last:.1f}", rare, *against])
     return table(
         ["campaign", "mean over rounds", "last round", "rare found", "against subset", "against neighbors"],
         rows,
     )
-
-
-def _spread(values: NDArray[np.float64]) -> str:
-    return f"{values.mean():.3f} ± {values.std():.3f}"

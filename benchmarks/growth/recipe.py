@@ -85,8 +85,8 @@ def run(options: argparse.Namespace) -> int:
             asked[name] = _prepared(client, task, budget=pool.budget, max_scored=pool.max_scored)
         rounds = [(strategy, turn) for strategy in STRATEGIES for turn in range(requests + 1)]
         for strategy, turn in tqdm(rounds, desc="selections", unit="pair"):
-            for name, ask in asked.items():
-                record = ask(STRATEGIES[strategy], turn)
+            for name in names if turn % 2 else reversed(names):  # neither always goes first
+                record = asked[name](STRATEGIES[strategy], turn)
                 if turn:  # the first compiles the classifier
                     measured[name].setdefault(strategy, []).append(record)
     result = {

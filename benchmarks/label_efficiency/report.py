@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.common.markdown import NONE, table
+from benchmarks.common.markdown import NONE, mean_and_spread, p_text, table
 from benchmarks.label_efficiency.findings import (
     better_subset,
     closing_values,
@@ -140,22 +140,17 @@ def _strategies(result: Result) -> str:
         rows.append(
             [
                 f"{STRATEGIES[name].text} (`{name}`)",
-                _spread(100 * accuracy.mean(1)),
-                _spread(100 * accuracy[:, -1]),
+                mean_and_spread(100 * accuracy.mean(1), 1),
+                mean_and_spread(100 * accuracy[:, -1], 1),
                 *(f"{each:.0f}" if each is not None else f"> {entry['labels'][-1]}" for each in needed),
-                *([_spread(np.array(entry["rare_found"])[:, -1])] if rare else []),
-                NONE if p is None else f"{p:.3f}",
+                *([mean_and_spread(np.array(entry["rare_found"])[:, -1], 1)] if rare else []),
+                NONE if p is None else p_text(p, 3),
                 f"{entry['scored_a_round']:,.0f}",
                 f"{entry['seconds_a_round']['select']:.2f}",
             ]
         )
     seeds = max(len(entry["seeds"]) for entry in entries.values())
     return f"{table(head, rows)}\n\nMean ± standard deviation, {seeds} seed(s)."
-
-
-def _spread(values: Any) -> str:
-    deviation = f" ± {values.std(ddof=1):.1f}" if len(values) > 1 else ""
-    return f"{values.mean():.1f}{deviation}"
 
 
 def _verdict(result: Result) -> str:
@@ -171,9 +166,9 @@ def _verdict(result: Result) -> str:
         if p is None:
             verdict = f"{told} by {abs(difference):.1f} points, too few seeds to tell"
         elif p < SIGNIFICANT:
-            verdict = f"{told} by {abs(difference):.1f} points (p = {p:.3f})"
+            verdict = f"{told} by {abs(difference):.1f} points (p {p_text(p, 3, relation=True)})"
         else:
-            verdict = f"not told apart ({difference:+.1f} points, p = {p:.2f})"
+            verdict = f"not told apart ({difference:+.1f} points, p {p_text(p, 2, relation=True)})"
         sentences.append(f"against `{rival}` {verdict}")
     return f"Dowser over the rounds: {'; '.join(sentences)}." if sentences else "Dowser was not run here."
 

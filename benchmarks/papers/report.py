@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.common.markdown import NONE, table
+from benchmarks.common.markdown import NONE, mean_and_spread, table
 from benchmarks.papers.claims import Judged, Verdict
 from benchmarks.papers.paper import Paper, Preset, Setting
 from benchmarks.papers.records import LEAST_SEEDS, Results, Runs
@@ -87,16 +87,11 @@ def _strategies(setting: Setting, finished: Mapping[str, Runs]) -> str:
         rows.append(
             [
                 f"{setting.strategies[name].text} (`{name}`)",
-                _spread(accuracy[:, 1:].mean(1)),
-                _spread(accuracy[:, -1]),
+                mean_and_spread(accuracy[:, 1:].mean(1), 2),
+                mean_and_spread(accuracy[:, -1], 2),
                 str(records[0]["labels"][-1]),
                 str(len(runs)),
             ]
         )
     head = ["strategy", "mean over rounds, %", "last round, %", "labels there", "seeds"]
     return f"{table(head, rows)}\n\nMean ± standard deviation over the seeds."
-
-
-def _spread(values: Any) -> str:
-    deviation = f" ± {values.std(ddof=1):.2f}" if len(values) > 1 else ""
-    return f"{values.mean():.2f}{deviation}"

@@ -11,6 +11,7 @@ import numpy as np
 
 GIB = 2**30
 _READY_SECONDS, _BUILD_SECONDS, _RESIDENT_GIB = 3.0, 900.0, 8.0
+_RESAMPLES = 2000
 _RATIO, _RATIO_WITHOUT_SAMPLES, _VS_EXHAUSTIVE, _RECALL = 1.25, 1.5, 500.0, 0.9
 
 
@@ -63,6 +64,10 @@ class Findings:
         rounds = self._rounds(group, name, call, first=first)
         return 1000 * float(np.percentile([each["seconds"] for each in rounds], percentile))
 
+    def count(self, group: str, call: str, *, first: bool = False) -> int:
+        """Return of how many rounds, second and later ones or first ones, each size's times are at least."""
+        return min(len(self._rounds(group, name, call, first=first)) for name in self.group(group))
+
     def stages(self, group: str, name: str, call: str) -> dict[str, tuple[float, float]]:
         """Return {stage: (p50, p99)} of later rounds, milliseconds."""
         rounds = self._rounds(group, name, call)
@@ -91,6 +96,17 @@ class Findings:
     def ratio(self, group: str, name: str, call: str) -> float:
         """Return the p50 of a size over that of the base, of one run."""
         return self.milliseconds(group, name, call) / self.milliseconds(group, self.base, call)
+
+    def ratio_interval(self, group: str, name: str, call: str) -> tuple[float, float]:
+        """Return the 5th and 95th percentile of that ratio when rounds are drawn anew with replacement."""
+        rng = np.random.default_rng(0)
+        drawn = []
+        for each in (name, self.base):
+            seconds = np.array([record["seconds"] for record in self._rounds(group, each, call)])
+            rows = rng.integers(len(seconds), size=(_RESAMPLES, len(seconds)))
+            drawn.append(np.median(seconds[rows], axis=1))
+        low, high = np.percentile(drawn[0] / drawn[1], (5, 95))
+        return float(low), float(high)
 
     def exhaustive_seconds(self, name: str) -> float:
         """Return the time to score a whole pool with samples: measured, or a slice's extrapolated."""

@@ -34,8 +34,11 @@ def render_report(result: Mapping[str, Any], findings: Findings) -> str:
             ["", "bar", "measured", "held"],
             [[bar.text, bar.bar, bar.measured, "yes" if bar.held else "**no**"] for bar in findings.bars()],
         ),
+        *_how_sure(findings),
         "## A round",
         _rounds(findings, "with_samples", findings.with_samples, ("select", "plain")),
+        f"Times of a row are of {findings.count('with_samples', 'select')} second and later rounds and "
+        f"{findings.count('with_samples', 'select', first=True)} first ones: a p99 of so few is nearly their largest. "
         f"From {findings.base} on, time grows as N^{findings.slope('select'):.3f} (Dowser) and "
         f"N^{findings.slope('plain'):.3f} (plain ASAL). "
         "Capture is the mean score (margin) of the picks over that of the best 10 of the pool that the campaign had "
@@ -74,6 +77,22 @@ def render_report(result: Mapping[str, Any], findings: Findings) -> str:
         if likeness:
             parts += [f"## The features of {name}", *_likeness(likeness)]
     return "\n\n".join(parts) + "\n"
+
+
+def _how_sure(findings: Findings) -> list[str]:
+    """Say how far the ratios of medians would go with other rounds."""
+    ratios = [("with_samples", findings.largest, "select")] if findings.largest != findings.base else []
+    ratios += [(name, name, "propose") for name in findings.without]
+    told = []
+    for group, name, call in ratios:
+        low, high = findings.ratio_interval(group, name, call)
+        told.append(f"{findings.ratio(group, name, call):.2f} at {name} is {low:.2f} to {high:.2f}")
+    if not told:
+        return []
+    return [
+        "Held is what the medians measured say. With other rounds of the same kind (bootstrap, nine of ten) "
+        f"{'; '.join(told)}: an interval that holds its bar needs more rounds to be sure."
+    ]
 
 
 def _when(findings: Findings, name: str, turns: Mapping[str, Any]) -> str:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,12 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session")
+def recipe_work(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where recipes on the digits keep what each would make the same: bundles and indexes."""
+    return tmp_path_factory.mktemp("recipes")
 
 
 @pytest.fixture(scope="session")

@@ -1,20 +1,17 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from processes import run_recipe
 from torch import nn
 
 from benchmarks.capture.recipe import choose_searches, training_ids
 from benchmarks.capture.scores import TopScores, top_scores
 from benchmarks.common.errors import BenchmarkError
 from benchmarks.common.pools import POOLS
-
-ROOT = Path(__file__).parents[2]
 
 
 def test_the_best_batch_is_that_of_what_is_left() -> None:
@@ -52,24 +49,15 @@ def test_bounded_searches_are_run_at_every_bound_and_the_server_scans_small_pool
         choose_searches("serch", (500,), 50_000)
 
 
-def test_exhaustive_scoring_captures_everything_and_the_subset_beats_random(tmp_path: Path) -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "benchmarks",
-        "capture",
-        "--quick",
-        "--pool",
-        "digits",
-        "--out",
-        str(tmp_path),
-    ]
-    command += ["--searches", "random,subset,exhaustive"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1].startswith("capture search_500=nan")
-    searches = json.loads((tmp_path / "digits-quick.json").read_text())["searches"]
-    capture = {name: np.mean(each["capture"]) for name, each in searches.items()}
+def test_exhaustive_scoring_captures_everything_and_the_subset_beats_random(
+    tmp_path: Path, recipe_work: Path
+) -> None:
+    searches = "random,subset,exhaustive"
+    places = ("--out", tmp_path, "--work", recipe_work)
+    printed = run_recipe("capture", "--quick", "--pool", "digits", "--searches", searches, *places)
+    assert printed[-1].startswith("capture search_500=nan")
+    found = json.loads((tmp_path / "digits-quick.json").read_text())["searches"]
+    capture = {name: np.mean(each["capture"]) for name, each in found.items()}
     assert capture["exhaustive"] == pytest.approx(1.0, abs=1e-3)
     assert capture["random"] < capture["subset_500"] < 1
     assert "| random subset |" in (tmp_path / "REPORT.md").read_text()

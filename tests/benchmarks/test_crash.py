@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from processes import run_recipe
 
 from benchmarks.crash.witness import Witness
 
-ROOT = Path(__file__).parents[2]
 NOBODY: frozenset[int] = frozenset()
 
 
@@ -108,10 +106,10 @@ def test_a_label_to_send_is_one_the_sample_cannot_have(witness: Witness) -> None
     assert witness.labels_to_send("c", [1, 2]) == {1: 1, 2: 0}
 
 
-def test_kills_leave_what_was_acknowledged(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "benchmarks", "crash", "--quick", "--out", str(tmp_path)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.splitlines()[-1] == "crash kills=6 violations=0"
+def test_kills_leave_what_was_acknowledged(tmp_path: Path, recipe_work: Path) -> None:
+    assert (
+        run_recipe("crash", "--quick", "--out", tmp_path, "--work", recipe_work)[-1]
+        == "crash kills=6 violations=0"
+    )
     result = json.loads((tmp_path / "crash.json").read_text())
     assert {"select", "label", "release", "retract", "correct", "add"} <= result["acknowledged"].keys()

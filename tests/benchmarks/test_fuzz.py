@@ -1,22 +1,19 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from random import Random
 
 import grpc
 import pytest
 from google.rpc import status_pb2
+from processes import run_recipe
 
 from benchmarks.fuzz.messages import Hints, wild_call
 from benchmarks.fuzz.methods import all_methods
 from benchmarks.fuzz.verdict import fault
 from query_server.errors import DowserError, Reason, campaign_not_found
 from query_server.rpc.status import to_status
-
-ROOT = Path(__file__).parents[2]
 
 
 def trailing(status: status_pb2.Status) -> dict[str, bytes]:
@@ -58,10 +55,9 @@ def test_calls_follow_from_the_seed_and_differ(method) -> None:
     assert len({tuple(call) for call in calls}) > 1
 
 
-def test_a_server_is_attacked_and_judged(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "benchmarks", "fuzz", "--messages", "300", "--out", str(tmp_path)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
-    assert done.returncode == 0, done.stderr + done.stdout
-    assert done.stdout.splitlines()[-1].startswith("fuzz messages=300 crashes=0 internal=0 memory_growth=")
+def test_a_server_is_attacked_and_judged(tmp_path: Path, recipe_work: Path) -> None:
+    assert run_recipe("fuzz", "--messages", 300, "--out", tmp_path, "--work", recipe_work)[-1].startswith(
+        "fuzz messages=300 crashes=0 internal=0 memory_growth="
+    )
     result = json.loads((tmp_path / "fuzz.json").read_text())
     assert set(result["statuses"]) == {method.path for method in all_methods()}

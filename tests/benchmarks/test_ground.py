@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from processes import run_recipe
 
 from benchmarks.common.markdown import NONE
 from benchmarks.common.pools import POOLS
@@ -17,14 +16,9 @@ from benchmarks.ground.memory_pool import principal_components
 from benchmarks.ground.report import verdict
 from benchmarks.ground.trials import CAMPAIGNS, SEARCHES
 
-ROOT = Path(__file__).parents[2]
-
 
 def test_every_trial_is_measured_and_reported(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "benchmarks", "ground", "--quick", "--out", str(tmp_path)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1].startswith("ground digits_subset_top=0.")
+    assert run_recipe("ground", "--quick", "--out", tmp_path)[-1].startswith("ground digits_subset_top=0.")
     pool = json.loads((tmp_path / "ground.json").read_text())["pool digits"]
     assert pool["campaigns"].keys() == CAMPAIGNS.keys()
     assert all(each["labels"] == [20, 30, 40] for each in pool["campaigns"].values())
@@ -58,11 +52,15 @@ def test_a_verdict_needs_more_than_the_spread() -> None:
         "campaigns": {
             "ours": {"balanced_accuracy": [[0.80], [0.84]]},
             "level": {"balanced_accuracy": [[0.80], [0.82]]},
+            "near": {"balanced_accuracy": [[0.78], [0.81]]},
             "worse": {"balanced_accuracy": [[0.70], [0.72]]},
             "once": {"balanced_accuracy": [[0.90]]},
         }
     }
     assert verdict(pool, "ours", "level") == "level (+1.0)"
+    assert (
+        verdict(pool, "ours", "near") == "level (+2.5)"
+    )  # two seeds spread by 2.8, as a sample's spread is reckoned
     assert verdict(pool, "ours", "worse") == "better (+11.0)"
     assert verdict(pool, "worse", "ours") == "worse (-11.0)"
     assert verdict(pool, "once", "once") == NONE

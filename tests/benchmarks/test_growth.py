@@ -1,20 +1,15 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from processes import run_recipe
 
 
-def test_two_pools_take_turns_and_their_times_are_told_by_stage(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "benchmarks", "growth", "--pools", "digits-rare,digits", "--quick"]
-    done = subprocess.run(
-        [*command, "--out", str(tmp_path)], cwd=ROOT, capture_output=True, text=True, timeout=600, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1].startswith("growth dowser=")
+def test_two_pools_take_turns_and_their_times_are_told_by_stage(tmp_path: Path, recipe_work: Path) -> None:
+    places = ("--out", tmp_path, "--work", recipe_work)
+    printed = run_recipe("growth", "--pools", "digits-rare,digits", "--quick", *places)
+    assert printed[-1].startswith("growth dowser=")
     result = json.loads((tmp_path / "growth.json").read_text())
     assert result["sizes"]["digits"] > result["sizes"]["digits-rare"]
     for strategy in result["strategies"].values():

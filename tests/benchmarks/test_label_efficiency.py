@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from processes import run_recipe
 
 from benchmarks.common.errors import BenchmarkError
 from benchmarks.label_efficiency.findings import better_subset, closing_values, p_value, rare_found_ratio
@@ -17,24 +16,21 @@ from benchmarks.label_efficiency.report import render_report
 from benchmarks.label_efficiency.strategies import SETS, STRATEGIES, resolve
 from client import Acquisition, BatchRule, CandidateSource
 
-ROOT = Path(__file__).parents[2]
-
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+def runs(tmp_path_factory: pytest.TempPathFactory, recipe_work: Path) -> tuple[Path, list[str]]:
     """The balanced pool today and the thinned one tomorrow, into one folder; the last lines of both."""
     out = tmp_path_factory.mktemp("label-efficiency")
-    first = _run(out, "--pools", "digits", "--strategies", "random,subset-top,dowser")
-    second = _run(out, "--pools", "digits-rare", "--strategies", "random,subset-top", "--seeds", "2")
+    first = _run(out, recipe_work, "--pools", "digits", "--strategies", "random,subset-top,dowser")
+    second = _run(
+        out, recipe_work, "--pools", "digits-rare", "--strategies", "random,subset-top", "--seeds", "2"
+    )
     return out, [first, second]
 
 
-def _run(out: Path, *options: str) -> str:
-    command = [sys.executable, "-m", "benchmarks", "label-efficiency", "--quick", "--out", str(out), *options]
-    command += ["--processes", "1"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.splitlines()[-1]
+def _run(out: Path, work: Path, *options: object) -> str:
+    places = ("--out", out, "--work", work)
+    return run_recipe("label-efficiency", "--quick", *places, "--processes", 1, *options)[-1]
 
 
 def test_the_last_line_has_every_ratio_and_no_number_where_nothing_was_run(

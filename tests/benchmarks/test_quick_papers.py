@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from processes import run_recipe
 
 RECORDED = {
     ("bgadl", "vae-acgan"): ("information", "distance"),
@@ -15,7 +14,6 @@ RECORDED = {
     ("bald-vae", "bald-vae"): ("information", "companions"),
     ("bald-vae", "vae-all"): ("information", "companions"),
 }
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize(
@@ -37,18 +35,11 @@ def test_the_quick_preset_runs_each_strategy_and_reports_it(
     tmp_path: Path, paper: str, setting: str, strategies: list[str]
 ) -> None:
     out = tmp_path / "out"
-    command = [sys.executable, "-m", "benchmarks", "papers", "--paper", paper, "--quick", "--processes", "1"]
-    command += ["--settings", setting, "--strategies", ",".join(strategies)]
-    done = subprocess.run(
-        [*command, "--out", str(out), "--work", str(tmp_path / "work")],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=900,
-        check=False,
+    printed = run_recipe(
+        *("papers", "--paper", paper, "--quick", "--processes", 1, "--settings", setting),
+        *("--strategies", ",".join(strategies), "--out", out, "--work", tmp_path / "work"),
     )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1].startswith(f"papers paper={paper} claims=")
+    assert printed[-1].startswith(f"papers paper={paper} claims=")
     found = json.loads((out / f"{paper}-quick" / f"{paper}.json").read_text())[f"results {setting}"]
     assert set(found) == set(strategies)
     for strategy, runs in found.items():

@@ -1,24 +1,19 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import faiss
 import numpy as np
 import pytest
-from processes import run_command
+from processes import run_recipe, succeed
 
 from benchmarks.common.errors import BenchmarkError
 from benchmarks.common.results import write_json
 from benchmarks.scale.findings import Findings
 from benchmarks.scale.made_features import likeness, make_features
 from benchmarks.scale.sizes import base_of, parse_sizes
-
-ROOT = Path(__file__).parents[2]
 
 
 def test_the_quick_recipe_goes_through_every_step_and_measures_again_what_was_kept(tmp_path: Path) -> None:
@@ -32,22 +27,11 @@ def test_the_quick_recipe_goes_through_every_step_and_measures_again_what_was_ke
     np.save(data / "pool.npy", x)
     bundle = tmp_path / "bundle"
     options = ("--generator", "gaussian", "--features", "pixels", "--run", tmp_path / "run", "--out", bundle)
-    trained = run_command("dowser-trainer", "train", "--data", data / "pool.npy", *options)
-    assert trained.returncode == 0, trained.stderr
+    succeed("dowser-trainer", "train", "--data", data / "pool.npy", *options)
 
     def run(*more: str) -> str:
-        options = ["--quick", "--keep", "--bundle", str(bundle), "--out", str(tmp_path / "out"), *more]
-        done = subprocess.run(
-            [sys.executable, "-m", "benchmarks", "scale", *options],
-            cwd=ROOT,
-            env={**os.environ, "DOWSER_DATASETS": str(data)},
-            capture_output=True,
-            text=True,
-            timeout=900,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout.splitlines()[-1]
+        options = ("--quick", "--keep", "--bundle", bundle, "--out", tmp_path / "out", *more)
+        return run_recipe("scale", *options, environment={"DOWSER_DATASETS": str(data)})[-1]
 
     assert run().startswith("scale ratio_6k_2k=")
     result = json.loads((tmp_path / "out/scale.json").read_text())
@@ -144,6 +128,23 @@ def _measured(seconds: float, exhaustive: float, samples: int) -> dict[str, Any]
     }
 
 
+def test_a_ratio_of_few_rounds_is_told_with_how_far_it_may_be_off() -> None:
+    rng = np.random.default_rng(0)
+    scattered = [float(value) for value in rng.lognormal(0, 0.5, 17)]
+
+    def interval(rounds: int) -> tuple[float, float]:
+        sizes = {"1m": 10**6, "16m": 16 * 10**6}
+        built = {name: {"has_samples": True} for name in sizes}
+        turns = {"sizes": {name: {"calls": {"select": _records(scattered[:rounds])}} for name in sizes}}
+        given = {"parameters": {"sizes": sizes, "base": "1m"}, "built": built}
+        return Findings({**given, "turns": {"with_samples": turns}}).ratio_interval(
+            "with_samples", "16m", "select"
+        )
+
+    few, many = interval(5), interval(17)
+    assert few[0] < many[0] < 1 < many[1] < few[1]  # both sizes took the same times: the ratio is 1
+
+
 def test_findings_are_of_later_rounds_of_one_run_and_slices_are_extrapolated() -> None:
     sizes = {"1m": 10**6, "16m": 16 * 10**6, "100m": 10**8}
     built = {
@@ -168,6 +169,7 @@ def test_findings_are_of_later_rounds_of_one_run_and_slices_are_extrapolated() -
     )
     assert findings.ratio("with_samples", "16m", "select") == pytest.approx(2)
     assert findings.milliseconds("with_samples", "1m", "select", first=True) == 9000
+    assert findings.ratio_interval("with_samples", "16m", "select") == pytest.approx((2, 2))
     assert findings.slope("select") == pytest.approx(np.log(2) / np.log(16))
     assert findings.exhaustive_seconds("16m") == 320
     assert findings.vs_exhaustive() == pytest.approx(1600)

@@ -3,31 +3,19 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-ROOT = Path(__file__).parents[2]
+from processes import run_recipe
 
 
-@pytest.fixture(scope="module")
-def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the recipes make once and share: bundle, index."""
-    return tmp_path_factory.mktemp("service")
+def run(name: str, out: Path, work: Path, *more: object) -> tuple[str, dict[str, Any]]:
+    printed = run_recipe(name, "--quick", "--out", out, "--work", work, *more)
+    return printed[-1], json.loads((out / f"{name}.json").read_text())
 
 
-def run(name: str, out: Path, work: Path) -> tuple[str, dict[str, Any]]:
-    command = [sys.executable, "-m", "benchmarks", name, "--quick", "--out", str(out), "--work", str(work)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout.splitlines()[-1], json.loads((out / f"{name}.json").read_text())
-
-
-def test_a_soak_counts_errors_and_watches_memory_and_handles(tmp_path: Path, work: Path) -> None:
-    line, result = run("soak", tmp_path, work)
+def test_a_soak_counts_errors_and_watches_memory_and_handles(tmp_path: Path, recipe_work: Path) -> None:
+    line, result = run("soak", tmp_path, recipe_work, "--minutes", 0.15)
     assert line.startswith("soak errors=0 memory_growth=")
     assert result["exit_status"] == 0
     assert {"select", "label", "campaign", "neighbors"} <= result["methods"].keys()
@@ -37,8 +25,8 @@ def test_a_soak_counts_errors_and_watches_memory_and_handles(tmp_path: Path, wor
     assert (tmp_path / "soak.png").stat().st_size > 1000
 
 
-def test_hostile_models_are_refused_while_others_are_served(tmp_path: Path, work: Path) -> None:
-    line, result = run("hostile", tmp_path, work)
+def test_hostile_models_are_refused_while_others_are_served(tmp_path: Path, recipe_work: Path) -> None:
+    line, result = run("hostile", tmp_path, recipe_work)
     assert line.startswith("hostile models=12 server_deaths=0 p99_ratio=")
     assert result["unexpected"] == []
     assert result["errors_of_others"] == 0
@@ -46,7 +34,7 @@ def test_hostile_models_are_refused_while_others_are_served(tmp_path: Path, work
     assert result["phases"]["hostile"]["calls"] > 0
 
 
-def test_the_price_of_durability_is_a_ratio_of_medians(tmp_path: Path, work: Path) -> None:
-    line, result = run("durability", tmp_path, work)
+def test_the_price_of_durability_is_a_ratio_of_medians(tmp_path: Path, recipe_work: Path) -> None:
+    line, result = run("durability", tmp_path, recipe_work)
     assert line.startswith("durability ratio=")
     assert result["ratio"] == result["p50_ms"]["ledger"] / result["p50_ms"]["none"]

@@ -1,31 +1,20 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from processes import run_recipe
 
 from benchmarks.common.errors import BenchmarkError
 from benchmarks.throughput.callers import Call, Driven
 from benchmarks.throughput.recipe import summary
 
-ROOT = Path(__file__).parents[2]
 
-
-def test_callers_by_numbers_are_told_with_their_fair_share(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "benchmarks", "throughput", "--clients", "1,3", "--quick"]
-    done = subprocess.run(
-        [*command, "--seconds", "2", "--out", str(tmp_path)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1].startswith("throughput ratio_3_1=")
+def test_callers_by_numbers_are_told_with_their_fair_share(tmp_path: Path, recipe_work: Path) -> None:
+    places = ("--out", tmp_path, "--work", recipe_work)
+    printed = run_recipe("throughput", "--clients", "1,3", "--quick", "--seconds", 2, *places)
+    assert printed[-1].startswith("throughput ratio_3_1=")
     result = json.loads((tmp_path / "throughput.json").read_text())
     assert set(result["clients"]) == {"1", "3"}
     for each in result["clients"].values():

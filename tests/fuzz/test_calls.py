@@ -28,11 +28,13 @@ def channel(attacked):
         yield opened
 
 
-def end_of(channel: grpc.Channel, method: Method, parts: list[bytes]) -> tuple[grpc.StatusCode, str, dict]:
+def end_of(
+    channel: grpc.Channel, method: Method, parts: list[bytes], timeout: float = 60
+) -> tuple[grpc.StatusCode, str, dict]:
     """Make a call with raw messages and return how it ended."""
     make = channel.stream_stream if method.streams_replies else channel.stream_unary
     try:
-        made = make(method.path)(iter(parts), timeout=2)
+        made = make(method.path)(iter(parts), timeout=timeout)
         if method.streams_replies:
             list(made)
     except grpc.RpcError as error:
@@ -54,7 +56,8 @@ def test_every_call_ends_with_a_status_that_explains_itself(attacked, channel, h
     )
     @given(random=st.randoms(use_true_random=False))
     def attack(random: Random) -> None:
-        assert fault(*end_of(channel, method, wild_call(method, random, hints)), paths=paths) is None
+        ended = end_of(channel, method, wild_call(method, random, hints), timeout=2)
+        assert fault(*ended, paths=paths) is None
 
     attack()
     assert is_alive(channel)

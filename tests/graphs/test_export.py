@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import time
 
 import numpy as np
 import onnx
@@ -200,12 +199,12 @@ def test_every_weight_stays_an_initializer_of_its_own(generator_module, generato
     assert wanted <= marked
 
 
-def test_refresh_gives_the_new_weights_values_quickly(lenet_module, lenet_graph, run_graph) -> None:
+def test_refresh_gives_the_new_weights_values_without_an_export(
+    lenet_module, lenet_graph, run_graph, monkeypatch
+) -> None:
+    monkeypatch.setattr(torch.onnx, "export", None)  # what takes seconds
     other = type(lenet_module)()
-    refresh(lenet_graph, other)
-    start = time.perf_counter()
     renewed = refresh(lenet_graph, other)
-    assert time.perf_counter() - start < 0.5
     x = torch.randn(3, 1, 28, 28)
     logits = run_graph(renewed, x=x.numpy(), dlogits=np.zeros((3, 10), np.float32))["logits"]
     np.testing.assert_allclose(logits, other(x)[0].detach().numpy(), rtol=1e-4, atol=1e-5)

@@ -27,8 +27,11 @@ def test_work_waits_until_no_request_is_under_way() -> None:
 
 def test_steady_requests_do_not_starve_it() -> None:
     courtesy = Courtesy(patience_seconds=0.1)
+    thread = threading.Thread(target=courtesy.give_way, args=(nothing,), daemon=True)
     with courtesy.interactive():
-        courtesy.give_way(nothing)  # comes back
+        thread.start()
+        thread.join(30)
+        assert not thread.is_alive()
 
 
 def test_whoever_waits_can_be_told_to_stop() -> None:

@@ -11,8 +11,8 @@ from processes import command, run_command
 
 def test_an_interrupted_build_says_so_and_goes_on_where_it_was(digits, digits_bundle, tmp_path):
     pool, out = tmp_path / "pool.npy", tmp_path / "index"
-    np.save(pool, np.tile(digits.pool, (200, 1, 1)))
-    arguments = ("index", "build", "--bundle", digits_bundle, "--pool", pool, "--out", out, "--chunk", 256)
+    np.save(pool, np.tile(digits.pool, (80, 1, 1)))
+    arguments = ("index", "build", "--bundle", digits_bundle, "--pool", pool, "--out", out, "--chunk", 100)
     building = subprocess.Popen(
         [command("dowser-server"), *map(str, arguments)],
         stderr=subprocess.PIPE,
@@ -21,13 +21,13 @@ def test_an_interrupted_build_says_so_and_goes_on_where_it_was(digits, digits_bu
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     progress = tmp_path / "index.partial" / "progress.json"
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     while time.monotonic() < deadline and building.poll() is None:
         if progress.exists() and json.loads(progress.read_text())["rows_done"] > 0:
             break
         time.sleep(0.02)
     building.send_signal(signal.SIGINT)
-    _, stderr = building.communicate(timeout=60)
+    _, stderr = building.communicate(timeout=240)
     assert building.returncode == 130
     assert "goes on where it was" in stderr
     assert "Traceback" not in stderr
@@ -35,11 +35,11 @@ def test_an_interrupted_build_says_so_and_goes_on_where_it_was(digits, digits_bu
 
     again = run_command("dowser-server", *arguments)
     assert again.returncode == 0, again.stderr
-    assert "indexed 259400 samples" in again.stdout
-    assert "IVF2048,Flat for 259400 vectors" in again.stderr  # which index, and why
+    assert "indexed 103760 samples" in again.stdout
+    assert "IVF1024,Flat for 103760 vectors" in again.stderr  # which index, and why
     bars = again.stderr.replace("\r", "\n").splitlines()
     first_bar = next(line for line in bars if line.startswith("encode:"))
-    assert "| 0/259400" not in first_bar
+    assert "| 0/103760" not in first_bar
 
 
 def test_an_index_is_made_to_fit_a_budget_and_tuned_with_what_the_generator_makes(

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from processes import REPOSITORY, command, run_command
+from processes import REPOSITORY, command, run_command, succeed
 
 from query_server.cli import main
 
@@ -49,8 +49,7 @@ def wait_for_shards(out: Path, count: int, process: subprocess.Popen) -> None:
 
 def test_an_index_is_scored_and_goes_on_after_a_kill(asked, tmp_path) -> None:
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    done = run_command("dowser-server", *asked, "--out", whole, "--shard-size", 4)
-    assert done.returncode == 0, done.stderr
+    succeed("dowser-server", *asked, "--out", whole, "--shard-size", 4)
     assert pq.read_table(sorted(whole.glob("*.parquet")))["pool_id"].to_pylist() == list(range(1297))
     words = [command("dowser-server"), *map(str, asked), "--out", str(killed), "--shard-size", "4"]
     process = subprocess.Popen(words, cwd=REPOSITORY, stderr=subprocess.DEVNULL)

@@ -4,9 +4,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from refusals import refused
 
 from query_server.campaigns import Answer, CampaignStore, Change, Changed, Label, Request
-from query_server.errors import DowserError, Reason
+from query_server.errors import Reason
 
 Ids = Callable[..., npt.NDArray[np.uint64]]
 Requests = Callable[..., Request]
@@ -18,10 +19,6 @@ def _labels(pool_ids: npt.NDArray[np.uint64], *values: int, annotator: str = "")
         Label(pool_id=int(id_), label=value, annotator=annotator)
         for id_, value in zip(pool_ids, values, strict=True)
     ]
-
-
-def _refused(reason: Reason) -> pytest.RaisesExc[DowserError]:
-    return pytest.RaisesExc(DowserError, check=lambda error: error.reason is reason)
 
 
 @pytest.fixture
@@ -81,12 +78,12 @@ def test_a_retracted_sample_can_be_selected_and_labeled_again(
 def test_what_has_no_label_cannot_be_corrected_or_retracted_and_nothing_of_the_call_is_done(
     store: CampaignStore, campaign: str, ids: Ids, request_of: Requests
 ) -> None:
-    with _refused(Reason.LABEL_NOT_FOUND) as caught:
+    with refused(Reason.LABEL_NOT_FOUND) as caught:
         store.correct_labels(campaign, _labels(ids(9, 1, 2), 0, 0, 0), request_of())
     assert caught.value.metadata == {"pool_id": str(ids(1)[0]), "missing": "2"}
-    with _refused(Reason.LABEL_NOT_FOUND):
+    with refused(Reason.LABEL_NOT_FOUND):
         store.retract_labels(campaign, ids(9, 1), request_of())
-    with _refused(Reason.LABEL_CONFLICT):  # within one call
+    with refused(Reason.LABEL_CONFLICT):  # within one call
         store.correct_labels(campaign, _labels(ids(9, 9), 0, 1), request_of())
     assert store.snapshot(campaign).labels.tolist() == [5, 6, 7]
     assert len(store.history_page(campaign)[0]) == 3

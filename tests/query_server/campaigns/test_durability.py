@@ -9,18 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 from pool_states import StubPool
+from refusals import refused
 
 from query_server.campaigns import CampaignStore, Change, Label, Request
 from query_server.campaigns.schema import VERSION, open_ledger
-from query_server.errors import DowserError, Reason
+from query_server.errors import Reason
 
 SIZE = 100_000
 WRITER = Path(__file__).with_name("_writer.py")
 ROOT = Path(__file__).parents[3]
-
-
-def _refused(reason: Reason) -> pytest.RaisesExc[DowserError]:
-    return pytest.RaisesExc(DowserError, check=lambda error: error.reason is reason)
 
 
 def _open(path: Path, **settings: Any) -> CampaignStore:
@@ -87,7 +84,7 @@ def test_a_second_process_cannot_open_the_ledger(tmp_path: Path) -> None:
     path = tmp_path / "ledger.sqlite"
     store = _open(path)
     try:
-        with _refused(Reason.UNAVAILABLE):
+        with refused(Reason.UNAVAILABLE):
             CampaignStore.open(path)
     finally:
         store.close()
@@ -100,7 +97,7 @@ def test_a_ledger_of_a_newer_version_is_refused_with_its_name(tmp_path: Path) ->
     with sqlite3.connect(path) as connection:
         connection.execute("PRAGMA user_version = 99")
     connection.close()
-    with _refused(Reason.CORRUPT_FILE) as caught:
+    with refused(Reason.CORRUPT_FILE) as caught:
         CampaignStore.open(path)
     assert "99" in str(caught.value)
     assert "upgrade the server" in str(caught.value)
@@ -110,7 +107,7 @@ def test_a_ledger_of_a_newer_version_is_refused_with_its_name(tmp_path: Path) ->
 def test_a_file_that_is_no_ledger_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "ledger.sqlite"
     path.write_bytes(content)
-    with _refused(Reason.CORRUPT_FILE) as caught:
+    with refused(Reason.CORRUPT_FILE) as caught:
         CampaignStore.open(path)
     assert caught.value.metadata == {"file": str(path)}
     assert path.read_bytes() == content
@@ -121,7 +118,7 @@ def test_a_database_of_another_program_is_refused(tmp_path: Path) -> None:
     with sqlite3.connect(path) as connection:
         connection.execute("CREATE TABLE mine (x)")
     connection.close()
-    with _refused(Reason.CORRUPT_FILE):
+    with refused(Reason.CORRUPT_FILE):
         CampaignStore.open(path)
 
 
@@ -249,7 +246,7 @@ def test_a_full_disk_refuses_the_write_and_keeps_what_was_there(tmp_path: Path) 
         pages = store._ledger._connection.execute("PRAGMA page_count").fetchone()[0]
         store._ledger._connection.execute(f"PRAGMA max_page_count = {pages}")
         many = [Label(pool_id=pool_id, label=0) for pool_id in range(2, 5000)]
-        with _refused(Reason.STORAGE_FULL):
+        with refused(Reason.STORAGE_FULL):
             store.record_labels("c", many, request("second"))
         assert (store.get("c").labeled, store.get("c").unlabeled) == (1, SIZE - 1)
         store._ledger._connection.execute("PRAGMA max_page_count = 1000000")

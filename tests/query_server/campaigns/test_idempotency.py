@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import numpy.typing as npt
 import pytest
+from refusals import refused
 
 from query_server.campaigns import Answer, CampaignStore, Label, Lease, Request
 from query_server.errors import DowserError, Reason
@@ -16,10 +17,6 @@ Requests = Callable[..., Request]
 
 def _answer(lease: Lease) -> Answer:
     return Answer(reply=f"round {lease.round}".encode())
-
-
-def _refused(reason: Reason) -> pytest.RaisesExc[DowserError]:
-    return pytest.RaisesExc(DowserError, check=lambda error: error.reason is reason)
 
 
 def test_every_write_replays_its_answer_even_after_a_restart(
@@ -46,14 +43,14 @@ def test_a_reused_request_id_is_refused_and_changes_nothing(
 ) -> None:
     store.create("first", "digits", 1, request_of())
     store.lease("first", ids(1), 1, request_of("again"), _answer)
-    with _refused(Reason.REQUEST_ID_REUSED):
+    with refused(Reason.REQUEST_ID_REUSED):
         store.lease("first", ids(2), 1, request_of("again", **other), _answer)
     assert store.get("first").leased == 1
 
 
 @pytest.mark.parametrize("id_", ["", "x" * 129])
 def test_a_request_id_is_1_to_128_characters(store: CampaignStore, id_: str) -> None:
-    with _refused(Reason.INVALID_ARGUMENT):
+    with refused(Reason.INVALID_ARGUMENT):
         store.create("first", "digits", 1, Request(id=id_, method="any", fingerprint=b""))
     assert store.list() == ()
 
@@ -62,7 +59,7 @@ def test_a_refused_call_leaves_its_request_id_free(
     store: CampaignStore, ids: Ids, request_of: Requests
 ) -> None:
     store.create("first", "digits", 1, request_of())
-    with _refused(Reason.BUDGET_EXCEEDS_POOL):
+    with refused(Reason.BUDGET_EXCEEDS_POOL):
         store.lease("first", ids(1), 51, request_of("retried", fingerprint=b"51"), _answer)
     assert store.lease("first", ids(1), 1, request_of("retried", fingerprint=b"1"), _answer) == b"round 1"
 
@@ -112,7 +109,7 @@ def test_waiting_for_a_duplicate_ends_once_the_caller_no_longer_waits(
     with (
         ThreadPoolExecutor(1) as threads,
         store.exclusive(request_of("slow")),
-        _refused(Reason.DEADLINE_EXCEEDED),
+        refused(Reason.DEADLINE_EXCEEDED),
     ):
         threads.submit(duplicate).result(60)
     with store.exclusive(request_of("slow")) as stored:

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from pool_states import StubPool
+from refusals import refused
 
 from query_server.campaigns import (
     Answer,
@@ -16,7 +17,7 @@ from query_server.campaigns import (
     Recorded,
     Request,
 )
-from query_server.errors import DowserError, Reason
+from query_server.errors import Reason
 
 Ids = Callable[..., npt.NDArray[np.uint64]]
 Requests = Callable[..., Request]
@@ -33,10 +34,6 @@ def _labels(pool_ids: npt.NDArray[np.uint64], *values: int) -> list[Label]:
 @pytest.fixture
 def campaign(store: CampaignStore, request_of: Requests) -> str:
     return store.create("first", "digits", 2**64 - 1, request_of()).id
-
-
-def _refused(reason: Reason) -> pytest.RaisesExc[DowserError]:
-    return pytest.RaisesExc(DowserError, check=lambda error: error.reason is reason)
 
 
 def test_a_campaign_is_found_by_id_and_by_name(store: CampaignStore, campaign: str) -> None:
@@ -72,7 +69,7 @@ def test_a_refused_creation_changes_nothing(
     seed: int,
     reason: Reason,
 ) -> None:
-    with _refused(reason):
+    with refused(reason):
         store.create(name, pool, seed, request_of())
     assert [info.name for info in store.list()] == ["first"]
 
@@ -120,10 +117,10 @@ def test_a_budget_above_what_is_left_is_refused(
     store: CampaignStore, campaign: str, ids: Ids, request_of: Requests
 ) -> None:
     store.record_labels(campaign, _labels(ids(*range(45)), *[0] * 45), request_of())
-    with _refused(Reason.BUDGET_EXCEEDS_POOL) as caught:
+    with refused(Reason.BUDGET_EXCEEDS_POOL) as caught:
         store.lease(campaign, ids(*range(50)), 6, request_of(), _answer)
     assert caught.value.metadata == {"budget": "6", "available": "5"}
-    with _refused(Reason.INVALID_ARGUMENT):
+    with refused(Reason.INVALID_ARGUMENT):
         store.lease(campaign, ids(49), 0, request_of(), _answer)
     assert store.get(campaign).rounds == 0
 
@@ -169,10 +166,10 @@ def test_a_conflicting_label_records_none_of_the_call(
     store: CampaignStore, campaign: str, ids: Ids, request_of: Requests
 ) -> None:
     store.record_labels(campaign, _labels(ids(1), 7), request_of())
-    with _refused(Reason.LABEL_CONFLICT) as caught:
+    with refused(Reason.LABEL_CONFLICT) as caught:
         store.record_labels(campaign, _labels(ids(2, 1), 8, 6), request_of())
     assert caught.value.metadata["pool_id"] == str(ids(1)[0])
-    with _refused(Reason.LABEL_CONFLICT):  # within one call
+    with refused(Reason.LABEL_CONFLICT):  # within one call
         store.record_labels(campaign, _labels(ids(3, 3), 0, 1), request_of())
     assert store.get(campaign).labeled == 1
 
@@ -180,10 +177,10 @@ def test_a_conflicting_label_records_none_of_the_call(
 def test_unknown_ids_and_impossible_labels_record_nothing(
     store: CampaignStore, campaign: str, ids: Ids, request_of: Requests
 ) -> None:
-    with _refused(Reason.POOL_ID_NOT_FOUND) as caught:
+    with refused(Reason.POOL_ID_NOT_FOUND) as caught:
         store.record_labels(campaign, _labels(ids(1, 50, 51), 0, 0, 0), request_of())
     assert caught.value.metadata == {"pool_id": str(ids(50)[0]), "missing": "2"}
-    with _refused(Reason.INVALID_ARGUMENT):
+    with refused(Reason.INVALID_ARGUMENT):
         store.record_labels(campaign, _labels(ids(1, 2), 0, -1), request_of())
     assert store.get(campaign).labeled == 0
 
@@ -201,9 +198,9 @@ def test_label_pages_join_to_all_labels_in_order(
         pages += 1
         assert all(entry.pool_id == ids(entry.label)[0] and entry.record_time > 0 for entry in page)
     assert (seen, pages) == (rows, 3)
-    with _refused(Reason.INVALID_ARGUMENT):
+    with refused(Reason.INVALID_ARGUMENT):
         store.labels_page(campaign, page_token="-1")
-    with _refused(Reason.INVALID_ARGUMENT):
+    with refused(Reason.INVALID_ARGUMENT):
         store.labels_page(campaign, page_size=0)
 
 
@@ -218,7 +215,7 @@ def test_a_deleted_campaign_is_gone_and_its_name_free(
     gone = request_of()
     store.delete("first", gone)
     store.delete("first", gone)  # a retry
-    with _refused(Reason.CAMPAIGN_NOT_FOUND):
+    with refused(Reason.CAMPAIGN_NOT_FOUND):
         store.get(campaign)
     fresh = open_store().create("first", "digits", 0, request_of())
     assert (fresh.leased, fresh.unlabeled) == (0, 50)
@@ -240,7 +237,7 @@ def test_a_campaign_of_an_unserved_pool_can_be_read_but_not_used(
     unserved = CampaignStore.open(ledger_path)
     try:
         assert (unserved.get(campaign).labeled, unserved.get(campaign).unlabeled) == (1, 0)
-        with _refused(Reason.POOL_NOT_FOUND):
+        with refused(Reason.POOL_NOT_FOUND):
             unserved.snapshot(campaign)
     finally:
         unserved.close()
@@ -292,7 +289,7 @@ def test_a_refused_recording_adds_no_label_to_the_snapshot(
     store: CampaignStore, campaign: str, ids: Ids, request_of: Requests
 ) -> None:
     store.record_labels(campaign, _labels(ids(1), 7), request_of())
-    with _refused(Reason.LABEL_CONFLICT):
+    with refused(Reason.LABEL_CONFLICT):
         store.record_labels(campaign, _labels(ids(2, 1), 8, 6), request_of())
     assert store.snapshot(campaign).labels.tolist() == [7]
 
@@ -362,7 +359,7 @@ def test_removed_samples_cannot_be_selected_or_labeled_and_keep_their_labels(
     )
     assert (now.info.labeled, now.info.leased, now.info.unlabeled) == (2, 2, 45)
     assert store.lease(campaign, ids(9, 3, 7, 5, 8), 2, request_of(), _answer) == b"2:[2, 4]"  # 9 is gone
-    with _refused(Reason.POOL_ID_NOT_FOUND):
+    with refused(Reason.POOL_ID_NOT_FOUND):
         store.record_labels(campaign, _labels(ids(10, 9), 0, 0), request_of())
     assert store.release(campaign, ids(5), request_of()) == 1  # what is gone can still be given back
     # Rows of an older state, for work that began before the removal.

@@ -50,7 +50,7 @@ def refused(call, *arguments, **options) -> DowserError:
 
 
 def eventually(holds) -> None:
-    for _ in range(600):
+    for _ in range(2400):
         if holds():
             return
         time.sleep(0.05)

@@ -1,34 +1,14 @@
-"""Asks a server's metrics port."""
+"""A server that is observed, and what it tells."""
 
 from __future__ import annotations
 
 import json
-import socket
-import urllib.error
-import urllib.request
 from dataclasses import dataclass
 from typing import Any
 
+from metrics_port import fetch
 from processes import RunningServer
 from prometheus_client.parser import text_string_to_metric_families
-
-# urlopen's own reads the proxies of the environment when it is first used, whoever set them then.
-_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def fetch(port: int, path: str) -> tuple[int, str]:
-    """Return (status, body) of a path."""
-    try:
-        with _DIRECT.open(f"http://127.0.0.1:{port}{path}", timeout=30) as answer:
-            return answer.status, answer.read().decode()
-    except urllib.error.HTTPError as error:
-        return error.code, error.read().decode()
 
 
 @dataclass(frozen=True)

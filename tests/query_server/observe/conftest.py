@@ -7,11 +7,12 @@ import time
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from metrics_port import free_port
 from processes import start_server, stop_server
 
 from client import Client, DowserError
 from dowser.v1 import selection_pb2, selection_pb2_grpc
-from tests.query_server.observe.asking import Observed, free_port
+from tests.query_server.observe.asking import Observed
 
 LAST = frozenset({("method", "SelectSamples"), ("code", "NOT_FOUND")})
 

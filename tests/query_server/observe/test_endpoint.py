@@ -7,12 +7,12 @@ import socket
 import threading
 
 import pytest
+from metrics_port import fetch
 
 from query_server.errors import DowserError
 from query_server.observe.endpoint import MAX_CONNECTIONS, Endpoint
 from query_server.observe.metrics import Metrics
 from query_server.observe.vitals import Vitals
-from tests.query_server.observe.asking import fetch
 
 
 @pytest.fixture

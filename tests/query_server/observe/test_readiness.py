@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 import time
 
+from metrics_port import fetch, free_port, wait_until_working
 from processes import start_server
 
 from client import Client, Dowser
-from tests.query_server.observe.asking import fetch, free_port
 
 
 def test_a_draining_server_is_alive_and_not_ready_until_its_last_answer(
@@ -30,8 +30,7 @@ def test_a_draining_server_is_alive_and_not_ready_until_its_last_answer(
     caller = threading.Thread(target=select)
     caller.start()
     prepared.wait(60)
-    while "dowser_work_running 1.0" not in fetch(port, "/metrics")[1]:
-        time.sleep(0.01)
+    wait_until_working(port)
     server.process.terminate()
     while (ready := fetch(port, "/readyz"))[0] == 200:
         time.sleep(0.01)

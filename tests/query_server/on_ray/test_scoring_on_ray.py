@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from processes import REPOSITORY, command, run_command
+from processes import REPOSITORY, command, succeed
 from ray_cluster import TwoNodes
 
 
@@ -21,8 +21,7 @@ def test_two_nodes_of_which_one_is_killed_at_work_write_the_same_shards(
     asked = ("score", "--bundle", digits_bundle, "--index", digits_index, "--classifier", classifier)
     asked += ("--acquisition", "margin", "--acquisition", "maximum_entropy", "--threads", 1)
     asked += ("--shard-size", 8)
-    done = run_command("dowser-server", *asked, "--out", local)
-    assert done.returncode == 0, done.stderr
+    succeed("dowser-server", *asked, "--out", local)
     words = (*asked, "--out", on_ray, "--engine", "ray", "--ray-address", cluster.address)
     log = tmp_path / "ray.log"
     process = subprocess.Popen(

@@ -5,27 +5,17 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
+from live_pools import DIGEST, FEATURE_DIM, NEW, add, encode, open_live, remove, samples
 
 from dowser.v1 import index_pb2
 from query_server.pool import Pool, build_index
 from samples import Preprocessing, open_samples
-
-DIGEST = "ab" * 32
-FEATURE_DIM = 6
 
 
 def clustered(size: int, dim: int, seed: int = 0) -> npt.NDArray[np.float32]:
     rng = np.random.default_rng(seed)
     centers = rng.standard_normal((20, dim)) * 3
     return (centers[rng.integers(20, size=size)] + rng.standard_normal((size, dim))).astype(np.float32)
-
-
-def encode(x: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """A fixed linear map of the flattened input."""
-    flat = x.reshape(len(x), -1)
-    weights = np.random.default_rng(7).standard_normal((flat.shape[1], FEATURE_DIM)).astype(np.float32)
-    features: npt.NDArray[np.float32] = flat @ weights
-    return features
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,3 +79,23 @@ def encoder() -> Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]:
 def many_features() -> npt.NDArray[np.float32]:
     """float32 [20000, 16], enough for inverted lists."""
     return clustered(20_000, 16)
+
+
+@pytest.fixture
+def changed(tmp_path: Path, pool: Pool):
+    """950 samples, 30 added, 8 removed: 4 of the index and 4 of those added."""
+    live = open_live(tmp_path, pool)
+    add(live, samples(30, 1), "a", pool_ids=NEW)
+    remove(live, np.concatenate([pool.ids_of(np.array([0, 7, 400, 949])), NEW[:4]]), "r")
+    yield live
+    live.close()
+
+
+@pytest.fixture(scope="session")
+def larger_pool(images: Images, tmp_path_factory: pytest.TempPathFactory) -> Pool:
+    """The same pool, rebuilt with ten of the samples that `changed` adds: ids 10 to 19."""
+    file = tmp_path_factory.mktemp("larger") / "images.npz"
+    more, ids = samples(30, 1)[10:20], np.concatenate([images.pool_ids, NEW[10:20]])
+    np.savez(file, x=np.concatenate([images.samples, more]), pool_ids=ids)
+    Images(path=file, samples=images.samples, pool_ids=images.pool_ids).build(file.parent / "index")
+    return Pool.open(file.parent / "index", expected_bundle_digest=DIGEST)

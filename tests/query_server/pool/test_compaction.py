@@ -1,58 +1,30 @@
 import copy
-import json
-import os
-import shutil
-import signal
 import sqlite3
-import subprocess
-import sys
-import time
 from contextlib import closing
 from pathlib import Path
 
 import numpy as np
-import psutil
 import pytest
 from live_pools import (
     DIGEST,
+    NEW,
     add,
     compact,
     contents,
     encode,
+    of_another_encoder,
     open_live,
     other_encode,
     raw_contents,
     remove,
     samples,
+    served,
 )
+from refusals import refused
 
 from query_server.errors import DowserError, Reason
-from query_server.pool import BUILDING, LivePool, Pool, compacted_folder, identity_of, write_compacted
+from query_server.pool import LivePool, Pool, identity_of
 from query_server.pool.id_sets import from_runs, id_set, members, to_runs
-
-HERE = Path(__file__).parent
-ROOT = HERE.parents[2]
-NEW = np.arange(30, dtype=np.uint64)
-
-
-def _refused(reason: Reason, match: str | None = None) -> pytest.RaisesExc[DowserError]:
-    return pytest.RaisesExc(DowserError, match=match, check=lambda error: error.reason is reason)
-
-
-@pytest.fixture
-def changed(tmp_path: Path, pool: Pool):
-    """950 samples, 30 added, 8 removed: 4 of the index and 4 of those added."""
-    live = open_live(tmp_path, pool)
-    add(live, samples(30, 1), "a", pool_ids=NEW)
-    remove(live, np.concatenate([pool.ids_of(np.array([0, 7, 400, 949])), NEW[:4]]), "r")
-    yield live
-    live.close()
-
-
-def _served(directory: Path, configured: Pool) -> Pool:
-    """Open what a server would that is told to serve an index."""
-    folder = compacted_folder(directory, identity_of(configured.manifest))
-    return configured if folder is None else Pool.open(folder, expected_bundle_digest=DIGEST, verify=True)
 
 
 def test_the_compacted_index_holds_what_was_alive_and_the_journal_nothing(
@@ -93,13 +65,13 @@ def test_what_changes_meanwhile_stays_and_is_right_afterwards(changed: LivePool,
     assert contents(state) == contents(before)
     assert (state.size, state.added, state.removed) == (973, 4, 5)
     assert contents(changed.current()) == contents(before)  # who holds the old one still reads it
-    with _refused(Reason.UNAVAILABLE):
+    with refused(Reason.UNAVAILABLE):
         add(changed, samples(1, 3), "b")
     more = add(live, samples(2, 4), "more")
     assert more.pool_ids.tolist()[0] > int(before.ids_of(np.flatnonzero(before.alive())).max())
     held = contents(live.current())
     live.close()
-    opened = open_live(tmp_path, _served(tmp_path, moment.state), verify=True)
+    opened = open_live(tmp_path, served(tmp_path, moment.state), verify=True)
     assert contents(opened.current()) == held
     assert opened.current().index_version == more.index_version
     opened.close()
@@ -109,7 +81,7 @@ def test_no_id_is_used_twice_after_its_sample_left_every_file(changed: LivePool,
     gone = int(pool.ids_of(np.array([7]))[0])
     live = compact(changed)
     for taken in (int(NEW[0]), int(NEW[9]), gone):
-        with _refused(Reason.POOL_ID_EXISTS):
+        with refused(Reason.POOL_ID_EXISTS):
             add(live, samples(1, 2), f"b{taken}", pool_ids=np.array([taken], np.uint64))
     assert remove(live, [gone, int(NEW[0])], "again").removed == 0
 
@@ -138,7 +110,7 @@ def test_requests_from_before_are_answered_as_they_were(
         assert add(live, samples(30, 1), "a").pool_ids.tolist() == NEW.tolist()
         assert live.current().size == 976
         live.close()
-        live = open_live(tmp_path, _served(tmp_path, pool))
+        live = open_live(tmp_path, served(tmp_path, pool))
     live.close()
 
 
@@ -157,22 +129,9 @@ def test_every_compaction_stands_for_the_configured_index_and_takes_the_place_of
     assert contents(live.current()) == contents(before)
     held = contents(before)
     live.close()
-    live = open_live(tmp_path, _served(tmp_path, pool), verify=True)
+    live = open_live(tmp_path, served(tmp_path, pool), verify=True)
     assert contents(live.current()) == held
     live.close()
-
-
-@pytest.fixture(scope="module")
-def larger_pool(images, tmp_path_factory: pytest.TempPathFactory) -> Pool:
-    """The same pool, rebuilt with ten of the samples that `changed` adds: ids 10 to 19."""
-    file = tmp_path_factory.mktemp("larger") / "images.npz"
-    np.savez(
-        file,
-        x=np.concatenate([images.samples, samples(30, 1)[10:20]]),
-        pool_ids=np.concatenate([images.pool_ids, NEW[10:20]]),
-    )
-    type(images)(path=file, samples=images.samples, pool_ids=images.pool_ids).build(file.parent / "index")
-    return Pool.open(file.parent / "index", expected_bundle_digest=DIGEST)
 
 
 @pytest.mark.parametrize("restart", [False, True])
@@ -184,7 +143,7 @@ def test_beside_another_index_nothing_that_was_added_is_lost_and_nothing_removed
     def over(live: LivePool, configured: Pool) -> LivePool:
         if restart:
             live.close()
-            return open_live(tmp_path, _served(tmp_path, configured), verify=True)
+            return open_live(tmp_path, served(tmp_path, configured), verify=True)
         return live.rebased(_served_beside(live, configured), encode=encode, encoder="one")
 
     held = raw_contents(changed.current())
@@ -217,34 +176,11 @@ def test_another_encoder_encodes_what_was_compacted_anew(
     live = compact(changed)
     add(live, samples(3, 2), "b")
     raw = raw_contents(live.current())
-    live = live.rebased(_of_another_encoder(pool), encode=other_encode, encoder="other")
+    live = live.rebased(of_another_encoder(pool), encode=other_encode, encoder="other")
     state = live.current()
     assert raw_contents(state) == raw
     rows = np.arange(950, state.rows)
     np.testing.assert_allclose(state.features(rows), other_encode(state.inputs(rows)), rtol=1e-5)
-    live.close()
-
-
-def _of_another_encoder(pool: Pool) -> Pool:
-    """The same index, of another encoder as far as the journal can tell."""
-    other = copy.copy(pool)
-    other.manifest = type(pool.manifest)()
-    other.manifest.CopyFrom(pool.manifest)
-    other.manifest.encoder_sha256 = "other"
-    return other
-
-
-def test_features_of_compacted_samples_that_are_not_finite_are_refused(changed: LivePool, pool: Pool) -> None:
-    live = compact(changed)
-    held = contents(live.current())
-    with _refused(Reason.NOT_FINITE, "compacted samples"):
-        live.rebased(
-            _of_another_encoder(pool),
-            encode=lambda x: np.full_like(encode(x), np.nan),
-            encoder="other",
-        )
-    assert contents(live.current()) == held
-    assert add(live, samples(1, 9), "z").size == len(held) + 1
     live.close()
 
 
@@ -275,126 +211,6 @@ def test_an_index_asked_for_by_name_is_built_again_by_that_name(images, tmp_path
     live.close()
 
 
-def test_an_empty_pool_is_not_compacted(tmp_path: Path, pool: Pool) -> None:
-    live = open_live(tmp_path, pool)
-    remove(live, pool.ids_of(np.arange(950)), "r")
-    with _refused(Reason.COMPACTION_REFUSED, "every sample was removed"):
-        live.moment()
-    live.close()
-
-
-def test_a_compaction_that_another_index_overtook_changes_nothing(
-    changed: LivePool, larger_pool: Pool, tmp_path: Path
-) -> None:
-    moment = changed.moment()
-    live = changed.rebased(larger_pool, encode=encode, encoder="one")
-    held = contents(live.current())
-    with _refused(Reason.COMPACTION_REFUSED, "another index or encoder"):
-        compact(live, moment)
-    assert contents(live.current()) == held
-    live.remove_unused()
-    assert list(tmp_path.glob("index-*")) == []
-    assert add(live, samples(1, 9), "z").size == len(held) + 1
-    live.close()
-
-
-def test_given_up_it_leaves_nothing(changed: LivePool, tmp_path: Path) -> None:
-    calls = []
-
-    def gone() -> None:
-        calls.append(1)
-        if len(calls) > 2:  # the process that builds is at work
-            raise DowserError(Reason.CANCELLED, "gone")
-
-    with _refused(Reason.CANCELLED):
-        write_compacted(
-            changed.current(),
-            tmp_path / "out",
-            queries=np.zeros((4, 6), np.float32),
-            threads=1,
-            give_way=lambda: None,
-            checkpoint=gone,
-        )
-    assert not (tmp_path / "out").exists()
-
-
-@pytest.mark.parametrize("limit", [500, 20_000])  # less than a manifest, less than the index
-def test_a_process_that_finds_the_disk_full_says_so_and_leaves_nothing(
-    changed: LivePool, tmp_path: Path, limit: int
-) -> None:
-    held = contents(changed.current())
-
-    def fill_up() -> None:
-        for child in psutil.Process().children():
-            if "query_server.pool.finishing" in child.cmdline():
-                child.rlimit(psutil.RLIMIT_FSIZE, (limit, limit))
-
-    with _refused(Reason.COMPACTION_REFUSED, "ended with 1: .*"):
-        write_compacted(
-            changed.current(),
-            tmp_path / "out",
-            queries=np.zeros((4, 6), np.float32),
-            threads=1,
-            give_way=lambda: None,
-            checkpoint=fill_up,
-        )
-    assert not (tmp_path / "out").exists()
-    assert contents(compact(changed).current()) == held
-
-
-def test_without_room_for_it_nothing_is_begun(changed: LivePool, tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**9, 10**9, 10_000))
-    with _refused(Reason.STORAGE_FULL, "bytes are needed"):
-        compact(changed)
-    assert not (tmp_path / BUILDING).exists()
-
-
-def test_killed_in_the_middle_it_is_the_old_state_or_the_new_one(
-    tmp_path: Path, pool: Pool, index_dir: Path
-) -> None:
-    live = open_live(tmp_path, pool)
-    held = raw_contents(live.current())
-    live.close()
-    folders = set()
-    for life in range(6):
-        process = subprocess.Popen(
-            [sys.executable, str(HERE / "_compactor.py"), str(tmp_path), str(index_dir), str(life)],
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'proto'}:{ROOT / 'tests'}"},
-        )
-        assert process.stdout is not None
-        lines = [process.stdout.readline() for _ in range(2 + life % 3)]
-        time.sleep(0.3 * (life % 3 == 0) * life)
-        process.send_signal(signal.SIGKILL)
-        lines += process.stdout.read().splitlines(keepends=True)
-        process.wait()
-        process.stdout.close()
-        assert all(lines[:2]), "it ended by itself"
-        for line in lines:
-            if line.startswith("added") and line.endswith("\n"):
-                held |= {
-                    pool_id: raw.tobytes()
-                    for pool_id, raw in zip(json.loads(line[6:]), samples(3, life), strict=True)
-                }
-            elif line.startswith("removed") and line.endswith("\n"):
-                held = {pool_id: raw for pool_id, raw in held.items() if pool_id not in json.loads(line[8:])}
-        live = open_live(tmp_path, _served(tmp_path, pool), verify=True)
-        now = raw_contents(live.current())
-        missing, more = held.keys() - now.keys(), now.keys() - held.keys()
-        assert len(missing) <= 1 and len(more) <= 3  # the one write that was under way
-        assert all(held[pool_id] == now[pool_id] for pool_id in held.keys() & now.keys())
-        held = now
-        folders.add(live.compacted_folder(identity_of(pool.manifest)))
-        assert {path.name for path in tmp_path.iterdir() if path.is_dir()} <= {
-            path.name for path in [live.compacted_folder(identity_of(pool.manifest))] if path is not None
-        }
-        live.close()
-    assert len(held) > 950
-    assert None in folders and len(folders) > 1
-
-
 def test_what_is_held_through_one_state_is_removed_through_none(changed: LivePool, tmp_path: Path) -> None:
     older = compact(changed)
     with older.folders.held("index-3"):
@@ -413,7 +229,7 @@ def test_a_copy_holds_the_compacted_index(changed: LivePool, tmp_path: Path, poo
     live.copy_to(tmp_path / "copy")
     held = contents(live.current())
     live.close()
-    opened = open_live(tmp_path / "copy", _served(tmp_path / "copy", pool), verify=True)
+    opened = open_live(tmp_path / "copy", served(tmp_path / "copy", pool), verify=True)
     assert contents(opened.current()) == held
     opened.close()
 

@@ -12,17 +12,14 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from live_pools import add, contents, open_live, other_encode, remove, samples
+from refusals import refused
 
-from query_server.errors import DowserError, Reason
+from query_server.errors import Reason
 from query_server.pool import LivePool, Pool
 from query_server.pool.row_file import RowFile
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
-
-
-def _refused(reason: Reason, match: str | None = None) -> pytest.RaisesExc[DowserError]:
-    return pytest.RaisesExc(DowserError, match=match, check=lambda error: error.reason is reason)
 
 
 def _start(script: str, *arguments: object) -> "subprocess.Popen[str]":
@@ -81,10 +78,10 @@ def test_rows_that_were_lost_or_changed_are_named(tmp_path: Path, pool: Pool, na
     content[100] ^= 1
     (tmp_path / name).write_bytes(content)
     open_live(tmp_path, pool).close()  # nobody asked
-    with _refused(Reason.CORRUPT_FILE, f"{name}: rows 0 to 19"):
+    with refused(Reason.CORRUPT_FILE, f"{name}: rows 0 to 19"):
         open_live(tmp_path, pool, verify=True)
     (tmp_path / name).write_bytes(content[:-1])
-    with _refused(Reason.CORRUPT_FILE, name):
+    with refused(Reason.CORRUPT_FILE, name):
         open_live(tmp_path, pool)
 
 
@@ -146,7 +143,7 @@ def test_a_full_disk_changes_nothing_and_the_same_request_goes_through_later(
 def test_a_journal_is_open_in_one_process(tmp_path: Path, pool: Pool, index_dir: Path) -> None:
     process = _start("_changer.py", tmp_path, index_dir, 0)
     assert process.stdout is not None and process.stdout.readline() == "open\n"
-    with _refused(Reason.UNAVAILABLE):
+    with refused(Reason.UNAVAILABLE):
         open_live(tmp_path, pool)
     process.kill()
     process.wait()
@@ -162,7 +159,7 @@ def test_a_database_of_another_kind_is_refused(tmp_path: Path, pool: Pool, state
     connection = sqlite3.connect(tmp_path / "journal.sqlite")
     connection.execute(statement)
     connection.close()
-    with _refused(Reason.CORRUPT_FILE, says):
+    with refused(Reason.CORRUPT_FILE, says):
         open_live(tmp_path, pool)
 
 

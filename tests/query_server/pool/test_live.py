@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from live_pools import Named, add, contents, encode, open_live, other_encode, raw_contents, remove, samples
+from refusals import refused
 
 from query_server.errors import DowserError, Reason
 from query_server.open_rows import OpenRows
@@ -21,10 +22,6 @@ def live(tmp_path: Path, pool: Pool):
     opened = open_live(tmp_path / "live", pool)
     yield opened
     opened.close()
-
-
-def _refused(reason: Reason) -> pytest.RaisesExc[DowserError]:
-    return pytest.RaisesExc(DowserError, check=lambda error: error.reason is reason)
 
 
 def test_nothing_added_is_the_index_itself(live: LivePool, pool: Pool) -> None:
@@ -61,7 +58,7 @@ def test_ids_are_assigned_after_the_largest_ever_held(live: LivePool, pool: Pool
 
 def test_no_id_follows_the_largest_there_is(live: LivePool) -> None:
     add(live, samples(1, 1), "a", pool_ids=np.array([2**64 - 1], np.uint64))
-    with _refused(Reason.INVALID_ARGUMENT):
+    with refused(Reason.INVALID_ARGUMENT):
         add(live, samples(1, 2), "b")
 
 
@@ -103,7 +100,7 @@ def test_a_pool_may_be_emptied(live: LivePool, pool: Pool) -> None:
 
 @pytest.mark.parametrize("pool_ids", [[7, 7], [7], [7, 8, 9]])
 def test_ids_must_be_distinct_and_one_a_sample(live: LivePool, pool_ids: list[int]) -> None:
-    with _refused(Reason.INVALID_ARGUMENT):
+    with refused(Reason.INVALID_ARGUMENT):
         add(live, samples(2, 1), "a", pool_ids=np.array(pool_ids, np.uint64))
 
 
@@ -120,7 +117,7 @@ def test_an_id_is_never_used_twice(live: LivePool, pool: Pool) -> None:
 
 def test_an_unknown_id_removes_nothing(live: LivePool, pool: Pool) -> None:
     known = int(pool.ids_of(np.array([3]))[0])
-    with _refused(Reason.POOL_ID_NOT_FOUND):
+    with refused(Reason.POOL_ID_NOT_FOUND):
         remove(live, [known, 1], "r")
     assert live.current().size == 950
 
@@ -135,7 +132,7 @@ def test_an_unknown_id_removes_nothing(live: LivePool, pool: Pool) -> None:
     ],
 )
 def test_what_does_not_fit_the_pool_is_refused(live: LivePool, values, kind, reason) -> None:
-    with _refused(reason):
+    with refused(reason):
         add(live, values, "a", kind=kind)
 
 
@@ -155,7 +152,7 @@ def test_features_that_are_not_finite_are_refused(tmp_path: Path, pool: Pool) ->
 def test_more_than_may_be_added_in_all_is_refused(tmp_path: Path, pool: Pool) -> None:
     live = open_live(tmp_path, pool, max_added=10)
     add(live, samples(6, 1), "a")
-    with _refused(Reason.POOL_FULL):
+    with refused(Reason.POOL_FULL):
         add(live, samples(5, 2), "b")
     add(live, samples(4, 3), "c")
     live.close()
@@ -170,7 +167,7 @@ def test_one_request_id_is_one_write(tmp_path: Path, pool: Pool) -> None:
         assert again.pool_ids.tolist() == added.pool_ids.tolist()
         assert (again.index_version, again.size) == (added.index_version, added.size)
         assert remove(live, added.pool_ids[:1], "r") == removed
-        with _refused(Reason.REQUEST_ID_REUSED):
+        with refused(Reason.REQUEST_ID_REUSED):
             live.remove(added.pool_ids, Named(id="a", method="remove"))
         live.close()
         live = open_live(tmp_path, pool)
@@ -199,7 +196,7 @@ def test_a_caller_who_left_changes_nothing(live: LivePool) -> None:
         if stage == "commit":
             raise DowserError(Reason.CANCELLED, "gone")
 
-    with _refused(Reason.CANCELLED):
+    with refused(Reason.CANCELLED):
         add(live, samples(3, 1), "a", checkpoint=gone)
     assert live.current().size == 950
     assert add(live, samples(3, 1), "a").size == 953
@@ -234,7 +231,7 @@ def test_a_pool_without_samples_keeps_features_alone(tmp_path: Path, bare_pool: 
     values = samples(3, 1)
     features = encode(bare_pool.preprocessing.to_input(values))
     added = add(live, features if kind == "features" else values, "a", kind=kind).pool_ids
-    with _refused(Reason.SHAPE_MISMATCH):
+    with refused(Reason.SHAPE_MISMATCH):
         add(live, features[:, :5], "b", kind="features")
     live.close()
     assert not (tmp_path / "samples.bin").exists()
@@ -253,7 +250,7 @@ def test_features_are_refused_beside_raw_samples_that_were_added(
     add(live, samples(3, 1), "a")
     beside = live.rebased(bare_pool, encode=encode, encoder="one")
     values = samples(2, 2)
-    with _refused(Reason.INVALID_ARGUMENT):
+    with refused(Reason.INVALID_ARGUMENT):
         add(beside, encode(pool.preprocessing.to_input(values)), "b", kind="features")
     assert add(beside, values, "c").size == 955
     live.close()
@@ -331,7 +328,7 @@ def test_what_was_replaced_still_reads_and_no_longer_writes(
     before = contents(live.current())
     new = live.rebased(larger_pool, encode=other_encode, encoder="other")
     assert contents(live.current()) == before
-    with _refused(Reason.UNAVAILABLE):
+    with refused(Reason.UNAVAILABLE):
         add(live, samples(1, 3), "b")
     assert add(new, samples(1, 3), "b").size == 961
     new.close()
@@ -359,7 +356,7 @@ def test_an_encoder_that_fails_leaves_the_old_features(tmp_path: Path, pool: Poo
     def broken(x):
         return np.full((len(x), 6), np.nan, np.float32)
 
-    with _refused(Reason.NOT_FINITE):
+    with refused(Reason.NOT_FINITE):
         live.rebased(pool, encode=broken, encoder="broken")
     assert add(live, samples(1, 2), "b").size == 956
     live.close()

@@ -8,16 +8,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
+from refusals import refused
 
 from query_server.errors import DowserError, Reason
 from query_server.open_rows import OpenRows
 from query_server.pool import Pool
 
 Encode = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]
-
-
-def _refused(reason: Reason) -> pytest.RaisesExc[DowserError]:
-    return pytest.RaisesExc(DowserError, check=lambda error: error.reason is reason)
 
 
 def test_a_pool_describes_itself(pool: Pool) -> None:
@@ -100,9 +97,9 @@ def test_more_neighbors_than_samples_means_all(pool: Pool) -> None:
 def test_a_query_that_makes_no_sense_is_refused(
     pool: Pool, query: npt.NDArray[np.float32], k: int, reason: Reason
 ) -> None:
-    with _refused(reason):
+    with refused(reason):
         pool.search(query, k)
-    with _refused(reason):
+    with refused(reason):
         pool.search_available(query, k, OpenRows(pool.size))
 
 
@@ -124,7 +121,7 @@ def test_a_damaged_index_is_refused_with_the_files_name(
         path.unlink()
     else:
         path.write_bytes(path.read_bytes()[:-10])
-    with _refused(Reason.CORRUPT_FILE) as caught:
+    with refused(Reason.CORRUPT_FILE) as caught:
         Pool.open(copied, expected_bundle_digest=digest)
     assert caught.value.metadata == {"file": str(path)}
 
@@ -134,13 +131,13 @@ def test_a_flipped_bit_is_found_when_asked_to_verify(copied: Path, digest: str) 
     content[-1] ^= 1
     (copied / "features.npy").write_bytes(content)
     Pool.open(copied, expected_bundle_digest=digest)
-    with _refused(Reason.CORRUPT_FILE) as caught:
+    with refused(Reason.CORRUPT_FILE) as caught:
         Pool.open(copied, expected_bundle_digest=digest, verify=True)
     assert caught.value.metadata == {"file": str(copied / "features.npy")}
 
 
 def test_an_index_of_another_bundle_is_refused_and_says_what_to_do(index_dir: Path) -> None:
-    with _refused(Reason.CORRUPT_FILE) as caught:
+    with refused(Reason.CORRUPT_FILE) as caught:
         Pool.open(index_dir, expected_bundle_digest="cd" * 32)
     assert "build the index again" in str(caught.value)
 
@@ -159,7 +156,7 @@ def test_a_manifest_that_does_not_fit_is_refused(copied: Path, digest: str, old:
     text = (copied / "manifest.json").read_text()
     assert old in text
     (copied / "manifest.json").write_text(text.replace(old, new))
-    with _refused(Reason.CORRUPT_FILE):
+    with refused(Reason.CORRUPT_FILE):
         Pool.open(copied, expected_bundle_digest=digest)
 
 

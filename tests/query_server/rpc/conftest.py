@@ -1,11 +1,11 @@
-"""Fixtures of the tests that talk to the shared server: a client, a campaign of their own, an uploaded classifier."""
+"""Servers that tests share, with samples and without, and servers of their own; a client, a campaign, a classifier."""
 
 from __future__ import annotations
 
 import uuid
 
 import pytest
-from processes import start_server, stop_server
+from processes import start_server, stop_server, succeed
 
 from client import Client
 
@@ -41,3 +41,30 @@ def own_server(digits_bundle, digits_index, tmp_path):
     for running in started:
         if running.process.poll() is None:
             stop_server(running)
+
+
+@pytest.fixture(scope="session")
+def storeless_index(digits, digits_bundle, tmp_path_factory):
+    index = tmp_path_factory.mktemp("storeless") / "digits"
+    options = ("--bundle", digits_bundle, "--pool", digits.pool_file, "--out", index, "--name", "digits")
+    succeed("dowser-server", "index", "build", *options, "--no-samples")
+    return index
+
+
+@pytest.fixture(scope="session")
+def storeless(digits_bundle, storeless_index, tmp_path_factory):
+    """A client of a server that holds the features of the digits alone."""
+    running = start_server(digits_bundle, storeless_index, tmp_path_factory.mktemp("storeless") / "state")
+    with Client.connect(running.target) as connected:
+        yield connected
+    assert stop_server(running) == 0
+
+
+@pytest.fixture
+def remote_campaign(storeless):
+    return storeless.create_campaign(f"test-{uuid.uuid4().hex}", seed=5).campaign_id
+
+
+@pytest.fixture(scope="session")
+def remote_classifier(storeless, classifier_bytes):
+    return storeless.upload_classifier(classifier_bytes)

@@ -13,7 +13,7 @@ from certificates import Authority
 from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
-from processes import run_command, stop_server
+from processes import run_command, stop_server, succeed
 
 import dowser.v1
 from client import Client, PermissionDeniedError, UnauthenticatedError
@@ -261,9 +261,8 @@ def test_the_command_takes_its_token_and_certificates_from_files_and_environment
     secret = tmp_path / "token"
     secret.write_text(f"{made[Role.SELECT]}\n")
     tls = ("--tls-ca", authority.certificate, "--tls-certificate", own.certificate, "--tls-key", own.key)
-    common = ("pools", "--target", server.target, "--timeout", 5)
-    done = run_command("dowser", *common, *tls, "--token-file", secret)
-    assert done.returncode == 0, done.stderr
+    common = ("pools", "--target", server.target, "--timeout", 60)
+    succeed("dowser", *common, *tls, "--token-file", secret)
     refused = run_command("dowser", *common, *tls)
     assert refused.returncode == 1
     assert "UNAUTHENTICATED" in refused.stderr

@@ -8,27 +8,26 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 import torch
-from processes import run_command, start_server, stop_server
+from bundles import train_bundle
+from processes import start_server, stop_server, succeed
 
 from client import AsyncClient, Client, DowserError, Exhaustive, Selection, export_classifier
 
 
 def index_of(bundle, digits, folder):
     index = folder / "index"
-    done = run_command(
+    succeed(
         *("dowser-server", "index", "build", "--bundle", bundle, "--pool", digits.pool_file),
         *("--out", index, "--name", "digits"),
     )
-    assert done.returncode == 0, done.stderr
     return index
 
 
 def train(digits, folder, *options):
-    done = run_command(
+    succeed(
         *("dowser-trainer", "train", "--data", digits.pool_file, "--out", folder / "bundle"),
         *("--threads", 1, "--quiet", *options),
     )
-    assert done.returncode == 0, done.stderr
     return folder / "bundle"
 
 
@@ -41,7 +40,9 @@ def write_labels(path, digits, rows):
 def vae_server(digits, tmp_path_factory):
     """A server whose bundle is a small VAE, matching by the means of its latents."""
     folder = tmp_path_factory.mktemp("vae")
-    bundle = train(digits, folder, "--generator", "vae", "--features", "latent", "--iterations", 1500)
+    bundle = train_bundle(
+        digits.pool_file, folder / "bundle", generator="vae", features="latent", iterations=1500
+    )
     running = start_server(bundle, index_of(bundle, digits, folder), folder / "state")
     yield running
     assert stop_server(running) == 0
@@ -193,15 +194,11 @@ def test_a_joint_generator_is_refreshed_from_a_campaign_and_swapped_in(digits, t
             assert set(before.pool_ids.tolist()) == set(picked.tolist())
 
             export = tmp_path / "joint.jsonl"
-            done = run_command(
-                "dowser", "campaigns", "export", "joint", "--out", export, "--target", running.target
-            )
-            assert done.returncode == 0, done.stderr
-            done = run_command(
+            succeed("dowser", "campaigns", "export", "joint", "--out", export, "--target", running.target)
+            succeed(
                 *("dowser-trainer", "refresh", "--run", tmp_path / "bundle-run", "--labels", export),
                 *("--iterations", 100, "--out", tmp_path / "next", "--threads", 1, "--quiet"),
             )
-            assert done.returncode == 0, done.stderr
             bundle.rename(tmp_path / "former")
             (tmp_path / "next").rename(bundle)
             client.reload()

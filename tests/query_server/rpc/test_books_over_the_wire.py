@@ -61,7 +61,7 @@ def test_what_was_never_labeled_cannot_be_corrected_or_retracted(client, campaig
 
 
 def test_leases_end_by_themselves_unless_extended(own_server):
-    server = own_server("--lease-seconds", 0.5)
+    server = own_server("--lease-seconds", 3)
     with Client.connect(server.target) as client:
         client.create_campaign("c")
         first, second = client.select_samples("c", budget=2, strategy=Random(), seed=0).pool_ids.tolist()

@@ -6,16 +6,15 @@ import asyncio
 import json
 import resource
 import shutil
-import socket
 import threading
 import time
-import urllib.request
 from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
-from processes import run_command, start_server, stop_server
+from metrics_port import fetch, free_port
+from processes import run_command, start_server, stop_server, succeed
 
 from client import AsyncClient, Client, Dowser, DowserError, NotFoundError, Random
 from query_server.maintenance import check, restore
@@ -147,9 +146,7 @@ def test_calls_go_on_meanwhile_and_every_change_is_kept(own_server, digits, clas
 
 
 def test_one_is_made_unasked_once_enough_has_changed(own_server, digits) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     server = own_server("--compact-after", 0.05, "--compact-least", 50, "--metrics-port", port)
     with Client.connect(server.target) as client:
         client.add_samples(digits.test[:40])
@@ -161,10 +158,7 @@ def test_one_is_made_unasked_once_enough_has_changed(own_server, digits) -> None
             time.sleep(0.1)
         pool = client.get_pool()
         assert (pool.size, pool.added, pool.index_version) == (POOL + 100, 0, 4)
-    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(
-        f"http://127.0.0.1:{port}/metrics", timeout=30
-    ) as answer:
-        told = answer.read().decode()
+    told = fetch(port, "/metrics")[1]
     assert 'dowser_compactions_total{pool="digits",result="done"} 1.0' in told
     assert 'dowser_index_outside{pool="digits"} 0.0' in told
     assert "compacted version 3 in" in server.state.with_name("state.log").read_text()
@@ -241,8 +235,7 @@ def test_a_snapshot_holds_what_was_compacted_and_a_check_reads_it(
     if not while_running:
         copy.parent.mkdir(exist_ok=True)
         folders = [f"--{part}={place}" for part, place in places.items()]
-        done = run_command("dowser-server", "snapshot", *folders, "--out", copy)
-        assert done.returncode == 0, done.stderr
+        succeed("dowser-server", "snapshot", *folders, "--out", copy)
     back = {part: tmp_path / "back" / part for part in places}
     restore(copy, **back)
     assert [each for each in check(**back) if not each.ok] == []
@@ -275,8 +268,7 @@ def test_beside_an_index_an_operator_names_nothing_added_is_lost(
     file = tmp_path / "fewer.npz"
     np.savez(file, x=digits.pool[597:], pool_ids=np.arange(597, POOL, dtype=np.uint64))
     options = ("--bundle", digits_bundle, "--pool", file, "--out", tmp_path / "fewer", "--name", "digits")
-    done = run_command("dowser-server", "index", "build", *options)
-    assert done.returncode == 0, done.stderr
+    succeed("dowser-server", "index", "build", *options)
     link = tmp_path / "index"
     link.symlink_to(digits_index)
 

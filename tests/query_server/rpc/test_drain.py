@@ -9,6 +9,7 @@ import time
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from metrics_port import fetch, free_port, wait_until_working
 from processes import stop_server
 
 from client import Client, Dowser, DowserError, RandomSubset, RetryPolicy
@@ -105,7 +106,8 @@ def test_a_watcher_hears_of_the_drain_and_does_not_delay_it(own_server):
 
 @pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
 def test_a_second_signal_ends_at_once(own_server, classifier_bytes, second):
-    server = own_server("--grace-seconds", 300)
+    port = free_port()
+    server = own_server("--grace-seconds", 300, "--metrics-port", port)
     with Client.connect(server.target) as client:
         uploaded = client.upload_classifier(classifier_bytes).classifier_id
         client.create_campaign("stubborn")
@@ -119,9 +121,10 @@ def test_a_second_signal_ends_at_once(own_server, classifier_bytes, second):
 
     thread = threading.Thread(target=select)
     thread.start()
-    time.sleep(0.7)
+    wait_until_working(port)
     server.process.send_signal(signal.SIGTERM)
-    time.sleep(0.7)
+    while fetch(port, "/readyz")[0] == 200:
+        time.sleep(0.01)
     assert server.process.poll() is None
     server.process.send_signal(second)
     assert server.process.wait(timeout=20) == 128 + second
@@ -134,7 +137,8 @@ def test_a_second_signal_ends_at_once(own_server, classifier_bytes, second):
 
 
 def test_calls_that_outlast_the_grace_are_ended_and_the_exit_is_clean(own_server, classifier_bytes):
-    server = own_server("--grace-seconds", 1)
+    port = free_port()
+    server = own_server("--grace-seconds", 1, "--metrics-port", port)
     with Client.connect(server.target) as client:
         uploaded = client.upload_classifier(classifier_bytes).classifier_id
         client.create_campaign("late")
@@ -148,7 +152,7 @@ def test_calls_that_outlast_the_grace_are_ended_and_the_exit_is_clean(own_server
 
     thread = threading.Thread(target=select)
     thread.start()
-    time.sleep(0.7)
+    wait_until_working(port)
     assert stop_server(server) == 0
     thread.join(30)
     assert codes in ([grpc.StatusCode.CANCELLED], [grpc.StatusCode.UNAVAILABLE])

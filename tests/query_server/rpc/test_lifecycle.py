@@ -7,7 +7,6 @@ import json
 import re
 import shutil
 import threading
-import time
 import uuid
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import onnx
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from metrics_port import free_port, wait_until_working
 from processes import run_command, stop_server
 
 from client import Client, Dowser, DowserError, Exhaustive, RetryPolicy
@@ -53,7 +53,7 @@ SLOW = Dowser(max_scored=500, latents=500, steps=10_000, early_stop=0, shares={"
 
 
 def prove_the_only_worker_is_free_and_nothing_was_leased(server, classifier):
-    with Client.connect(server.target, timeout_seconds=20) as client:
+    with Client.connect(server.target, timeout_seconds=60) as client:
         quick = client.select_samples("late", classifier=classifier, budget=10, strategy=Exhaustive())
         assert quick.round == 1
         assert client.get_campaign("late").leased == 10
@@ -72,7 +72,8 @@ def test_a_deadline_stops_the_work_and_leases_nothing(own_server, classifier_byt
 
 
 def test_a_cancelled_call_stops_the_work_and_leases_nothing(own_server, classifier_bytes):
-    server = own_server("--concurrency", 1)
+    port = free_port()
+    server = own_server("--concurrency", 1, "--metrics-port", port)
     with Client.connect(server.target) as client:
         uploaded = client.upload_classifier(classifier_bytes).classifier_id
         client.create_campaign("late")
@@ -86,14 +87,15 @@ def test_a_cancelled_call_stops_the_work_and_leases_nothing(own_server, classifi
         request.dowser.synthesis.early_stop = 0
         request.dowser.shares.add(source="CANDIDATE_SOURCE_SYNTHESIS", share=1)
         call = selection_pb2_grpc.SelectionServiceStub(channel).SelectSamples.future(request)
-        time.sleep(0.5)
+        wait_until_working(port)
         assert not call.done()
         call.cancel()
     prove_the_only_worker_is_free_and_nothing_was_leased(server, uploaded)
 
 
 def test_calls_beyond_the_queue_are_refused_with_when_to_retry(own_server, classifier_bytes):
-    server = own_server("--concurrency", 1, "--queue", 0)
+    port = free_port()
+    server = own_server("--concurrency", 1, "--queue", 0, "--metrics-port", port)
     with Client.connect(server.target, retry=RetryPolicy(max_attempts=1)) as client:
         uploaded = client.upload_classifier(classifier_bytes).classifier_id
         client.create_campaign("late")
@@ -106,7 +108,7 @@ def test_calls_beyond_the_queue_are_refused_with_when_to_retry(own_server, class
             request.dowser.synthesis.early_stop = 0
             request.dowser.shares.add(source="CANDIDATE_SOURCE_SYNTHESIS", share=1)
             occupying = selection_pb2_grpc.SelectionServiceStub(channel).SelectSamples.future(request)
-            time.sleep(0.5)
+            wait_until_working(port)
             with pytest.raises(DowserError) as refused:
                 client.select_samples("late", classifier=uploaded, budget=10)
             occupying.cancel()
@@ -115,14 +117,15 @@ def test_calls_beyond_the_queue_are_refused_with_when_to_retry(own_server, class
 
 
 def test_sigterm_lets_a_call_under_way_end(own_server, classifier_bytes):
-    server = own_server()
+    port = free_port()
+    server = own_server("--metrics-port", port, "--grace-seconds", 300)
+    with Client.connect(server.target) as client:
+        uploaded = client.upload_classifier(classifier_bytes).classifier_id
+        campaign = client.create_campaign("draining").campaign_id
     answers = []
 
     def select():
         with Client.connect(server.target) as client:
-            uploaded = client.upload_classifier(classifier_bytes).classifier_id
-            campaign = client.create_campaign("draining").campaign_id
-            under_way.set()
             answers.append(
                 client.select_samples(
                     campaign,
@@ -132,11 +135,9 @@ def test_sigterm_lets_a_call_under_way_end(own_server, classifier_bytes):
                 )
             )
 
-    under_way = threading.Event()
     thread = threading.Thread(target=select)
     thread.start()
-    under_way.wait(30)
-    time.sleep(0.2)
+    wait_until_working(port)
     assert stop_server(server) == 0
     thread.join(30)
     assert len(answers) == 1

@@ -9,6 +9,7 @@ import pytest
 from certificates import Authority
 from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from processes import start_server, stop_server
 
 from client import Client, ResourceExhaustedError, RetryPolicy, TlsConfig
 from dowser.v1 import classifiers_pb2, classifiers_pb2_grpc, selection_pb2, selection_pb2_grpc
@@ -192,12 +193,15 @@ def test_callers_with_certificates_are_told_apart_by_their_names(own_server, tmp
     pools("modest.test", 1)
 
 
-@pytest.fixture
-def strict(own_server):
-    return own_server(
-        *("--stream-idle-seconds", 0.5, "--stream-seconds", 2, "--max-stream-bytes", 1_000_000),
-        *("--max-request-memory-bytes", 3_000_000),
+@pytest.fixture(scope="module")
+def strict(digits_bundle, digits_index, tmp_path_factory):
+    limits = ("--stream-idle-seconds", 1, "--stream-seconds", 3, "--max-stream-bytes", 1_000_000)
+    state = tmp_path_factory.mktemp("strict") / "state"
+    running = start_server(
+        digits_bundle, digits_index, state, *limits, "--max-request-memory-bytes", 3_000_000
     )
+    yield running
+    assert stop_server(running) == 0
 
 
 def header(size):

@@ -6,16 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from processes import run_command, start_server, stop_server
+from processes import start_server, stop_server, succeed
 
 from client import Client, Dowser
 
 ROUND = {"shares": {"synthesis": 0.5, "random": 0.5}, "latents": 10, "steps": 10, "max_scored": 100}
-
-
-def made(name: str, *arguments: object) -> None:
-    done = run_command(name, *arguments)
-    assert done.returncode == 0, done.stderr
 
 
 def write_labels(path: Path, ids, labels) -> Path:
@@ -30,10 +25,12 @@ def m2(digits, tmp_path_factory) -> Path:
     labels = write_labels(folder / "labels.npz", range(60), digits.pool_labels[:60])
     options = ("--generator", "m2", "--features", "latent", "--labels", labels, "--classes", 10)
     small = ("--iterations", 60, "--width", 64, "--latent-dim", 20, "--threads", 1)
-    made("dowser-trainer", "train", "--data", digits.pool_file, "--out", folder / "first", *options, *small)
+    succeed(
+        "dowser-trainer", "train", "--data", digits.pool_file, "--out", folder / "first", *options, *small
+    )
     (folder / "bundle").symlink_to(folder / "first")
     given = ("--bundle", folder / "first", "--pool", digits.pool_file, "--name", "digits")
-    made("dowser-server", "index", "build", *given, "--out", folder / "index")
+    succeed("dowser-server", "index", "build", *given, "--out", folder / "index")
     return folder
 
 
@@ -56,7 +53,7 @@ def test_a_campaign_selects_with_it_refreshes_it_and_goes_on(m2, digits, tmp_pat
             labels = write_labels(tmp_path / "more.npz", ids, digits.pool_labels[ids])
             refreshed = m2 / "second"
             given = ("--run", m2 / "first-run", "--labels", labels, "--iterations", 10)
-            made("dowser-trainer", "refresh", *given, "--out", refreshed, "--threads", 1)
+            succeed("dowser-trainer", "refresh", *given, "--out", refreshed, "--threads", 1)
             (m2 / "bundle.new").symlink_to(refreshed)
             (m2 / "bundle.new").replace(m2 / "bundle")
             client.reload()

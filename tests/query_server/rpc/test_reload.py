@@ -14,16 +14,13 @@ import grpc
 import numpy as np
 import onnx
 import pytest
-from processes import run_command, start_server, stop_server
+from bundles import train_bundle
+from metrics_port import free_port, wait_until_working
+from processes import run_command, start_server, stop_server, succeed
 
 from client import Client, Dowser, DowserError, Random, RetryPolicy
 
 FEW = 700
-
-
-def made(name: str, *arguments: object) -> None:
-    done = run_command(name, *arguments)
-    assert done.returncode == 0, done.stderr
 
 
 @pytest.fixture(scope="session")
@@ -34,7 +31,7 @@ def fewer_index(digits, digits_bundle, tmp_path_factory) -> Path:
     first = len(digits.pool) - FEW
     np.savez(file, x=digits.pool[first:], pool_ids=np.arange(first, len(digits.pool), dtype=np.uint64))
     options = ("--bundle", digits_bundle, "--pool", file, "--out", folder / "index", "--name", "digits")
-    made("dowser-server", "index", "build", *options)
+    succeed("dowser-server", "index", "build", *options)
     return folder / "index"
 
 
@@ -44,14 +41,13 @@ def foreign(digits, digits_bundle, tmp_path_factory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("foreign")
     file = folder / "wide.npy"
     np.save(file, np.repeat(digits.pool[:300], 2, axis=1).repeat(2, axis=2))
-    options = ("--generator", "gaussian", "--features", "pixels", "--feature-dim", 20, "--components", 4)
-    made("dowser-trainer", "train", "--data", file, "--out", folder / "wide", *options)
+    train_bundle(file, folder / "wide", generator="gaussian", features="pixels", feature_dim=20, components=4)
     for bundle, data, name, out in (
         (folder / "wide", file, "digits", folder / "wide-index"),
         (digits_bundle, digits.pool_file, "letters", folder / "letters-index"),
     ):
         options = ("--bundle", bundle, "--pool", data, "--name", name, "--out", out)
-        made("dowser-server", "index", "build", *options)
+        succeed("dowser-server", "index", "build", *options)
     return {each: folder / each for each in ("wide", "wide-index", "letters-index")}
 
 
@@ -60,11 +56,14 @@ class Linked:
 
     def __init__(self, folder: Path, bundle: Path, index: Path) -> None:
         self.folder = folder
+        self.metrics_port = free_port()
         self.point(bundle=bundle, index=index)
-        self.start()
+        self.start("--metrics-port", self.metrics_port)
 
-    def start(self) -> None:
-        self.server = start_server(self.folder / "bundle", self.folder / "index", self.folder / "state")
+    def start(self, *options: object) -> None:
+        self.server = start_server(
+            self.folder / "bundle", self.folder / "index", self.folder / "state", *options
+        )
 
     def point(self, **to: Path) -> None:
         for name, target in to.items():
@@ -101,7 +100,7 @@ def test_a_call_under_way_ends_on_the_old_and_the_next_sees_the_new(
             before = client.get_pool()
             thread = threading.Thread(target=select, args=(steps,))
             thread.start()
-            time.sleep(0.5)
+            wait_until_working(linked.metrics_port)
             linked.point(index=fewer_index)
             reloaded = client.reload()
             still_under_way = thread.is_alive()

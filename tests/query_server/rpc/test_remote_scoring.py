@@ -8,10 +8,9 @@ import uuid
 
 import numpy as np
 import pytest
-from processes import run_command, start_server, stop_server
+from processes import start_server, stop_server
 
 from client import (
-    ActiveLearner,
     AsyncClient,
     Batch,
     BatchRule,
@@ -19,52 +18,23 @@ from client import (
     ConflictError,
     Dowser,
     DowserError,
-    Exhaustive,
     FailedPreconditionError,
     InvalidArgumentError,
     OnnxScorer,
     Random,
-    RandomSubset,
     Scores,
 )
-
-
-@pytest.fixture(scope="module")
-def storeless_index(digits, digits_bundle, tmp_path_factory):
-    index = tmp_path_factory.mktemp("storeless") / "digits"
-    options = ("--bundle", digits_bundle, "--pool", digits.pool_file, "--out", index, "--name", "digits")
-    done = run_command("dowser-server", "index", "build", *options, "--no-samples")
-    assert done.returncode == 0, done.stderr
-    return index
-
-
-@pytest.fixture(scope="module")
-def storeless(digits_bundle, storeless_index, tmp_path_factory):
-    running = start_server(digits_bundle, storeless_index, tmp_path_factory.mktemp("storeless") / "state")
-    with Client.connect(running.target) as connected:
-        yield connected
-    assert stop_server(running) == 0
+from tests.query_server.rpc.made_scores import some_scores
 
 
 @pytest.fixture
-def campaign(storeless):
-    return storeless.create_campaign(f"test-{uuid.uuid4().hex}", seed=5).campaign_id
-
-
-@pytest.fixture(scope="module")
-def remote_classifier(storeless, classifier_bytes):
-    return storeless.upload_classifier(classifier_bytes)
+def campaign(remote_campaign):
+    return remote_campaign
 
 
 @pytest.fixture(scope="module")
 def scorer(storeless, digits, classifier_bytes):
     return OnnxScorer(classifier_bytes, storeless.get_pool(), lambda ids: digits.pool[ids.astype(int)])
-
-
-def some_scores(pool_ids, *, classes=10):
-    """Scores that fall with the id."""
-    probabilities = np.full((len(pool_ids), classes), 1 / classes, np.float32)
-    return Scores(scores=-pool_ids.astype(np.float32), probabilities=probabilities)
 
 
 def test_the_samples_are_nowhere_on_the_server(storeless, storeless_index):
@@ -285,18 +255,6 @@ def test_candidates_of_synthesis_say_what_led_to_them(storeless, campaign, remot
         assert pick.synthetic_score == pytest.approx(proposal.synthetic_scores[pick.synthetic_index])
 
 
-@pytest.mark.parametrize(
-    "strategy",
-    [Dowser(), Exhaustive(), RandomSubset(max_scored=50), Random()],
-    ids=lambda s: type(s).__name__,
-)
-def test_the_server_refuses_what_it_would_have_to_score(storeless, campaign, remote_classifier, strategy):
-    with pytest.raises(FailedPreconditionError) as refused:
-        storeless.select_samples(campaign, classifier=remote_classifier, budget=5, strategy=strategy)
-    assert refused.value.reason == "SAMPLES_NOT_STORED"
-    assert storeless.get_campaign(campaign).leased == 0
-
-
 def test_plain_asal_picks_without_a_score(storeless, campaign, remote_classifier, digits):
     for _ in range(2):
         selection = storeless.select_samples(
@@ -315,88 +273,6 @@ def test_plain_asal_picks_without_a_score(storeless, campaign, remote_classifier
         storeless.record_labels(
             campaign, {int(i): int(digits.pool_labels[int(i)]) for i in selection.pool_ids.tolist()}
         )
-
-
-def test_a_function_that_asks_about_the_pool_is_refused(storeless, campaign, digits):
-    import torch
-    from torch import nn
-
-    from client import export_classifier
-
-    torch.manual_seed(0)
-    module = nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.Linear(64, 10)).eval()
-    uploaded = storeless.upload_classifier(export_classifier(module, (1, 8, 8), passes=4))
-    with pytest.raises(InvalidArgumentError, match="not on this server") as refused:
-        storeless.propose_samples(campaign, budget=5, classifier=uploaded, acquisition="epig")
-    assert refused.value.reason == "ACQUISITION_UNSUPPORTED"
-
-
-BAD_SCORES = {
-    "ids of no candidate": ({"pool_ids": [1_000_000]}, "pool_ids"),
-    "repeated ids": ({"pool_ids": "twice"}, "pool_ids"),
-    "fewer than the budget": ({"budget": 21}, "budget"),
-    "no budget": ({"budget": 0}, "budget"),
-    "too few scores": ({"scores": np.zeros(3)}, "SHAPE_MISMATCH"),
-    "scores of nan": ({"scores": np.full(20, np.nan)}, "NOT_FINITE"),
-    "logits": ({"probabilities": np.full((20, 10), 3.0)}, "probabilities"),
-    "negative probabilities": ({"probabilities": np.tile([1.5, -0.5], (20, 1))}, "probabilities"),
-    "probabilities of nan": ({"probabilities": np.full((20, 2), np.nan)}, "NOT_FINITE"),
-    "one class": ({"probabilities": np.ones((20, 1))}, "SHAPE_MISMATCH"),
-    "probabilities of others": ({"probabilities": np.full((19, 2), 0.5)}, "SHAPE_MISMATCH"),
-    "no passes": ({"probabilities": np.empty((0, 20, 2))}, "SHAPE_MISMATCH"),
-    "a flat embedding": ({"embedding": np.ones(20)}, "SHAPE_MISMATCH"),
-    "a rule for passes": ({"batch": Batch(rule="batch_bald")}, "batch.rule"),
-    "another proposal": ({"proposal": "no-such-proposal"}, "proposal_id"),
-    "a huge class prior": ({"class_prior_weight": 1e6}, "class_prior_weight"),
-}
-
-
-@pytest.mark.parametrize("name", BAD_SCORES)
-def test_a_commit_that_makes_no_sense_is_refused_and_changes_nothing(storeless, campaign, name):
-    changes, field_or_reason = BAD_SCORES[name]
-    changes = dict(changes)
-    held = storeless.propose_samples(campaign, budget=5, strategy=Dowser(max_scored=20))
-    pool_ids = changes.pop("pool_ids", held.pool_ids)
-    if isinstance(pool_ids, str):
-        pool_ids = np.repeat(held.pool_ids[:10], 2)
-    elif isinstance(pool_ids, list):
-        pool_ids = np.array([*held.pool_ids[:19].tolist(), *pool_ids], np.uint64)
-    plain = some_scores(pool_ids)
-    scores = Scores(
-        scores=changes.pop("scores", plain.scores),
-        probabilities=changes.pop("probabilities", plain.probabilities),
-        embedding=changes.pop("embedding", None),
-    )
-    options = {"budget": 5, "pool_ids": pool_ids} | changes
-    with pytest.raises(InvalidArgumentError) as refused:
-        storeless.commit_selection(campaign, options.pop("proposal", held), scores, **options)
-    assert field_or_reason in (refused.value.reason, refused.value.metadata.get("field"))
-    info = storeless.get_campaign(campaign)
-    assert (info.leased, info.rounds) == (20, 0)
-
-
-@pytest.mark.parametrize(
-    ("options", "field"),
-    [
-        ({"budget": 0}, "budget"),
-        ({"strategy": Dowser(max_scored=0)}, "max_scored"),
-        ({"strategy": Dowser(max_scored=100_001)}, "max_scored"),
-        ({"strategy": Dowser(shares={"random": -1})}, "shares"),
-    ],
-)
-def test_a_proposal_that_makes_no_sense_is_refused(storeless, campaign, options, field):
-    with pytest.raises(InvalidArgumentError) as refused:
-        storeless.propose_samples(campaign, **({"budget": 5} | options))
-    assert refused.value.metadata["field"] == field
-    assert storeless.get_campaign(campaign).leased == 0
-
-
-def test_a_proposal_of_another_campaign_is_not_committed(storeless, campaign):
-    held = storeless.propose_samples(campaign, budget=5, strategy=Dowser(max_scored=20))
-    other = storeless.create_campaign(f"other-{uuid.uuid4().hex}")
-    with pytest.raises(InvalidArgumentError, match="propose again"):
-        storeless.commit_selection(other, held, some_scores(held.pool_ids), budget=5)
-    assert storeless.get_campaign(campaign).leased == 20
 
 
 def test_candidates_go_back_when_scoring_fails(storeless, campaign):
@@ -456,64 +332,6 @@ def test_a_proposal_outlives_the_server(digits_bundle, storeless_index, tmp_path
         assert stop_server(running) == 0
 
 
-def learner_on(client, digits, train, **changes):
-    arguments = {
-        "campaign": f"loop-{uuid.uuid4().hex}",
-        "train": train,
-        "oracle": lambda ids: digits.pool_labels[ids.astype(int)],
-        "budget": 10,
-        "strategy": Dowser(max_scored=60, steps=5),
-        "max_labels": 40,
-        "seed": 2,
-    }
-    learner = ActiveLearner(client, **(arguments | changes))
-    learner.seed_labels(np.arange(20, dtype=np.uint64), digits.pool_labels[:20])
-    return learner
-
-
-def test_an_active_learner_scores_here_what_it_would_have_the_server_score(
-    client, storeless, digits, classifier_bytes
-):
-    picked = []
-    for each, options in ((client, {}), (storeless, {"samples": lambda ids: digits.pool[ids.astype(int)]})):
-        learner = learner_on(each, digits, lambda ids, labels: classifier_bytes, **options)
-        reports = learner.run()
-        assert [report.labeled for report in reports] == [30, 40]
-        assert all(report.selection.scored == 60 for report in reports)
-        assert each.get_campaign(learner.campaign).leased == 0
-        picked.append([report.selection.pool_ids.tolist() for report in reports])
-    assert picked[0] == picked[1]
-
-
-def test_an_active_learner_scores_with_any_function(storeless, digits):
-    from sklearn.neighbors import KNeighborsClassifier
-
-    x = digits.pool.reshape(len(digits.pool), -1) / 255
-
-    def train(ids, labels):
-        return KNeighborsClassifier(5).fit(x[ids.astype(int)], labels)
-
-    def score(classifier, ids):
-        return Scores.from_probabilities(classifier.predict_proba(x[ids.astype(int)]), "margin")
-
-    reports = learner_on(storeless, digits, train, score=score).run()
-    assert [report.labeled for report in reports] == [30, 40]
-    assert all(report.classifier_info is None for report in reports)
-    assert {pick.source for report in reports for pick in report.selection.picks} <= {
-        "random",
-        "labeled_neighbors",
-    }
-
-
-@pytest.mark.parametrize(
-    ("options", "why"),
-    [({}, "`samples`"), ({"samples": np.asarray, "strategy": Exhaustive()}, "Dowser alone")],
-)
-def test_an_active_learner_says_what_it_needs(storeless, digits, options, why):
-    with pytest.raises(InvalidArgumentError, match=why):
-        learner_on(storeless, digits, lambda ids, labels: b"", **options)
-
-
 @pytest.mark.parametrize("rule", list(BatchRule))
 def test_no_finite_score_is_too_much_for_a_rule(storeless, campaign, rule):
     def score(pool_ids):
@@ -528,9 +346,3 @@ def test_no_finite_score_is_too_much_for_a_rule(storeless, campaign, rule):
         campaign, score, budget=8, strategy=Dowser(max_scored=60), batch=batch, class_prior_weight=1.0
     )
     assert len(set(selection.pool_ids.tolist())) == 8
-
-
-@pytest.mark.parametrize("wild", [2**40, 2**63 - 1])
-def test_a_wild_label_costs_neither_the_proposal_nor_memory(storeless, campaign, wild):
-    storeless.record_labels(campaign, {0: wild, 1: 3, 2: 3})
-    assert len(storeless.propose_samples(campaign, budget=2, strategy=Dowser(max_scored=20)).candidates) == 20

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from processes import run_command, start_server, stop_server
+from processes import run_command, start_server, stop_server, succeed
 
 from client import Client, DowserError, Random
 from query_server.campaigns import CampaignStore
@@ -119,13 +119,11 @@ def test_the_commands_copy_check_and_put_back(copying, tmp_path):
     assert json.loads(done.stdout)["name"] == "by-command.tar", done.stderr
     folders = [f"--{part}={tmp_path / 'put-back' / part}" for part in ("bundle", "index", "state")]
     source = tmp_path / "snapshots" / "by-command.tar"
-    done = run_command("dowser-server", "restore", "--from", source, *folders)
-    assert done.returncode == 0, done.stderr
+    succeed("dowser-server", "restore", "--from", source, *folders)
     done = run_command("dowser-server", "check", *folders, "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["ok"]
-    done = run_command("dowser-server", "snapshot", *folders, "--out", tmp_path / "again")
-    assert done.returncode == 0, done.stderr
+    succeed("dowser-server", "snapshot", *folders, "--out", tmp_path / "again")
     (tmp_path / "put-back" / "index" / "index.faiss").write_bytes(b"")
     done = run_command("dowser-server", "check", *folders)
     assert done.returncode == 1

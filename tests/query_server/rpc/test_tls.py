@@ -37,7 +37,7 @@ def test_a_client_that_trusts_the_authority_is_served_and_others_are_not(own_ser
     doubting = TlsConfig(ca_certificates=stranger.certificate)
     for tls in (doubting, None):
         with (
-            Client.connect(server.target, tls=tls, retry=ONCE, timeout_seconds=5) as client,
+            Client.connect(server.target, tls=tls, retry=ONCE, timeout_seconds=60) as client,
             pytest.raises(UnavailableError),
         ):
             client.get_pool()
@@ -52,7 +52,7 @@ def test_with_a_client_authority_a_certificate_of_its_is_needed(own_server, auth
             client_certificate=pair.certificate if pair else None,
             client_key=pair.key if pair else None,
         )
-        with Client.connect(server.target, tls=tls, retry=ONCE, timeout_seconds=5) as client:
+        with Client.connect(server.target, tls=tls, retry=ONCE, timeout_seconds=60) as client:
             return client.get_pool().size
 
     assert size(authority.issue("annotator.test")) == 1297

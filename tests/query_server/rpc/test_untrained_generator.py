@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 import torch
-from processes import run_command, start_server, stop_server
+from bundles import train_bundle
+from processes import start_server, stop_server, succeed
 from torch import nn
 
 from client import ClassifierExporter, Client, Dowser, RandomSubset
@@ -33,13 +34,8 @@ def thinned(digits, tmp_path_factory):
     folder = tmp_path_factory.mktemp("untrained")
     pool, bundle, index = folder / "pool.npy", folder / "bundle", folder / "index"
     np.save(pool, digits.pool[keep])
-    untrained = ("--generator", "wgan-gp", "--iterations", 1, "--features", "pixels", "--feature-dim", 20)
-    for command in (
-        ("dowser-trainer", "train", "--data", pool, "--out", bundle, *untrained),
-        ("dowser-server", "index", "build", "--bundle", bundle, "--pool", pool, "--out", index),
-    ):
-        done = run_command(*command)
-        assert done.returncode == 0, done.stderr
+    train_bundle(pool, bundle, generator="wgan-gp", iterations=1, features="pixels", feature_dim=20)
+    succeed("dowser-server", "index", "build", "--bundle", bundle, "--pool", pool, "--out", index)
     running = start_server(bundle, index, folder / "state")
     yield Thinned(digits.pool[keep], digits.pool_labels[keep], running.target)
     assert stop_server(running) == 0

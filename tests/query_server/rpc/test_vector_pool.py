@@ -5,15 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from processes import run_command, start_server, stop_server
+from bundles import train_bundle
+from processes import start_server, stop_server, succeed
 from sklearn.ensemble import RandomForestClassifier
 from torch import nn
 
 from client import ActiveLearner, Client, Dowser, export_classifier, export_sklearn
 
 GENERATORS = {
-    "gaussian": (),
-    "mlp": ("--iterations", 60, "--width", 32, "--latent-dim", 16, "--preview-every", 0),
+    "gaussian": {},
+    "mlp": {"iterations": 60, "width": 32, "latent_dim": 16, "preview_every": 0},
 }
 
 
@@ -27,15 +28,8 @@ def vector_server(request, vectors, tmp_path_factory):
     folder = tmp_path_factory.mktemp("vectors")
     pool, bundle, index = folder / "pool.npy", folder / "bundle", folder / "index"
     np.save(pool, vectors)
-    for command in (
-        (
-            *("dowser-trainer", "train", "--data", pool, "--out", bundle),
-            *("--generator", request.param, *GENERATORS[request.param]),
-        ),
-        ("dowser-server", "index", "build", "--bundle", bundle, "--pool", pool, "--out", index),
-    ):
-        done = run_command(*command)
-        assert done.returncode == 0, done.stderr
+    train_bundle(pool, bundle, generator=request.param, **GENERATORS[request.param])
+    succeed("dowser-server", "index", "build", "--bundle", bundle, "--pool", pool, "--out", index)
     running = start_server(bundle, index, folder / "state")
     yield running
     assert stop_server(running) == 0
