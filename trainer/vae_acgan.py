@@ -38,7 +38,7 @@ from trainer.transforms import deformed
 from trainer.vae import drawn, kl_divergence
 
 GAMMA = 0.75
-WARM_UP = 200
+WARM_UP = 1000
 ADAM_BETAS = (0.5, 0.999)
 CLASSIFIER_LEARNING_RATE = 0.01
 CLASSIFIER_MOMENTUM = 0.9
