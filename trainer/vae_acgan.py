@@ -2,22 +2,22 @@
 
 With x of label y, x' = g(e(x), y) and g(u, v) of a random latent u and class v (equations 3, 7, 8, 9):
 
-    L_rec   = |x - x'|^2 / 2, summed over a sample's V values,    L_prior = KL(q(z | x) || N(0, I))
+    L_rec   = |x - x'|^2 / 2, summed over a sample's values,    L_prior = KL(q(z | x) || N(0, I))
     e minimizes  L_rec + L_prior
     d minimizes  -log d(x) - log(1 - d(x')) - log(1 - d(g(u, v)))
     c minimizes  -log c_y(x) - (log c_y(x') + log c_v(g(u, v))) / 2
-    g minimizes  gamma L_rec / V - log d(x') - log d(g(u, v)) - log c_y(x') - log c_v(g(u, v)),   gamma = 0.75
+    g minimizes  gamma L_rec - log d(x') - log d(g(u, v)) - log c_y(x') - log c_v(g(u, v)),   gamma = 0.75
 
 ACGAN is the same without the encoder, thus without x': Bayesian data augmentation (BDA; Tran et al. 2017), whose
 generated samples do not depend on the informative ones. "pmda" has deformed samples in place of x' and no networks but
 the classifier, "none" the classifier alone: the rivals of BGADL section 5, trained by the same steps.
 
 Where this differs from the paper: the signs of Algorithm 1 have g help the discriminator, as printed; here it opposes
-it, by the non-saturating loss (Goodfellow et al. 2014, section 3). L_rec has no unit there: for g it is a mean over the
-values, as in the authors' code; as a sum it outweighs what makes g heed the class, and g(u, v) looks like any class.
-c counts each real sample as much as all of its generated ones (section 5: as many artificial samples as real ones),
-and takes them only once g has had `warm_up` updates: until then they are noise with labels. The class reaches g as its
-last C latents (`trainer.networks.conditional`), and what is trained on is of one class for certain.
+it, by the non-saturating loss (Goodfellow et al. 2014, section 3). L_rec, which has no unit there, is in nats: as a
+mean over the values it leaves x' farther from x. c counts each real sample as much as all of its generated ones
+(section 5: as many artificial samples as real ones), and takes them only once g has had `warm_up` updates: until then
+they are noise with labels. The class reaches g as its last C latents (`trainer.networks.conditional`), and what is
+trained on is of one class for certain.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from trainer.transforms import deformed
 from trainer.vae import drawn, kl_divergence
 
 GAMMA = 0.75
-WARM_UP = 200
+WARM_UP = 1000
 ADAM_BETAS = (0.5, 0.999)
 CLASSIFIER_LEARNING_RATE = 0.01
 CLASSIFIER_MOMENTUM = 0.9
@@ -218,7 +218,7 @@ class JointTraining:
         reconstruction = torch.zeros(())
         if prior is not None:
             reconstruction = 0.5 * ((u - fake[: len(u)]) ** 2).flatten(1).sum(dim=1).mean()
-            objective = objective + GAMMA * reconstruction / u[0].numel()
+            objective = objective + GAMMA * reconstruction
         self._optimizers["generator"].zero_grad(set_to_none=True)
         objective.backward(  # type: ignore[no-untyped-call]
             inputs=list(self.generator.parameters()), retain_graph=prior is not None

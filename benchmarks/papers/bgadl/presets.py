@@ -88,9 +88,8 @@ FULL = Preset(
         Reduction(
             what="weights of the losses",
             paper="equation 9 and Algorithm 1 add them up, L_rec of no stated unit",
-            ours="L_rec in nats for the encoder, a mean over the values for the generator; x' and g(u, v) count half "
-            "for the classifier, and not at all in the first steps",
-            why="a mean, as in the authors' code; as many artificial samples as real ones (section 5)",
+            ours="L_rec in nats; x' and g(u, v) count half for the classifier, and not at all in the first steps",
+            why="as many artificial samples as real ones (section 5); at first what is generated has wrong labels",
         ),
         Reduction(
             what="data sets",
