@@ -137,7 +137,7 @@ CPU_TEN: Training = {
     "dcgan": {"iterations": 6000},
 }
 QUICK: Training = {
-    each: {"iterations": 30, "width": 8, "latent-dim": 16, "precision": "float32"}
+    each: {"iterations": 5, "batch-size": 16, "width": 8, "latent-dim": 16, "precision": "float32"}
     for each in (*GANS, *RESIDUAL)
 }
 
