@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from dowser.v1 import augmentation_pb2, augmentation_pb2_grpc, selection_pb2
 from query_server.courtesy import Courtesy
 from query_server.errors import not_finite
-from query_server.rpc import convert
+from query_server.rpc import convert, selection_values
 from query_server.rpc.work import Waiting, Workers
 from query_server.selection.augmentation import AugmentationRequest, Companions
 from query_server.serving import Serving
@@ -57,7 +57,7 @@ def _request(message: augmentation_pb2.AugmentSamplesRequest) -> AugmentationReq
     return AugmentationRequest(
         campaign_id=message.campaign_id,
         classifier_id=message.classifier_id or None,
-        acquisition=convert.acquisition(message.acquisition, default="bald"),
+        acquisition=selection_values.acquisition(message.acquisition, default="bald"),
         threshold=message.score if given == "score" else None,
         selection=message.selection_request_id if given == "selection_request_id" else None,
         pool_ids=ids if len(ids) else None,
@@ -77,7 +77,7 @@ def _response(made: Companions) -> augmentation_pb2.AugmentSamplesResponse:
         examined=made.examined,
         uncertain=made.uncertain,
         unknown_class=made.unknown_class,
-        timings=convert.timings(made.timings),
+        timings=selection_values.timings(made.timings),
     )
 
 

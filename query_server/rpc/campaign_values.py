@@ -1,13 +1,45 @@
-"""Leases, rounds and the history of labels: to the wire and from it."""
+"""Campaigns, labels and their history, leases and rounds: to the wire and from it."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 from google.protobuf import timestamp_pb2
 
 from dowser.v1 import campaigns_pb2
-from query_server.campaigns.values import Change, LabelEvent, LeaseTerm, RoundInfo
+from query_server.campaigns.values import CampaignInfo, Change, Label, LabelEvent, LeaseTerm, RoundInfo
 from query_server.errors import invalid_argument
 from query_server.rpc.convert import timestamp
+
+
+def campaign(info: CampaignInfo) -> campaigns_pb2.Campaign:
+    """Write a campaign."""
+    return campaigns_pb2.Campaign(
+        campaign_id=info.id,
+        name=info.name,
+        pool=info.pool,
+        create_time=timestamp(info.create_time),
+        labeled=info.labeled,
+        leased=info.leased,
+        unlabeled=info.unlabeled,
+        rounds=info.rounds,
+        seed=info.seed,
+    )
+
+
+def labels(messages: Iterable[campaigns_pb2.Label]) -> list[Label]:
+    """Read labels."""
+    return [Label(pool_id=m.pool_id, label=m.label, annotator=m.annotator) for m in messages]
+
+
+def label(value: Label) -> campaigns_pb2.Label:
+    """Write one label."""
+    return campaigns_pb2.Label(
+        pool_id=value.pool_id,
+        label=value.label,
+        annotator=value.annotator,
+        record_time=timestamp(value.record_time),
+    )
 
 
 def lease_term(term: LeaseTerm) -> campaigns_pb2.LeaseTerm:

@@ -35,21 +35,23 @@ class CampaignServicer(campaigns_pb2_grpc.CampaignServiceServicer):
         info = await self._workers.run(
             context, lambda _: self._campaigns.create(request.name, pool, request.seed, write)
         )
-        return campaigns_pb2.CreateCampaignResponse(campaign=convert.campaign(info))
+        return campaigns_pb2.CreateCampaignResponse(campaign=campaign_values.campaign(info))
 
     async def GetCampaign(
         self, request: campaigns_pb2.GetCampaignRequest, context: _Context
     ) -> campaigns_pb2.GetCampaignResponse:
         """Describe a campaign."""
         info = await self._workers.run(context, lambda _: self._campaigns.get(request.campaign_id))
-        return campaigns_pb2.GetCampaignResponse(campaign=convert.campaign(info))
+        return campaigns_pb2.GetCampaignResponse(campaign=campaign_values.campaign(info))
 
     async def ListCampaigns(
         self, request: campaigns_pb2.ListCampaignsRequest, context: _Context
     ) -> campaigns_pb2.ListCampaignsResponse:
         """List the campaigns."""
         infos = await self._workers.run(context, lambda _: self._campaigns.list(request.pool))
-        return campaigns_pb2.ListCampaignsResponse(campaigns=[convert.campaign(info) for info in infos])
+        return campaigns_pb2.ListCampaignsResponse(
+            campaigns=[campaign_values.campaign(info) for info in infos]
+        )
 
     async def DeleteCampaign(
         self, request: campaigns_pb2.DeleteCampaignRequest, context: _Context
@@ -89,7 +91,7 @@ class CampaignServicer(campaigns_pb2_grpc.CampaignServiceServicer):
         """Give labeled samples other labels."""
         convert.refuse_more("labels", request.labels)
         write = convert.write_request(request, "CorrectLabels")
-        labels = convert.labels(request.labels)
+        labels = campaign_values.labels(request.labels)
         outcome = await self._workers.run(
             context, lambda _: self._campaigns.correct_labels(request.campaign_id, labels, write)
         )
@@ -151,7 +153,7 @@ class CampaignServicer(campaigns_pb2_grpc.CampaignServiceServicer):
             ),
         )
         return campaigns_pb2.ImportCampaignResponse(
-            campaign=convert.campaign(imported.campaign), skipped=imported.skipped
+            campaign=campaign_values.campaign(imported.campaign), skipped=imported.skipped
         )
 
     async def ListLabels(
@@ -167,5 +169,5 @@ class CampaignServicer(campaigns_pb2_grpc.CampaignServiceServicer):
             ),
         )
         return campaigns_pb2.ListLabelsResponse(
-            labels=[convert.label(label) for label in labels], next_page_token=token
+            labels=[campaign_values.label(label) for label in labels], next_page_token=token
         )

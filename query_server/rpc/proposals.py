@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from dowser.v1 import selection_pb2, tensors_pb2
 from query_server.errors import invalid_argument
-from query_server.rpc import convert
+from query_server.rpc import convert, selection_values
 from query_server.selection.board import NUMBER_OF, SOURCES
 from query_server.selection.proposals import Proposed, ScoredCandidates
 from query_server.selection.values import DowserStrategy, SelectionRequest
@@ -23,11 +23,11 @@ def proposal_request(message: selection_pb2.ProposeSamplesRequest) -> SelectionR
         campaign_id=message.campaign_id,
         classifier_id=message.classifier_id or None,
         budget=message.budget,
-        acquisition=convert.acquisition(message.acquisition, default="margin"),
-        strategy=convert.dowser_strategy(message.strategy)
+        acquisition=selection_values.acquisition(message.acquisition, default="margin"),
+        strategy=selection_values.dowser_strategy(message.strategy)
         if message.HasField("strategy")
         else DowserStrategy(),
-        class_prior_weight=convert.class_prior_weight(message.class_prior_weight),
+        class_prior_weight=selection_values.class_prior_weight(message.class_prior_weight),
         seed=message.seed if message.HasField("seed") else None,
         min_index_version=message.min_index_version,
     )
@@ -47,9 +47,9 @@ def scored_candidates(message: selection_pb2.CommitSelectionRequest) -> ScoredCa
         scores=np.array(message.scores, np.float32),
         probabilities=_float32(message.probabilities, field="probabilities"),
         embedding=_float32(message.embedding, field="embedding") if message.HasField("embedding") else None,
-        batch=convert.batch(message.batch),
-        acquisition=convert.acquisition(message.acquisition, default="") or None,
-        class_prior_weight=convert.class_prior_weight(message.class_prior_weight),
+        batch=selection_values.batch(message.batch),
+        acquisition=selection_values.acquisition(message.acquisition, default="") or None,
+        class_prior_weight=selection_values.class_prior_weight(message.class_prior_weight),
     )
 
 
@@ -79,7 +79,7 @@ def proposal_response(proposed: Proposed) -> selection_pb2.ProposeSamplesRespons
         reasons=proposed.reasons,
         seed=proposed.seed,
         index_version=proposed.index_version,
-        timings=convert.timings(proposed.timings),
+        timings=selection_values.timings(proposed.timings),
         total_seconds=proposed.total_seconds,
         visited=proposed.visited,
         unique_match_rate=proposed.unique_match_rate,
@@ -95,10 +95,12 @@ def proposed(written: bytes) -> Proposed:
     far = [each.distance if each.HasField("distance") else np.nan for each in message.candidates]
     return Proposed(
         pool_ids=np.array([each.pool_id for each in message.candidates], np.uint64),
-        sources=np.array([NUMBER_OF[convert.SOURCES[each.source]] for each in message.candidates], np.int64),
+        sources=np.array(
+            [NUMBER_OF[selection_values.SOURCES[each.source]] for each in message.candidates], np.int64
+        ),
         synthetic=np.array(led, np.int64),
         distances=np.array(far, np.float32),
-        shares={convert.SOURCES[each.source]: each.share for each in message.shares},
+        shares={selection_values.SOURCES[each.source]: each.share for each in message.shares},
         reasons=tuple(message.reasons),
         seed=message.seed,
         index_version=message.index_version,

@@ -10,7 +10,7 @@ from dowser.v1 import acquisition_pb2, scoring_pb2
 from query_server.batch import JobState, ScoreJob, ScoreSpec
 from query_server.batch.scoring import Columns
 from query_server.batch.values import DEFAULT_SHARD_SIZE
-from query_server.rpc import convert
+from query_server.rpc import convert, selection_values
 
 _STATES = {state: f"SCORE_JOB_STATE_{state.name}" for state in JobState}
 
@@ -83,4 +83,4 @@ def job(value: ScoreJob, *, shards: bool = True) -> scoring_pb2.ScoreJob:
 
 
 def _acquisitions(numbers: Sequence[acquisition_pb2.AcquisitionFunction]) -> tuple[str, ...]:
-    return tuple(convert.acquisition(number, default="margin") for number in numbers) or ("margin",)
+    return tuple(selection_values.acquisition(number, default="margin") for number in numbers) or ("margin",)

@@ -11,7 +11,7 @@ from dowser.v1 import selection_pb2, selection_pb2_grpc
 from query_server.campaigns import CampaignStore
 from query_server.campaigns.values import Request
 from query_server.courtesy import Courtesy
-from query_server.rpc import convert, proposals
+from query_server.rpc import campaign_values, convert, proposals, selection_values
 from query_server.rpc.work import Waiting, Workers
 from query_server.selection.proposals import PROPOSE
 from query_server.selection.values import Selection, SynthesisOptions, SyntheticSamples
@@ -72,7 +72,7 @@ class SelectionServicer(selection_pb2_grpc.SelectionServiceServicer):
         outcome = await self._quick.run(
             context,
             lambda _: self._campaigns.record_labels(
-                request.campaign_id, convert.labels(request.labels), write
+                request.campaign_id, campaign_values.labels(request.labels), write
             ),
         )
         return selection_pb2.RecordLabelsResponse(recorded=outcome.recorded, labeled=outcome.labeled)
@@ -94,8 +94,8 @@ class SelectionServicer(selection_pb2_grpc.SelectionServiceServicer):
     ) -> selection_pb2.SynthesizeSamplesResponse:
         """Synthesize samples."""
         self._serving.require_pool(request.pool)
-        options = convert.synthesis_options(request.synthesis)
-        acquisition = convert.acquisition(request.acquisition, default="maximum_entropy")
+        options = selection_values.synthesis_options(request.synthesis)
+        acquisition = selection_values.acquisition(request.acquisition, default="maximum_entropy")
         made, timings = await self._workers.run(
             context,
             lambda waiting: self._synthesize(request, acquisition, options, waiting),
@@ -104,7 +104,7 @@ class SelectionServicer(selection_pb2_grpc.SelectionServiceServicer):
             samples=convert.tensor(made.x),
             scores=made.scores,
             initial_scores=made.initial_scores,
-            timings=convert.timings(timings),
+            timings=selection_values.timings(timings),
         )
 
     def _propose(
@@ -122,7 +122,7 @@ class SelectionServicer(selection_pb2_grpc.SelectionServiceServicer):
         self, request: selection_pb2.CommitSelectionRequest, write: Request, waiting: Waiting
     ) -> bytes:
         def answer(selection: Selection) -> bytes:
-            response = convert.selection_response(selection, return_synthetic=False)
+            response = selection_values.selection_response(selection, return_synthetic=False)
             return selection_pb2.CommitSelectionResponse(selection=response).SerializeToString()
 
         with self._courtesy.interactive(), self._serving.use() as generation:
@@ -136,13 +136,16 @@ class SelectionServicer(selection_pb2_grpc.SelectionServiceServicer):
 
     def _select(self, request: selection_pb2.SelectSamplesRequest, write: Request, waiting: Waiting) -> bytes:
         def answer(selection: Selection) -> bytes:
-            return convert.selection_response(
+            return selection_values.selection_response(
                 selection, return_synthetic=request.return_synthetic
             ).SerializeToString()
 
         with self._courtesy.interactive(), self._serving.use() as generation:
             return generation.selection.select(
-                convert.selection_request(request), write, answer=answer, checkpoint=waiting.checkpoint
+                selection_values.selection_request(request),
+                write,
+                answer=answer,
+                checkpoint=waiting.checkpoint,
             )
 
     def _synthesize(

@@ -12,7 +12,7 @@ from client.conversion.requests import selection as requests
 from dowser.v1 import acquisition_pb2, selection_pb2
 from query_server.acquisition.registry import acquisition_function
 from query_server.errors import DowserError
-from query_server.rpc import convert
+from query_server.rpc import selection_values
 from query_server.selection import values
 
 
@@ -30,7 +30,7 @@ def received(**changes) -> values.SelectionRequest:
         "min_index_version": 0,
         "request_id": "r",
     }
-    return convert.selection_request(requests.select_samples("c", **(arguments | changes)).request)
+    return selection_values.selection_request(requests.select_samples("c", **(arguments | changes)).request)
 
 
 def answered(**changes) -> selection_pb2.SelectSamplesResponse:
@@ -46,7 +46,9 @@ def answered(**changes) -> selection_pb2.SelectSamplesResponse:
         "match_gap": None,
         "synthetic_samples": None,
     }
-    written = convert.selection_response(values.Selection(**(arguments | changes)), return_synthetic=False)
+    written = selection_values.selection_response(
+        values.Selection(**(arguments | changes)), return_synthetic=False
+    )
     return selection_pb2.SelectSamplesResponse.FromString(written.SerializeToString())
 
 
@@ -58,14 +60,14 @@ def numbers(enum, unspecified: str) -> list[int]:
     "number", numbers(acquisition_pb2.AcquisitionFunction, "ACQUISITION_FUNCTION_UNSPECIFIED")
 )
 def test_the_server_has_every_acquisition_function_of_the_api(number):
-    name = acquisition_function(convert.acquisition(number, default="margin")).name
+    name = acquisition_function(selection_values.acquisition(number, default="margin")).name
     assert acquisition_pb2.AcquisitionFunction.Value(f"ACQUISITION_FUNCTION_{name.upper()}") == number
 
 
 @pytest.mark.parametrize("number", numbers(selection_pb2.BatchRule, "BATCH_RULE_UNSPECIFIED"))
 def test_every_batch_rule_of_the_api_is_read_as_itself(number):
     message = selection_pb2.SelectSamplesRequest(batch=selection_pb2.BatchChoice(rule=number))
-    rule = convert.selection_request(message).batch.rule
+    rule = selection_values.selection_request(message).batch.rule
     assert selection_pb2.BatchRule.Value(f"BATCH_RULE_{rule.name}") == number
 
 
@@ -92,7 +94,7 @@ def test_what_a_client_leaves_open_is_the_servers_default():
     assert request.strategy == values.DowserStrategy()
     assert request.batch == values.BatchChoice()
     assert request.class_prior_weight == 0
-    unset = convert.selection_request(selection_pb2.SelectSamplesRequest())
+    unset = selection_values.selection_request(selection_pb2.SelectSamplesRequest())
     assert (unset.strategy, unset.batch) == (request.strategy, request.batch)
 
 
@@ -109,7 +111,7 @@ def test_synthesis_starts_warm_and_stops_early_unless_told_otherwise():
 
 def test_a_dowser_strategy_that_names_no_bound_is_plain_asal():
     message = selection_pb2.SelectSamplesRequest(dowser=selection_pb2.DowserStrategy())
-    assert convert.selection_request(message).strategy.max_scored == 0
+    assert selection_values.selection_request(message).strategy.max_scored == 0
 
 
 def test_every_option_arrives():
@@ -181,7 +183,7 @@ NAN = float("nan")
 )
 def test_what_is_out_of_bounds_is_refused_by_its_name(request_, field, value):
     with pytest.raises(DowserError) as refused:
-        convert.selection_request(selection_pb2.SelectSamplesRequest(**request_))
+        selection_values.selection_request(selection_pb2.SelectSamplesRequest(**request_))
     assert refused.value.reason == "INVALID_ARGUMENT"
     assert (refused.value.metadata["field"], refused.value.metadata["value"]) == (field, value)
 
