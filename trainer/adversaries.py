@@ -175,7 +175,7 @@ class Adversaries:
         if not self.consistent:
             yield
             return
-        with seeded(int(torch.randint(2**62, (), generator=rng))):
+        with seeded(int(torch.randint(2**62, (), generator=rng)), self.device):
             yield
 
     def _autocast(self) -> torch.autocast:

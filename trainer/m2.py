@@ -88,7 +88,7 @@ class M2Training:
         for network in self._networks().values():
             network.train()
         # Dropout draws from the global state, which a resumed run does not have.
-        with seeded(int(torch.randint(2**62, (1,), generator=rng))):
+        with seeded(int(torch.randint(2**62, (1,), generator=rng)), self.device):
             logits = self.classifier(torch.cat([labeled, unlabeled]))
         known, guessed = logits[: len(labeled)], F.log_softmax(logits[len(labeled) :], dim=1)
         mean, log_variance = self.posterior(torch.cat([labeled, unlabeled]))

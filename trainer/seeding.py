@@ -9,10 +9,16 @@ import torch
 
 
 @contextlib.contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """Have torch draw from `seed` within; afterwards its state, that of CUDA devices too, is as it was before."""
-    used = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
-    devices = list(range(torch.cuda.device_count())) if used else []
-    with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(seed)
+def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
+    """Have torch draw from `seed` within; afterwards its state is as it was before.
+
+    Args:
+        seed: of what is drawn on the CPU, and on the device.
+        device: where dropout draws, if that is a GPU; other GPUs are left alone.
+    """
+    with torch.random.fork_rng(devices=[] if device is None or device.type != "cuda" else [device]):
+        torch.default_generator.manual_seed(seed)  # `torch.manual_seed` would seed every GPU too
+        if device is not None and device.type == "cuda":
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(seed)
         yield

@@ -113,7 +113,7 @@ class JointTraining:
         generated: list[tuple[Tensor, Tensor]] = []
         losses: dict[str, Tensor] = {}
         # Dropout draws from the global state, which a resumed run does not have.
-        with seeded(int(torch.randint(2**62, (1,), generator=rng))):
+        with seeded(int(torch.randint(2**62, (1,), generator=rng)), self.device):
             if self.augmentation == "pmda":
                 generated = [(deformed(u, rng), classes)]
             elif self.generator is not None:

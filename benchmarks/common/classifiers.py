@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from trainer.seeding import seeded
+
 _EVALUATION_BATCH = 250  # fastest of 100 to 1000 for LeNet on one core
 
 
@@ -206,10 +208,9 @@ def train_classifier(
 ) -> nn.Sequential:
     """Train by the plan; the seed fixes the first weights, the order of the samples and what dropout leaves out."""
     device = torch.device("cuda" if plan.gpu and torch.cuda.is_available() else "cpu")
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
+    with seeded(seed):
         module = plan.build().to(device)
-        torch.manual_seed(seed)  # dropout is the same whatever the first weights took
+    with seeded(seed, device):  # dropout is the same whatever the first weights took
         _fit(module, plan, torch.from_numpy(x).to(device), torch.from_numpy(y).to(device), seed + 1)
     return module.eval()
 

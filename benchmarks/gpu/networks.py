@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 import graphs
+from trainer.seeding import seeded
 
 LATENT_DIM = 128
 SHAPE = (3, 64, 64)
@@ -64,8 +65,7 @@ def make_models(width: int, *, seed: int = 0) -> Models:
         width: Channels of the generator's last block; 64 in the paper.
         seed: Of the weights.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         generator = _generator(width)
         classifier = _classifier(width)
         encoder = nn.Sequential(*_halvings(width), nn.Linear(8 * width * 16, FEATURE_DIM))

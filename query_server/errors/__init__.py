@@ -17,7 +17,6 @@ from query_server.errors.arguments import (
 )
 from query_server.errors.callers import permission_denied, unauthenticated
 from query_server.errors.campaigns import (
-    budget_exceeds_candidates,
     budget_exceeds_pool,
     campaign_exists,
     campaign_not_found,
@@ -56,7 +55,6 @@ __all__ = [
     "DowserError",
     "Reason",
     "acquisition_unsupported",
-    "budget_exceeds_candidates",
     "budget_exceeds_pool",
     "campaign_exists",
     "campaign_not_found",

@@ -22,22 +22,17 @@ def campaign_exists(name: str) -> DowserError:
     )
 
 
-def budget_exceeds_pool(budget: int, available: int) -> DowserError:
-    """Refuse a budget above what is neither labeled nor leased."""
-    return DowserError(
-        Reason.BUDGET_EXCEEDS_POOL,
-        f"a budget of {budget} is above the {available} samples that are neither labeled nor leased; "
-        "ask for fewer, or release what is leased and will not be labeled",
-        metadata={"budget": str(budget), "available": str(available)},
+def budget_exceeds_pool(budget: int, available: int, *, scored: bool = False) -> DowserError:
+    """Refuse a budget above what is neither labeled nor leased; `scored`: above the scored candidates still there."""
+    held = (
+        "scored candidates that the pool still holds"
+        if scored
+        else "samples that are neither labeled nor leased"
     )
-
-
-def budget_exceeds_candidates(budget: int, available: int) -> DowserError:
-    """Refuse a budget above the scored candidates that are still in the pool."""
+    remedy = "propose again" if scored else "release what is leased and will not be labeled"
     return DowserError(
         Reason.BUDGET_EXCEEDS_POOL,
-        f"a budget of {budget} is above the {available} scored candidates that the pool still holds; "
-        "ask for fewer, or propose again",
+        f"a budget of {budget} is above the {available} {held}; ask for fewer, or {remedy}",
         metadata={"budget": str(budget), "available": str(available)},
     )
 

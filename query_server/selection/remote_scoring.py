@@ -17,7 +17,7 @@ import numpy as np
 from query_server.acquisition import acquisition_function, class_prior_weights
 from query_server.campaigns.values import RankedListExhaustedError, Request
 from query_server.errors import (
-    budget_exceeds_candidates,
+    budget_exceeds_pool,
     invalid_argument,
     pool_not_found,
 )
@@ -222,7 +222,7 @@ class RemoteScoring:
             labeled = labeled_set(snapshot, classes)
             entries = _entries(pool, request, proposed, labeled, embedding=not rule.needs_labeled)
             if request.budget > len(entries):
-                raise budget_exceeds_candidates(request.budget, len(entries))
+                raise budget_exceeds_pool(request.budget, len(entries), scored=True)
             bound = math.inf
             if request.acquisition is not None and not request.class_prior_weight:
                 bound = acquisition_function(request.acquisition).bound(classes)

@@ -24,6 +24,7 @@ from benchmarks.papers.bgadl.resnet import resnet18
 from benchmarks.papers.image_tasks import label, load_task, start_campaign
 from benchmarks.papers.paper import Record, Resources, Unit
 from client import ClassifierExporter, ClassifierInfo, Client, Exhaustive, Pool, Random, RandomSubset
+from trainer.seeding import seeded
 from trainer.vae_acgan import JointTraining
 
 
@@ -89,8 +90,7 @@ def run(unit: Unit, resources: Resources) -> Record:
 
 
 def _networks(given: dict[str, Any], pool: Pool, classes: int, seed: int) -> JointTraining:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         builders: dict[str, Callable[[], nn.Sequential]] = {
             "lenet": mnist_example,
             "digits": digits_example,

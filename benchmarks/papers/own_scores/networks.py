@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from trainer.seeding import seeded
+
 DROPOUT = 0.25
 
 
@@ -90,8 +92,7 @@ LAYERS = {
 
 def build(name: str, input_shape: tuple[int, ...], classes: int, seed: int) -> nn.Module:
     """Return an untrained classifier x -> (logits, embedding); the seed fixes its weights."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         if name == "small":
             return SmallNet(input_shape[0], input_shape[1], classes)
         return ResNet18(input_shape[0], classes)
@@ -108,8 +109,7 @@ def train(module: nn.Module, x: Tensor, y: Tensor, *, epochs: int, batch_size: i
     )
     schedule = torch.optim.lr_scheduler.MultiStepLR(optimizer, [round(0.8 * epochs)] if paper else [epochs])
     module.train()
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)  # of the dropout masks
+    with seeded(seed):  # the dropout masks
         for _ in range(epochs):
             for rows in torch.split(torch.randperm(len(y), generator=order), batch_size):
                 if len(rows) < 2:
