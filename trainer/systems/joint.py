@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Generic, TypeVar
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -17,8 +19,32 @@ from trainer.networks.variational import default_width, frozen_mean
 from trainer.supervision import Supervision
 from trainer.vae_acgan import JointTraining
 
+_Trained = TypeVar("_Trained", bound=JointTraining | M2Training)
 
-class JointSystem:
+
+class _SupervisedSystem(Generic[_Trained]):
+    """What the systems of this file share: the pool with its labels, the networks, their classifier."""
+
+    def __init__(self, trained: _Trained, data: TrainingData, labels: Labels) -> None:
+        self._trained = trained
+        self._data = data
+        self._labels = labels
+        self.latent_dim = trained.latent_dim
+        self.state, self.load_state = trained.state, trained.load_state
+
+    def classifier(self) -> nn.Module:
+        """Return the classifier, its dropout layers with it."""
+        return frozen(self._trained.classifier)
+
+    def _draw_labeled(self, batch_size: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Return u [B, ...] and classes [B] of labeled samples drawn uniformly, where the networks are."""
+        drawn = torch.randint(len(self._labels.rows), (batch_size,), generator=rng).numpy()
+        u = torch.from_numpy(self._data.take(self._labels.rows[drawn]))
+        classes = torch.from_numpy(self._labels.classes[drawn])
+        return u.to(self._trained.device), classes.to(self._trained.device)
+
+
+class JointSystem(_SupervisedSystem[JointTraining]):
     """A classifier and the generator trained with it, on labeled images of the pool.
 
     Args:
@@ -28,11 +54,10 @@ class JointSystem:
     """
 
     def __init__(self, config: TrainConfig, data: TrainingData, supervision: Supervision) -> None:
-        self._data = data
-        self._labels = _labels_of(supervision)
-        self._trained = JointTraining(
+        labels = _labels_of(supervision)
+        trained = JointTraining(
             data.input_shape,
-            len(self._labels.names),
+            len(labels.names),
             augmentation=config.generator,
             latent_dim=config.latent_dim or 0,
             width=config.width or 0,
@@ -40,14 +65,12 @@ class JointSystem:
             seed=config.seed,
             device=choose_device(config.device),
         )
-        self.latent_dim = self._trained.latent_dim
-        self.state, self.load_state = self._trained.state, self._trained.load_state
+        super().__init__(trained, data, labels)
 
     def iterate(self, batch_size: int, rng: torch.Generator) -> dict[str, Tensor]:
         """Take one step on samples drawn uniformly from the labeled ones."""
-        u, classes = _draw_labeled(self._data, self._labels, batch_size, rng)
-        device = self._trained.device
-        return self._trained.update(u.to(device), classes.to(device), rng)
+        u, classes = self._draw_labeled(batch_size, rng)
+        return self._trained.update(u, classes, rng)
 
     def generator(self) -> nn.Module:
         """Return g, its class the last C latents."""
@@ -63,12 +86,8 @@ class JointSystem:
         assert self._trained.discriminator is not None  # of a generator's system
         return frozen(self._trained.discriminator.hidden)
 
-    def classifier(self) -> nn.Module:
-        """Return c, its dropout layers with it."""
-        return frozen(self._trained.classifier)
 
-
-class M2System:
+class M2System(_SupervisedSystem[M2Training]):
     """A semi-supervised VAE and its classifier, on all images of the pool.
 
     Args:
@@ -78,29 +97,26 @@ class M2System:
     """
 
     def __init__(self, config: TrainConfig, data: TrainingData, supervision: Supervision) -> None:
-        self._data = data
-        self._labels = _labels_of(supervision)
-        self._trained = M2Training(
+        labels = _labels_of(supervision)
+        trained = M2Training(
             data.input_shape,
-            len(self._labels.names),
+            len(labels.names),
             latent_dim=config.latent_dim or 0,
             width=config.width or default_width(data.input_shape),
             learning_rate=config.learning_rate or 0.0,
             seed=config.seed,
             device=choose_device(config.device),
         )
-        self.latent_dim = self._trained.latent_dim
-        self.state, self.load_state = self._trained.state, self._trained.load_state
+        super().__init__(trained, data, labels)
 
     def iterate(self, batch_size: int, rng: torch.Generator) -> dict[str, Tensor]:
         """Take one step on as many labeled samples as samples of the whole pool, each drawn uniformly."""
-        labeled, classes = _draw_labeled(self._data, self._labels, batch_size, rng)
+        labeled, classes = self._draw_labeled(batch_size, rng)
         rows: NDArray[np.int64] = torch.randint(len(self._data), (batch_size,), generator=rng).numpy()
-        device = self._trained.device
         return self._trained.update(
-            labeled.to(device),
-            classes.to(device),
-            torch.from_numpy(self._data.take(rows)).to(device),
+            labeled,
+            classes,
+            torch.from_numpy(self._data.take(rows)).to(self._trained.device),
             rng,
             alpha=classification_weight(len(self._data), len(self._labels.rows)),
         )
@@ -116,19 +132,7 @@ class M2System:
     def critic(self) -> None:
         """Return None: nothing criticizes."""
 
-    def classifier(self) -> nn.Module:
-        """Return q(y | x), its dropout layers with it."""
-        return frozen(self._trained.classifier)
-
 
 def _labels_of(supervision: Supervision) -> Labels:
     assert supervision.labels is not None  # the configuration was validated
     return supervision.labels
-
-
-def _draw_labeled(
-    data: TrainingData, labels: Labels, batch_size: int, rng: torch.Generator
-) -> tuple[Tensor, Tensor]:
-    """Return u [B, ...] and classes [B] of labeled samples drawn uniformly."""
-    drawn = torch.randint(len(labels.rows), (batch_size,), generator=rng).numpy()
-    return torch.from_numpy(data.take(labels.rows[drawn])), torch.from_numpy(labels.classes[drawn])
