@@ -86,7 +86,7 @@ def test_a_real_sample_is_matched_by_itself(server, digits) -> None:
 
 def test_ten_classes_in_color_run_with_all_cnn_and_a_residual_generator(quick: tuple[Path, Path]) -> None:
     found = records(quick, "color-ten")
-    assert set(found) == {"random-entropy", "exhaustive-entropy", "asal-autoencoder-wgan-ct-resnet-entropy"}
+    assert set(found) == {"random-entropy", "exhaustive-entropy", "asal-autoencoder-wgan-gp-resnet-entropy"}
     runs = {name: each["0"] for name, each in found.items()}
     assert {tuple(run["labels"]) for run in runs.values()} == {(10, 12, 14)}
     assert len({run["accuracy"][0] for run in runs.values()}) == 1

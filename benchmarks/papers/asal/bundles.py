@@ -23,7 +23,7 @@ from benchmarks.papers.asal.strategies import FEATURES
 from benchmarks.papers.paper import Resources, Unit
 
 PLAIN = "gaussian/pixels"
-"""What strategies are served with that look at no features: fitted within seconds."""
+"""What strategies are served with that look at no features, where no other server runs: fitted within seconds."""
 
 ORACLE_EPOCHS = 3
 
@@ -54,6 +54,8 @@ def prepare(units: Sequence[Unit], folder: Path) -> Iterator[Resources]:
             targets[key] = stack.enter_context(
                 serving(bundle=served.bundle, index=served.index, state=state, threads=1)
             )
+        if targets:
+            targets.setdefault(PLAIN, next(iter(targets.values())))
         oracle = folder / "oracle.pt"
         if any("oracle" in unit.parameters or unit.parameters["how"] == "agreement" for unit in units):
             train_oracle(task, oracle)
@@ -68,15 +70,16 @@ def server_key(parameters: Mapping[str, Any]) -> str:
 
 
 def _wanted(units: Sequence[Unit]) -> dict[str, Mapping[str, Any]]:
-    """Return the training options of every server that these units talk to."""
+    """Return the training options of every server that these units talk to; what needs no features takes any."""
+    served = [unit.parameters for unit in units if unit.parameters["how"] != "supervised"]
     wanted: dict[str, Mapping[str, Any]] = {}
-    for unit in units:
-        training = unit.parameters.get("training", {})
-        if unit.parameters["how"] == "agreement":
-            wanted |= {f"{unit.parameters['generator']}/{features}": training for features in FEATURES}
-        elif unit.parameters["how"] != "supervised":
-            wanted[server_key(unit.parameters)] = training
-    return wanted
+    for parameters in served:
+        training = parameters.get("training", {})
+        if parameters["how"] == "agreement":
+            wanted |= {f"{parameters['generator']}/{features}": training for features in FEATURES}
+        elif "generator" in parameters:
+            wanted[server_key(parameters)] = training
+    return wanted if wanted or not served else {PLAIN: {}}
 
 
 def make_served(key: str, training: Mapping[str, Any], pool: Path, folder: Path) -> Served:

@@ -252,8 +252,8 @@ CPU = Preset(
 
 QUICK_STRATEGIES = (
     *("random-entropy", "exhaustive-hinge", "supervised-entropy", "asal-pixels-wgan-gp-entropy"),
-    *("asal-critic-wgan-ct-resnet-hinge", "asal-pixels-wgan-gp-resnet-entropy"),
-    *("asal-autoencoder-dcgan-entropy", "gaal-wgan-gp-classifier-entropy", "gaal-wgan-gp-nearest-hinge"),
+    *("asal-critic-wgan-ct-resnet-hinge", "asal-autoencoder-dcgan-entropy"),
+    *("gaal-wgan-gp-classifier-entropy", "gaal-wgan-gp-nearest-hinge"),
 )
 QUICK_PRESET = Preset(
     settings=[
@@ -278,7 +278,7 @@ QUICK_PRESET = Preset(
         _setting(
             "color-ten",
             "100 images of CIFAR-10, or of scikit-learn's digits where that is missing, ten classes, All-CNN",
-            ("random-entropy", "exhaustive-entropy", "asal-autoencoder-wgan-ct-resnet-entropy"),
+            ("random-entropy", "exhaustive-entropy", "asal-autoencoder-wgan-gp-resnet-entropy"),
             {each: {**options, "iterations": 3} for each, options in QUICK.items()},
             _all_cnn(
                 "color",
