@@ -23,14 +23,21 @@ def style(position: int) -> tuple[str, str]:
 
 
 def curves_figure(setting: Setting, finished: dict[str, Runs]) -> Any:
-    """Draw accuracy over labels, the mean over the finished seeds and one standard deviation."""
+    """Draw accuracy over labels, the mean over the finished seeds and one standard deviation.
+
+    What has the same labels all along is drawn over those of the others, round by round, and says how many it has.
+    """
     made, (ax,) = plots.figure(width=9.5, height=5.0)
     positions = list(setting.strategies)
+    labels = {name: next(iter(runs.values()))["labels"] for name, runs in finished.items()}
+    growing = max((each for each in labels.values() if each[0] < each[-1]), key=len, default=[])
     for name, runs in finished.items():
         color, line = style(positions.index(name))
-        records = list(runs.values())
-        accuracy = 100 * np.array([record["accuracy"] for record in records])
-        plots.curve(ax, records[0]["labels"], accuracy, name=name, color=color, line=line)
+        accuracy = 100 * np.array([record["accuracy"] for record in runs.values()])
+        x, said = labels[name], name
+        if x[0] == x[-1] and growing:
+            x, said = growing[: len(x)], f"{name}, {x[0]:,} labels"
+        plots.curve(ax, x, accuracy, name=said, color=color, line=line)
     plots.label_axes(ax, x="labeled samples", y="test accuracy, %", title=setting.text)
     ax.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
     return made

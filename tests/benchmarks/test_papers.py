@@ -12,6 +12,7 @@ from benchmarks.common.errors import BenchmarkError
 from benchmarks.common.results import last_line, read_json
 from benchmarks.papers import recipe
 from benchmarks.papers.claims import Claim, Verdict, judge, ordering
+from benchmarks.papers.figures import curves_figure
 from benchmarks.papers.paper import Paper, PaperStrategy, Preset, Reduction, Setting
 from benchmarks.papers.records import compare
 from benchmarks.papers.registry import find_paper
@@ -98,6 +99,14 @@ def test_json_figures_and_report_are_written_and_leave_the_rounds_out(work: Path
     report = (out / "REPORT.md").read_text()
     assert "+11.00 ± 1.00 points, higher in 3 of 3 seeds" in report
     assert "| labels | 500 | 30 | time |" in report
+
+
+def test_what_has_the_same_labels_all_along_is_drawn_over_those_of_the_others() -> None:
+    grown = {"labels": [10, 20, 30], "accuracy": [0.1, 0.2, 0.3]}
+    whole = {"labels": [60_000] * 3, "accuracy": [0.4, 0.4, 0.5]}
+    figure = curves_figure(SETTING, {"best": {0: whole}, "random": {0: grown}})
+    lines = {line.get_label(): line.get_xdata().tolist() for line in figure.axes[0].get_lines()}
+    assert lines == {"best, 60,000 labels": [10, 20, 30], "random": [10, 20, 30]}
 
 
 def test_the_report_of_nothing_says_so(tmp_path: Path) -> None:
