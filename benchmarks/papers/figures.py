@@ -30,7 +30,7 @@ def curves_figure(setting: Setting, finished: dict[str, Runs]) -> Any:
     made, (ax,) = plots.figure(width=9.5, height=5.0)
     positions = list(setting.strategies)
     labels = {name: next(iter(runs.values()))["labels"] for name, runs in finished.items()}
-    growing = max((each for each in labels.values() if each[0] < each[-1]), key=len, default=[])
+    growing: list[int] = max((each for each in labels.values() if each[0] < each[-1]), key=len, default=[])
     for name, runs in finished.items():
         color, line = style(positions.index(name))
         accuracy = 100 * np.array([record["accuracy"] for record in runs.values()])
