@@ -30,7 +30,6 @@ ABLATIONS = {
         text="VaB-AL without both", parameters={**_VAB_AL, "prior": False, "difficulty": False}
     ),
 }
-SEEDS = (0, 1, 2)
 SUBLINEAR = {
     "mc-dropout-sublinear": PaperStrategy(
         text="BALD over dropout masks, a tenth of the pool scored by the default selection",
@@ -95,13 +94,13 @@ READINGS = (
 """What the paper leaves open, in every preset; see trainer/scores/vab_al.py."""
 
 
-def _setting(name: str, text: str, *, ablations: bool = False, **parameters: Any) -> Setting:
+def _setting(name: str, text: str, *, ablations: bool = False, seeds: int = 3, **parameters: Any) -> Setting:
     return Setting(
         name=name,
         text=text,
         parameters=parameters,
         strategies=STRATEGIES | (ABLATIONS | SUBLINEAR if ablations else {}),
-        seeds=SEEDS,
+        seeds=range(seeds),
         rounds=parameters["rounds"],
     )
 
@@ -232,6 +231,7 @@ def _quick() -> Preset:
                 dataset="digits",
                 dominant=0,
                 ablations=True,
+                seeds=1,
                 initial=20,
                 budget=5,
                 rounds=2,
