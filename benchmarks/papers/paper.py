@@ -78,6 +78,26 @@ class Setting:
         ]
 
 
+def make_setting(
+    name: str,
+    text: str,
+    strategies: Mapping[str, PaperStrategy],
+    *,
+    rounds: int,
+    seeds: int = 3,
+    **parameters: Any,
+) -> Setting:
+    """Return a setting of the seeds 0, 1, …, whose rounds are one of its parameters."""
+    return Setting(
+        name=name,
+        text=text,
+        parameters={**parameters, "rounds": rounds},
+        strategies=strategies,
+        seeds=range(seeds),
+        rounds=rounds,
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class Unit:
     """One strategy of a setting from one seed: what is finished once and never again.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.papers.paper import PaperStrategy, Preset, Reduction, Setting
+from benchmarks.papers.paper import PaperStrategy, Preset, Reduction, make_setting
 
 _UNCERTAIN = {"select": "bald", "augment": "uncertain"}
 _NONE = {"select": "bald", "augment": "none"}
@@ -22,28 +22,20 @@ _VAE: dict[str, Any] = {"generator": "vae", "features": "latent", "batch-size": 
 _TRAINING: dict[str, Any] = {"batch_size": 64, "learning_rate": 1e-3}
 
 
-def _setting(
-    name: str, text: str, rounds: int, *, seeds: int, strategies: tuple[str, ...], **parameters: Any
-) -> Setting:
-    return Setting(
-        name=name,
-        text=text,
-        parameters={**_TRAINING, **parameters, "rounds": rounds},
-        strategies={each: STRATEGIES[each] for each in strategies},
-        seeds=range(seeds),
-        rounds=rounds,
-    )
+def _chosen(*names: str) -> dict[str, PaperStrategy]:
+    return {name: STRATEGIES[name] for name in names}
 
 
 _MNIST_VAE = {**_VAE, "iterations": 4690}  # 10 epochs of 60,000 by 128
 FULL = Preset(
     settings=[
-        _setting(
+        make_setting(
             "mnist-100",
             "MNIST, 100 to 2,100 labels by 100",
-            20,
+            _chosen("bald-vae", "bald-o", "vae-all", "random"),
+            rounds=20,
             seeds=5,
-            strategies=("bald-vae", "bald-o", "vae-all", "random"),
+            **_TRAINING,
             dataset="mnist",
             initial=100,
             budget=100,
@@ -52,12 +44,13 @@ FULL = Preset(
             epochs=30,
             vae=_MNIST_VAE,
         ),
-        _setting(
+        make_setting(
             "mnist-500",
             "MNIST, 100 to 2,100 labels by 500",
-            4,
+            _chosen("bald-vae", "bald-o"),
+            rounds=4,
             seeds=5,
-            strategies=("bald-vae", "bald-o"),
+            **_TRAINING,
             dataset="mnist",
             initial=100,
             budget=500,
@@ -66,12 +59,13 @@ FULL = Preset(
             epochs=30,
             vae=_MNIST_VAE,
         ),
-        _setting(
+        make_setting(
             "cifar10-1000",
             "CIFAR-10, 1,000 to 21,000 labels by 1,000",
-            20,
+            _chosen("bald-vae", "bald-o", "vae-all"),
+            rounds=20,
             seeds=3,
-            strategies=("bald-vae", "bald-o", "vae-all"),
+            **_TRAINING,
             dataset="cifar10",
             initial=1000,
             budget=1000,
@@ -98,12 +92,13 @@ FULL = Preset(
 )
 CPU = Preset(
     settings=[
-        _setting(
+        make_setting(
             "mnist-100",
             "MNIST, 100 to 1,100 labels by 100, BALD over a random subset of 2,000",
-            10,
+            _chosen("bald-vae", "bald-o", "vae-all", "random"),
+            rounds=10,
             seeds=3,
-            strategies=("bald-vae", "bald-o", "vae-all", "random"),
+            **_TRAINING,
             dataset="mnist",
             initial=100,
             budget=100,
@@ -112,12 +107,13 @@ CPU = Preset(
             epochs=30,
             vae=_MNIST_VAE,
         ),
-        _setting(
+        make_setting(
             "mnist-500",
             "MNIST, 100 to 1,600 labels by 500, BALD over a random subset of 5,000",
-            3,
+            _chosen("bald-vae", "bald-o"),
+            rounds=3,
             seeds=3,
-            strategies=("bald-vae", "bald-o"),
+            **_TRAINING,
             dataset="mnist",
             initial=100,
             budget=500,
@@ -147,12 +143,13 @@ CPU = Preset(
 )
 QUICK = Preset(
     settings=[
-        _setting(
+        make_setting(
             "digits-20",
             "scikit-learn's digits, 20 to 60 labels by 20",
-            2,
+            _chosen("bald-vae", "bald-o", "vae-all"),
+            rounds=2,
             seeds=1,
-            strategies=("bald-vae", "bald-o", "vae-all"),
+            **_TRAINING,
             dataset="digits",
             initial=20,
             budget=20,

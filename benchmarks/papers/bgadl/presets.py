@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.papers.paper import PaperStrategy, Preset, Reduction, Setting
+from benchmarks.papers.paper import PaperStrategy, Preset, Reduction, Setting, make_setting
 
 
 def _strategy(text: str, select: str, augmentation: str) -> PaperStrategy:
@@ -24,26 +24,13 @@ SERVED: dict[str, Any] = {"generator": "gaussian", "features": "pixels"}
 """The bundle that the server needs; nothing of it is used by BALD over a random subset."""
 
 
-def _setting(
-    name: str, text: str, rounds: int, *, seeds: int, strategies: tuple[str, ...], **parameters: Any
-) -> Setting:
-    return Setting(
-        name=name,
-        text=text,
-        parameters={**parameters, "rounds": rounds},
-        strategies={each: STRATEGIES[each] for each in strategies},
-        seeds=range(seeds),
-        rounds=rounds,
-    )
-
-
 def _full(dataset: str, classifier: str, initial: int) -> Setting:
-    return _setting(
+    return make_setting(
         f"{dataset}-{classifier}",
         f"{dataset}, {classifier}, {initial:,} labels and 150 times 100 of 2,000 candidates",
-        150,
+        STRATEGIES,
+        rounds=150,
         seeds=3,
-        strategies=tuple(STRATEGIES),
         dataset=dataset,
         classifier=classifier,
         initial=initial,
@@ -101,12 +88,12 @@ FULL = Preset(
 )
 CPU = Preset(
     settings=[
-        _setting(
+        make_setting(
             "mnist",
             "MNIST, a LeNet-size classifier, 100 labels and 8 times 50 of 2,000 candidates",
-            8,
+            STRATEGIES,
+            rounds=8,
             seeds=3,
-            strategies=tuple(STRATEGIES),
             dataset="mnist",
             classifier="lenet",
             initial=100,
@@ -141,12 +128,12 @@ CPU = Preset(
 )
 QUICK = Preset(
     settings=[
-        _setting(
+        make_setting(
             "digits",
             "scikit-learn's digits",
-            2,
+            STRATEGIES,
+            rounds=2,
             seeds=1,
-            strategies=tuple(STRATEGIES),
             dataset="digits",
             classifier="digits",
             initial=30,

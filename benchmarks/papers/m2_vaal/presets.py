@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.papers.paper import PaperStrategy, Preset, Reduction, Setting
+from benchmarks.papers.paper import PaperStrategy, Preset, Reduction, make_setting
 
 ADVERSARIES = {
     "m2-vaal": PaperStrategy(
@@ -84,36 +84,23 @@ READINGS = (
 """What the paper leaves open, in every preset."""
 
 
-def _setting(
-    name: str, text: str, strategies: dict[str, PaperStrategy], *, seeds: int = 3, **parameters: Any
-) -> Setting:
-    return Setting(
-        name=name,
-        text=text,
-        parameters=parameters,
-        strategies=strategies,
-        seeds=range(seeds),
-        rounds=parameters["rounds"],
-    )
-
-
 def _cpu() -> Preset:
     cut = {**CPU, "pool": 5500, "test": 3000}
     return Preset(
         settings=(
-            _setting(
+            make_setting(
                 "algorithms",
                 "Fashion-MNIST, 5,500 samples, from 50 labels by 50",
                 ALGORITHMS,
                 **{**cut, "initial": 50, "budget": 50, "rounds": 4},
             ),
-            _setting(
+            make_setting(
                 "three-classes",
                 "Fashion-MNIST, 5,500 samples, from 500 labels of three classes by 64",
                 ADVERSARIES,
                 **{**cut, "initial": 500, "budget": 64, "rounds": 4, "start_classes": THREE_CLASSES},
             ),
-            _setting(
+            make_setting(
                 "thousand",
                 "Fashion-MNIST, 5,500 samples, from 1,000 labels by 250",
                 ADVERSARIES | TASK_AWARE,
@@ -146,19 +133,19 @@ def _full() -> Preset:
     whole = {**FULL, "pool": 55_000}
     return Preset(
         settings=(
-            _setting(
+            make_setting(
                 "algorithms",
                 "Fashion-MNIST, 55,000, from 50 labels by 50",
                 ALGORITHMS,
                 **{**whole, "initial": 50, "budget": 50, "rounds": 19},
             ),
-            _setting(
+            make_setting(
                 "three-classes",
                 "Fashion-MNIST, 55,000, from 500 labels of three classes by 64",
                 ADVERSARIES,
                 **{**whole, "initial": 500, "budget": 64, "rounds": 23, "start_classes": THREE_CLASSES},
             ),
-            _setting(
+            make_setting(
                 "thousand",
                 "Fashion-MNIST, 55,000, from 1,000 labels by 1,000",
                 ADVERSARIES | TASK_AWARE,
@@ -181,8 +168,10 @@ def _quick() -> Preset:
     tiny = {**CPU, "dataset": "digits", "steps": 10, "epochs": 3, "rounds": 2, "budget": 6}
     return Preset(
         settings=(
-            _setting("algorithms", "scikit-learn's digits", ALGORITHMS, seeds=1, **{**tiny, "initial": 20}),
-            _setting(
+            make_setting(
+                "algorithms", "scikit-learn's digits", ALGORITHMS, seeds=1, **{**tiny, "initial": 20}
+            ),
+            make_setting(
                 "thousand",
                 "scikit-learn's digits",
                 ADVERSARIES | TASK_AWARE,

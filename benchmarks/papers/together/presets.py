@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.papers.paper import PaperStrategy, Preset, Reduction, Setting
+from benchmarks.papers.paper import PaperStrategy, Preset, Reduction, Setting, make_setting
 
 
 def _strategy(
@@ -87,17 +87,15 @@ def _accuracy(
     seeds: int = 3,
     **more: Any,
 ) -> Setting:
-    return Setting(
-        name=name,
-        text=text,
-        parameters={
-            **networks,
-            **{"pool": pool, "test": 3000, "max_scored": pool // 10, "rounds": rounds},
-            **{"initial": budget, "budget": budget, **more},
-        },
-        strategies=OURS | THEIRS | CONTROLS,
-        seeds=range(seeds),
+    return make_setting(
+        name,
+        text,
+        OURS | THEIRS | CONTROLS,
         rounds=rounds,
+        seeds=seeds,
+        **networks,
+        **{"pool": pool, "test": 3000, "max_scored": pool // 10},
+        **{"initial": budget, "budget": budget, **more},
     )
 
 
@@ -105,17 +103,15 @@ def _timed(
     dataset: str, size: int, networks: dict[str, Any], *, max_scored: int = 1000, seeds: int = 3
 ) -> Setting:
     named = OURS | THEIRS
-    return Setting(
-        name=f"{dataset}{TIMED_PART}{size}",
-        text=f"{dataset}, {size:,} samples, two rounds of 10, for their time",
-        parameters={
-            **networks,
-            **{"dataset": dataset, "pool": size, "test": 500, "max_scored": max_scored},
-            **{"initial": 50, "budget": 10, "rounds": 2},
-        },
-        strategies={name: named[name] for name in TIMED},
-        seeds=range(seeds),
+    return make_setting(
+        f"{dataset}{TIMED_PART}{size}",
+        f"{dataset}, {size:,} samples, two rounds of 10, for their time",
+        {name: named[name] for name in TIMED},
         rounds=2,
+        seeds=seeds,
+        **networks,
+        **{"dataset": dataset, "pool": size, "test": 500, "max_scored": max_scored},
+        **{"initial": 50, "budget": 10},
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.papers.paper import PaperStrategy, Preset, Reduction, Setting
+from benchmarks.papers.paper import PaperStrategy, Preset, Reduction, make_setting
 
 _VAB_AL: dict[str, Any] = {"score": "vab-al", "all_classes": False}
 STRATEGIES = {
@@ -94,45 +94,40 @@ READINGS = (
 """What the paper leaves open, in every preset; see trainer/scores/vab_al.py."""
 
 
-def _setting(name: str, text: str, *, ablations: bool = False, seeds: int = 3, **parameters: Any) -> Setting:
-    return Setting(
-        name=name,
-        text=text,
-        parameters=parameters,
-        strategies=STRATEGIES | (ABLATIONS | SUBLINEAR if ablations else {}),
-        seeds=range(seeds),
-        rounds=parameters["rounds"],
-    )
+_WHOLE = STRATEGIES | ABLATIONS | SUBLINEAR
 
 
 def _cpu() -> Preset:
     cut = {"pool": 2850, "test": 3000, "initial": 50, "budget": 50, "rounds": 5, **CPU}
     return Preset(
         settings=(
-            _setting(
+            make_setting(
                 "mnist-dominant",
                 "MNIST, all but the first class thinned to a tenth, 2,850 samples",
+                _WHOLE,
                 dataset="mnist",
                 dominant=0,
-                ablations=True,
                 **cut,
             ),
-            _setting(
+            make_setting(
                 "neu",
                 "steel defects, six classes, 32x32",
+                STRATEGIES,
                 dataset="neu",
                 **{**CPU, "initial": 30, "budget": 30, "rounds": 5},
             ),
-            _setting(
+            make_setting(
                 "mnist-rare",
                 "MNIST, the first class thinned to a tenth, 2,850 samples",
+                STRATEGIES,
                 dataset="mnist",
                 rare=0,
                 **cut,
             ),
-            _setting(
+            make_setting(
                 "cifar10-dominant",
                 "CIFAR-10, all but the first class thinned to a tenth, 2,850 samples",
+                STRATEGIES,
                 dataset="cifar10",
                 dominant=0,
                 **{**cut, "initial": 100, "budget": 100},
@@ -186,10 +181,10 @@ def _cpu() -> Preset:
 def _full() -> Preset:
     base = {"dataset": "cifar10", "initial": 500, "budget": 500, "rounds": 5, **FULL}
     variants = [
-        _setting(
+        make_setting(
             f"cifar10-{kind}-{number}",
             f"CIFAR-10, class {number} {kind}",
-            ablations=(kind, number) == ("dominant", 1),
+            _WHOLE if (kind, number) == ("dominant", 1) else STRATEGIES,
             **base,
             **{kind: number - 1},
         )
@@ -200,8 +195,8 @@ def _full() -> Preset:
     return Preset(
         settings=(
             *variants,
-            _setting("cifar10", "CIFAR-10, whole", ablations=True, **base),
-            _setting("neu", "steel defects", **neu),
+            make_setting("cifar10", "CIFAR-10, whole", _WHOLE, **base),
+            make_setting("neu", "steel defects", STRATEGIES, **neu),
         ),
         reductions=(
             Reduction(
@@ -225,12 +220,12 @@ def _quick() -> Preset:
     small = {**CPU, "epochs": 5, "passes": 2, "draws": 2, "vae_steps": 20, "vaal_steps": 5}
     return Preset(
         settings=(
-            _setting(
+            make_setting(
                 "digits",
                 "scikit-learn's digits, the first class dominant",
+                _WHOLE,
                 dataset="digits",
                 dominant=0,
-                ablations=True,
                 seeds=1,
                 initial=20,
                 budget=5,
