@@ -76,7 +76,7 @@ def test_the_share_of_rare_picks_counts_all_but_the_dominant_class() -> None:
 
 
 def test_strategies_choose_as_they_are_called() -> None:
-    (setting, *_) = M2_VAAL.presets["cpu"].settings
+    (setting, *_) = M2_VAAL.presets["quick"].settings
     chosen = {name: choice_of(Unit(setting=setting, strategy=name, seed=0)) for name in setting.strategies}
     assert isinstance(chosen["random"].strategy, Random)
     assert isinstance(chosen["algorithm-2"].strategy, Exhaustive)
@@ -85,7 +85,7 @@ def test_strategies_choose_as_they_are_called() -> None:
     assert chosen["entropy"].acquisition == "maximum_entropy"
     sublinear = chosen["algorithm-2-sublinear"]
     assert isinstance(sublinear.strategy, Dowser)
-    assert sublinear.strategy.max_scored == 550
+    assert sublinear.strategy.max_scored == 129  # of 1,297 digits
     assert sublinear.rule == "anchor_confidence"
 
 

@@ -8,13 +8,11 @@ from torch import Tensor
 
 from benchmarks.common.campaigns import LabelingTask
 from benchmarks.papers.own_scores import networks
-from benchmarks.papers.own_scores.campaign import Choice, Fit, Fitted, run_campaign
+from benchmarks.papers.own_scores.campaign import Choice, Fit, Fitted, run_campaign, tenth_of_pool
 from benchmarks.papers.paper import Record, Resources, Unit
-from client import ClassifierExporter, Dowser, Exhaustive, Random, Strategy
+from client import ClassifierExporter, Exhaustive, Random, Strategy
 from trainer.networks.dropout_classifier import dropout_classifier
 from trainer.scores import M2VaalConfig, VaalConfig, train_m2_vaal, train_vaal
-
-_SUBLINEAR_PART = 10
 
 
 def run(unit: Unit, resources: Resources) -> Record:
@@ -27,7 +25,7 @@ def choice_of(unit: Unit) -> Choice:
     score = unit.parameters["score"]
     strategy: Strategy = Exhaustive()
     if unit.parameters.get("sublinear"):
-        strategy = Dowser(max_scored=int(unit.setting.parameters.get("pool", 1000)) // _SUBLINEAR_PART)
+        strategy = tenth_of_pool(unit)
     if score == "random":
         return Choice(strategy=Random(), acquisition="margin")
     if score == "own":

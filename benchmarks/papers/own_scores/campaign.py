@@ -27,7 +27,7 @@ from benchmarks.common.training import train_bundle
 from benchmarks.papers.companions import CompanionSet
 from benchmarks.papers.own_scores.data import initial_ids, load_task
 from benchmarks.papers.paper import Record, Resources, Unit
-from client import ActiveLearner, Batch, Client, NotFoundError, Strategy
+from client import ActiveLearner, Batch, Client, Dowser, NotFoundError, Strategy
 
 _BATCH = 500
 _BUNDLE = {"generator": "gaussian", "features": "pixels"}
@@ -68,6 +68,11 @@ class Choice:
     acquisition: str = "own_score"
     rule: str | None = "top"
     companions: bool = False
+
+
+def tenth_of_pool(unit: Unit) -> Dowser:
+    """Return the default selection, which scores a tenth of the setting's pool."""
+    return Dowser(max_scored=len(load_task(unit.setting.parameters).pool_y) // 10)
 
 
 @contextmanager

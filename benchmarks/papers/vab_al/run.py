@@ -10,13 +10,12 @@ from torch import Tensor, nn
 
 from benchmarks.common.campaigns import LabelingTask
 from benchmarks.papers.own_scores import networks
-from benchmarks.papers.own_scores.campaign import Choice, Fit, Fitted, run_campaign
+from benchmarks.papers.own_scores.campaign import Choice, Fit, Fitted, run_campaign, tenth_of_pool
 from benchmarks.papers.paper import Record, Resources, Unit
-from client import ClassifierExporter, Dowser, Exhaustive, Random
+from client import ClassifierExporter, Exhaustive, Random
 from trainer.scores import VaalConfig, VabAlConfig, train_vaal, train_vab_al
 
 _BATCH = 128
-_SUBLINEAR_PART = 10
 
 
 def run(unit: Unit, resources: Resources) -> Record:
@@ -32,8 +31,7 @@ def run(unit: Unit, resources: Resources) -> Record:
     }
     choice = choices[score]
     if parameters.get("sublinear"):
-        scored = int(unit.setting.parameters.get("pool", 1000)) // _SUBLINEAR_PART
-        choice = replace(choice, strategy=Dowser(max_scored=scored))
+        choice = replace(choice, strategy=tenth_of_pool(unit))
 
     def make_fit(task: LabelingTask, input_shape: tuple[int, ...]) -> Fit:
         return _Fit(unit, task, input_shape)
