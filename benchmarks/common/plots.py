@@ -45,11 +45,20 @@ def label_axes(ax: Any, *, x: str, y: str, title: str = "") -> None:
         ax.set_title(title, color=INK, fontsize=11, loc="left")
 
 
-def curve(ax: Any, x: Sequence[float], runs: NDArray[Any], *, name: str, color: str, line: str = "-") -> None:
-    """Draw the mean of runs [S, P] over x [P], with a band of one standard deviation."""
+def curve(
+    ax: Any,
+    x: Sequence[float],
+    runs: NDArray[Any],
+    *,
+    name: str,
+    color: str,
+    line: str = "-",
+    band: bool = True,
+) -> None:
+    """Draw the mean of runs [S, P] over x [P], with a band of one standard deviation unless told otherwise."""
     mean = runs.mean(0)
     ax.plot(x, mean, line, color=color, label=name, linewidth=2, marker="o", markersize=3)
-    if len(runs) > 1:
+    if band and len(runs) > 1:
         spread = runs.std(0, ddof=1)
         ax.fill_between(x, mean - spread, mean + spread, color=color, alpha=0.13, linewidth=0)
 

@@ -15,6 +15,7 @@ SHADES = (
     *("#f472b6", "#92400e", "#334155"),
 )
 LINES = ("-", "--", ":", "-.")
+_MOST_BANDS = 8
 
 
 def style(position: int) -> tuple[str, str]:
@@ -23,7 +24,7 @@ def style(position: int) -> tuple[str, str]:
 
 
 def curves_figure(setting: Setting, finished: dict[str, Runs]) -> Any:
-    """Draw accuracy over labels, the mean over the finished seeds and one standard deviation.
+    """Draw accuracy over labels, the mean over the finished seeds; one standard deviation too where lines are few.
 
     What has the same labels all along is drawn over those of the others, round by round, and says how many it has.
     """
@@ -37,7 +38,7 @@ def curves_figure(setting: Setting, finished: dict[str, Runs]) -> Any:
         x, said = labels[name], name
         if x[0] == x[-1] and growing:
             x, said = growing[: len(x)], f"{name}, {x[0]:,} labels"
-        plots.curve(ax, x, accuracy, name=said, color=color, line=line)
+        plots.curve(ax, x, accuracy, name=said, color=color, line=line, band=len(finished) <= _MOST_BANDS)
     plots.label_axes(ax, x="labeled samples", y="test accuracy, %", title=setting.text)
     ax.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
     return made
