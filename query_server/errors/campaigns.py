@@ -24,12 +24,11 @@ def campaign_exists(name: str) -> DowserError:
 
 def budget_exceeds_pool(budget: int, available: int, *, scored: bool = False) -> DowserError:
     """Refuse a budget above what is neither labeled nor leased; `scored`: above the scored candidates still there."""
-    held = (
-        "scored candidates that the pool still holds"
-        if scored
-        else "samples that are neither labeled nor leased"
-    )
-    remedy = "propose again" if scored else "release what is leased and will not be labeled"
+    if scored:
+        held, remedy = "scored candidates that the pool still holds", "propose again"
+    else:
+        held = "samples that are neither labeled nor leased"
+        remedy = "release what is leased and will not be labeled"
     return DowserError(
         Reason.BUDGET_EXCEEDS_POOL,
         f"a budget of {budget} is above the {available} {held}; ask for fewer, or {remedy}",
