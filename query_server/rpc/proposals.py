@@ -10,7 +10,7 @@ from query_server.errors import invalid_argument
 from query_server.rpc import convert, selection_values
 from query_server.selection.board import NUMBER_OF, SOURCES
 from query_server.selection.proposals import Proposed, ScoredCandidates
-from query_server.selection.values import DowserStrategy, SelectionRequest
+from query_server.selection.values import BatchChoice, DowserStrategy, SelectionRequest
 
 
 def proposal_request(message: selection_pb2.ProposeSamplesRequest) -> SelectionRequest:
@@ -19,18 +19,10 @@ def proposal_request(message: selection_pb2.ProposeSamplesRequest) -> SelectionR
     Raises:
         DowserError: INVALID_ARGUMENT.
     """
-    return SelectionRequest(
-        campaign_id=message.campaign_id,
-        classifier_id=message.classifier_id or None,
-        budget=message.budget,
-        acquisition=selection_values.acquisition(message.acquisition, default="margin"),
-        strategy=selection_values.dowser_strategy(message.strategy)
-        if message.HasField("strategy")
-        else DowserStrategy(),
-        class_prior_weight=selection_values.class_prior_weight(message.class_prior_weight),
-        seed=message.seed if message.HasField("seed") else None,
-        min_index_version=message.min_index_version,
-    )
+    strategy = DowserStrategy()
+    if message.HasField("strategy"):
+        strategy = selection_values.dowser_strategy(message.strategy)
+    return selection_values.asked(message, strategy=strategy, choice=BatchChoice())
 
 
 def scored_candidates(message: selection_pb2.CommitSelectionRequest) -> ScoredCandidates:

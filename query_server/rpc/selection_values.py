@@ -48,13 +48,27 @@ def selection_request(message: selection_pb2.SelectSamplesRequest) -> SelectionR
     Raises:
         DowserError: INVALID_ARGUMENT.
     """
+    return asked(message, strategy=_strategy(message), choice=batch(message.batch))
+
+
+def asked(
+    message: selection_pb2.SelectSamplesRequest | selection_pb2.ProposeSamplesRequest,
+    *,
+    strategy: Strategy,
+    choice: BatchChoice,
+) -> SelectionRequest:
+    """Read what SelectSamples and ProposeSamples ask alike.
+
+    Raises:
+        DowserError: INVALID_ARGUMENT.
+    """
     return SelectionRequest(
         campaign_id=message.campaign_id,
         classifier_id=message.classifier_id or None,
         budget=message.budget,
         acquisition=acquisition(message.acquisition, default="margin"),
-        strategy=_strategy(message),
-        batch=batch(message.batch),
+        strategy=strategy,
+        batch=choice,
         class_prior_weight=class_prior_weight(message.class_prior_weight),
         seed=message.seed if message.HasField("seed") else None,
         min_index_version=message.min_index_version,

@@ -22,8 +22,9 @@ from benchmarks.papers.asal.data import load_task
 from benchmarks.papers.asal.strategies import FEATURES
 from benchmarks.papers.paper import Resources, Unit
 
-PLAIN = "gaussian/pixels"
-"""What strategies are served with that look at no features, where no other server runs: fitted within seconds."""
+ANY = "any"
+"""Key of a server for strategies that look at no features."""
+_QUICKEST = "gaussian/pixels"
 
 ORACLE_EPOCHS = 3
 
@@ -33,8 +34,8 @@ def prepare(units: Sequence[Unit], folder: Path) -> Iterator[Resources]:
     """Train, index and serve what these units need.
 
     Yields:
-        `targets`: "host:port" by "GENERATOR/FEATURES"; `oracle`: the file of the classifier that labels synthetic
-        samples, where one is needed.
+        `targets`: "host:port" by "GENERATOR/FEATURES", and of `ANY`; `oracle`: the file of the classifier that labels
+        synthetic samples, where one is needed.
     """
     parameters = units[0].setting.parameters
     task = load_task(parameters, "entropy")
@@ -55,7 +56,7 @@ def prepare(units: Sequence[Unit], folder: Path) -> Iterator[Resources]:
                 serving(bundle=served.bundle, index=served.index, state=state, threads=1)
             )
         if targets:
-            targets.setdefault(PLAIN, next(iter(targets.values())))
+            targets[ANY] = next(iter(targets.values()))
         oracle = folder / "oracle.pt"
         if any("oracle" in unit.parameters or unit.parameters["how"] == "agreement" for unit in units):
             train_oracle(task, oracle)
@@ -65,7 +66,7 @@ def prepare(units: Sequence[Unit], folder: Path) -> Iterator[Resources]:
 def server_key(parameters: Mapping[str, Any]) -> str:
     """Return which server a unit talks to, by its strategy's parameters."""
     if "generator" not in parameters:
-        return PLAIN
+        return ANY
     return f"{parameters['generator']}/{parameters.get('features', 'pixels')}"
 
 
@@ -79,7 +80,7 @@ def _wanted(units: Sequence[Unit]) -> dict[str, Mapping[str, Any]]:
             wanted |= {f"{parameters['generator']}/{features}": training for features in FEATURES}
         elif "generator" in parameters:
             wanted[server_key(parameters)] = training
-    return wanted if wanted or not served else {PLAIN: {}}
+    return wanted if wanted or not served else {_QUICKEST: {}}
 
 
 def make_served(key: str, training: Mapping[str, Any], pool: Path, folder: Path) -> Served:
