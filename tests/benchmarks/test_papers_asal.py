@@ -48,6 +48,8 @@ def test_every_system_runs_through_the_server_from_the_same_labels(quick: tuple[
     assert set(found) == set(QUICK_PRESET.settings[0].strategies)
     learned = {name: each["0"] for name, each in found.items() if not name.startswith("supervised")}
     assert {tuple(each["labels"]) for each in learned.values()} == {(10, 15, 20)}
+    whole = next(each["0"] for name, each in found.items() if name.startswith("supervised"))
+    assert whole["labels"] == [whole["labels"][0]] * 3 and whole["labels"][0] > 20  # the pool's, all along
     first = {each["accuracy"][0] for name, each in learned.items() if not name.endswith("hinge")}
     assert len(first) == 1  # the same labels, weights and loss
     assert all(len(each["entropy"]) == 2 for each in learned.values())

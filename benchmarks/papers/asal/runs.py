@@ -142,19 +142,17 @@ def _agreement(
 
 
 def _supervised(unit: Unit, task: LabelingTask) -> Record:
-    """Train on the whole pool, once; the curve is a level."""
-    parameters = unit.setting.parameters
+    """Train on the whole pool, once; the curve is a level, with all labels in every round."""
     module = train_classifier(task.plan, model_inputs(task.pool_raw), task.pool_y, seed=unit.seed)
     reached = accuracy(module, model_inputs(task.test_raw), task.test_y)
     transfer = {name: accuracy(module, model_inputs(x), y) for name, (x, y) in task.transfer.items()}
     for _ in range(unit.setting.rounds):
         tick(unit.name)
-    first = parameters["initial_per_class"] * task.classes
-    labels = [first, parameters["max_labels"]]
+    trained = unit.setting.rounds + 1
     return {
-        "labels": labels,
-        "accuracy": [reached] * len(labels),
-        "transfer": {name: [value] * len(labels) for name, value in transfer.items()},
+        "labels": [len(task.pool_y)] * trained,
+        "accuracy": [reached] * trained,
+        "transfer": {name: [value] * trained for name, value in transfer.items()},
     }
 
 
