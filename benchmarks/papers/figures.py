@@ -40,5 +40,5 @@ def curves_figure(setting: Setting, finished: dict[str, Runs]) -> Any:
             x, said = growing[: len(x)], f"{name}, {x[0]:,} labels"
         plots.curve(ax, x, accuracy, name=said, color=color, line=line, band=len(finished) <= _MOST_BANDS)
     plots.label_axes(ax, x="labeled samples", y="test accuracy, %", title=setting.text)
-    ax.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
+    ax.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1, 1), handlelength=3.2)
     return made
