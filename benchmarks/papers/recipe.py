@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -21,6 +22,9 @@ from benchmarks.papers.paper import Paper, Preset, Record, Resources, Setting, U
 from benchmarks.papers.records import Results
 from benchmarks.papers.registry import PAPERS, find_paper
 from benchmarks.papers.report import has_curves, render_report
+
+_UNITS, _MADE_FOR = "units", "made-for"
+"""In a setting's folder: its finished units, and the parameters that the rest was made for."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -74,9 +78,7 @@ def run_setting(
     with tqdm(total=total, initial=finished, desc=f"{paper.name} {setting.name}", unit="round") as progress:
         if not missing:
             return
-        folder = work / setting.name
-        folder.mkdir(parents=True, exist_ok=True)
-        with paper.prepare(missing, folder) as resources:
+        with paper.prepare(missing, served_folder(setting, work)) as resources:
             run_jobs(
                 missing,
                 _work,
@@ -85,6 +87,20 @@ def run_setting(
                 progress=progress,
                 processes=processes,
             )
+
+
+def served_folder(setting: Setting, work: Path) -> Path:
+    """Return the folder of what a setting serves, without what was made there for other parameters."""
+    folder = work / setting.name
+    made = UnitStore(folder, setting.parameters)
+    if made.load(_MADE_FOR) is None:
+        for path in folder.glob("*"):
+            if path.is_dir() and path.name != _UNITS:
+                shutil.rmtree(path)
+            elif path.is_file():
+                path.unlink()
+        made.save(_MADE_FOR, {})
+    return folder
 
 
 # Of a worker process: set once by _start.
@@ -102,7 +118,7 @@ def _work(unit: Unit) -> Record:
 
 def unit_store(setting: Setting, work: Path) -> UnitStore:
     """Return the store of a setting's finished units."""
-    return UnitStore(work / setting.name / "units", setting.parameters)
+    return UnitStore(work / setting.name / _UNITS, setting.parameters)
 
 
 def load_unit(store: UnitStore, unit: Unit) -> Record | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,20 @@ def test_a_claim_whose_units_are_missing_is_not_run_and_says_which(work: Path) -
 def test_a_unit_made_with_other_parameters_counts_as_missing(work: Path) -> None:
     recipe.unit_store(SETTING, work).narrowed({"other": 1}).save("random-0", {"labels": [], "accuracy": []})
     assert verdicts(work) == [Verdict.NOT_RUN]
+
+
+def test_what_was_made_for_other_parameters_is_not_served(work: Path) -> None:
+    def left(**parameters: int) -> set[str]:
+        folder = recipe.served_folder(replace(SETTING, parameters=parameters), work)
+        found = {path.name for path in folder.iterdir()} - {"made-for.json"}
+        (folder / "index").mkdir(exist_ok=True)
+        (folder / "pool.npy").touch()
+        return found
+
+    assert left(pool=100) == {"units"}
+    assert left(pool=100) == {"units", "index", "pool.npy"}
+    assert left(pool=200) == {"units"}
+    assert verdicts(work) == [Verdict.HOLDS]  # whether a unit still counts, its own parameters say
 
 
 def test_json_figures_and_report_are_written_and_leave_the_rounds_out(work: Path, tmp_path: Path) -> None:
