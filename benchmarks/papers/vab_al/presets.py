@@ -98,12 +98,12 @@ _WHOLE = STRATEGIES | ABLATIONS | SUBLINEAR
 
 
 def _cpu() -> Preset:
-    cut = {"pool": 2850, "test": 3000, "initial": 50, "budget": 50, "rounds": 5, **CPU}
+    cut = {"pool": 9500, "test": 3000, "initial": 150, "budget": 150, "rounds": 5, **CPU}
     return Preset(
         settings=(
             make_setting(
                 "mnist-dominant",
-                "MNIST, all but the first class thinned to a tenth, 2,850 samples",
+                "MNIST, all but the first class thinned to a tenth, 9,500 samples",
                 _WHOLE,
                 dataset="mnist",
                 dominant=0,
@@ -118,7 +118,7 @@ def _cpu() -> Preset:
             ),
             make_setting(
                 "mnist-rare",
-                "MNIST, the first class thinned to a tenth, 2,850 samples",
+                "MNIST, the first class thinned to a tenth, 9,500 samples",
                 STRATEGIES,
                 dataset="mnist",
                 rare=0,
@@ -130,14 +130,14 @@ def _cpu() -> Preset:
                 STRATEGIES,
                 dataset="cifar10",
                 dominant=0,
-                **{**cut, "initial": 100, "budget": 100},
+                **{**cut, "pool": 2850, "initial": 100, "budget": 100},
             ),
         ),
         reductions=(
             Reduction(
                 what="data of the dominant and rare pools",
                 paper="CIFAR-10, classes 1, 5 and 10, 9,500 and 45,500 samples",
-                ours="MNIST and CIFAR-10, class 1 alone, 2,850 samples of the same shares; 3,000 test images",
+                ours="MNIST and CIFAR-10, class 1 alone, 9,500 and 2,850 samples of the same shares; 3,000 test images",
                 why="two cores",
             ),
             Reduction(
@@ -149,8 +149,8 @@ def _cpu() -> Preset:
             Reduction(
                 what="labels",
                 paper="6 rounds of 500; NEU 5 of 250",
-                ours="5 rounds of 50 (CIFAR-10 100, NEU 30)",
-                why="smaller pools",
+                ours="6 of 150 (CIFAR-10 100, NEU 30)",
+                why="smaller pools; MNIST needs fewer",
             ),
             Reduction(
                 what="NEU",
@@ -162,9 +162,7 @@ def _cpu() -> Preset:
                 what="the VAE",
                 paper="20 epochs of Adam at 1e-4, lambda 0.005, features of four layers, 100 draws",
                 ours="1,500 steps at 3e-4, lambda 0.05, three layers, 10 draws of the score",
-                why="a smaller pool makes fewer steps an epoch; lambda "
-                "such that the VAE agrees with the classifier, "
-                "which needs no label",
+                why="two cores; lambda such that the VAE agrees with the classifier, which needs no label",
             ),
             Reduction(what="dropout masks of BALD", paper="100", ours="10", why="two cores"),
             Reduction(
