@@ -12,7 +12,7 @@ from benchmarks.papers.records import Runs
 
 SHADES = (
     *("#0f766e", "#1d4ed8", "#d97706", "#be185d", "#7c3aed", "#0891b2", "#65a30d", "#a16207", "#475569"),
-    *("#f472b6", "#92400e", "#334155"),
+    *("#f472b6", "#92400e", "#111827"),
 )
 LINES = ("-", "--", ":", "-.")
 _MOST_BANDS = 8
