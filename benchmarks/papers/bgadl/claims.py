@@ -13,7 +13,7 @@ _BY_ACCURACY = "accuracy averaged over the rounds, higher in every seed"
 
 
 def _setting(results: Results) -> str:
-    """Return the preset's MNIST setting."""
+    """Return the preset's MNIST setting, the first where there are more."""
     for setting in results.preset.settings:
         if setting.parameters["dataset"] == "mnist":
             return setting.name

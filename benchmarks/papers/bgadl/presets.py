@@ -86,28 +86,30 @@ FULL = Preset(
         ),
     ],
 )
+def _cpu(initial: int, *, budget: int, rounds: int) -> Setting:
+    return make_setting(
+        f"mnist-{initial}",
+        f"MNIST, a LeNet-size classifier, {initial:,} labels and {rounds} times {budget} of 2,000 candidates",
+        STRATEGIES,
+        rounds=rounds,
+        seeds=3,
+        dataset="mnist",
+        classifier="lenet",
+        initial=initial,
+        budget=budget,
+        max_scored=2000,
+        passes=10,
+        batch_size=50,
+        initial_steps=1000,
+        steps=200,
+        warm_up=1000,  # Algorithm 1 pre-trains the classifier with the first labels
+        width=16,
+        latent_dim=74,
+    )
+
+
 CPU = Preset(
-    settings=[
-        make_setting(
-            "mnist",
-            "MNIST, a LeNet-size classifier, 100 labels and 8 times 50 of 2,000 candidates",
-            STRATEGIES,
-            rounds=8,
-            seeds=3,
-            dataset="mnist",
-            classifier="lenet",
-            initial=100,
-            budget=50,
-            max_scored=2000,
-            passes=10,
-            batch_size=50,
-            initial_steps=1000,
-            steps=200,
-            warm_up=1000,  # Algorithm 1 pre-trains the classifier with the first labels
-            width=16,
-            latent_dim=74,
-        )
-    ],
+    settings=[_cpu(1000, budget=100, rounds=15), _cpu(100, budget=50, rounds=8)],
     reductions=[
         *FULL.reductions,
         Reduction(
@@ -116,7 +118,12 @@ CPU = Preset(
             ours="PyTorch's MNIST example",
             why="time on two cores",
         ),
-        Reduction(what="labels", paper="1,000 and 150 x 100", ours="100 and 8 x 50", why="time"),
+        Reduction(
+            what="labels",
+            paper="1,000 and 150 x 100",
+            ours="1,000 and 15 x 100, by which the claims are judged; beside it 100 and 8 x 50",
+            why="time",
+        ),
         Reduction(
             what="generator and batch",
             paper="not stated; batches of 100",
