@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,23 @@ from benchmarks.common.jobs import run_jobs
 from benchmarks.common.results import UnitStore, last_line, write_json, write_text
 from benchmarks.papers import figures
 from benchmarks.papers.claims import Judged, Verdict, judge
+from benchmarks.papers.finished import (
+    UNITS,
+    finished_to_json,
+    load_results,
+    load_unit,
+    save_unit,
+    settings_to_json,
+    take_up,
+    unit_store,
+)
 from benchmarks.papers.paper import Paper, Preset, Record, Resources, Setting, Unit
 from benchmarks.papers.records import Results
 from benchmarks.papers.registry import PAPERS, find_paper
 from benchmarks.papers.report import has_curves, render_report
 
-_UNITS, _MADE_FOR = "units", "made-for"
-"""In a setting's folder: its finished units, and the parameters that the rest was made for."""
+_MADE_FOR = "made-for"
+"""In a setting's folder: the parameters that what it serves was made for."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,6 +44,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--settings", metavar="NAME,...", help="run only these settings")
     parser.add_argument("--strategies", metavar="NAME,...", help="run only these strategies")
     parser.add_argument("--report", action="store_true", help="run nothing; report what is finished")
+    parser.add_argument(
+        "--extend",
+        type=Path,
+        metavar="JSON",
+        help="count what was published there as finished, not to run it anew",
+    )
     parser.add_argument("--processes", type=int, help="units at the same time (the cores, 2 at most)")
     parser.add_argument("--work", type=Path, help="folder for what is made on the way (out/papers)")
 
@@ -44,6 +60,8 @@ def run(options: argparse.Namespace) -> int:
     name = "quick" if options.quick else options.preset
     preset = paper.presets[name]
     work: Path = (options.work or Path("out/papers")) / paper.name / name
+    if options.extend is not None:
+        take_up(options.extend, paper, preset, work)
     if not options.report:
         chosen = _chosen(preset, options.settings)
         strategies = _names(options.strategies)
@@ -83,7 +101,7 @@ def run_setting(
                 missing,
                 _work,
                 start=partial(_start, paper.name, resources),
-                keep=lambda unit, record: store.narrowed(unit.parameters).save(_file(unit), record),
+                keep=partial(save_unit, store),
                 progress=progress,
                 processes=processes,
             )
@@ -95,7 +113,7 @@ def served_folder(setting: Setting, work: Path) -> Path:
     made = UnitStore(folder, setting.parameters)
     if made.load(_MADE_FOR) is None:
         for path in folder.glob("*"):
-            if path.is_dir() and path.name != _UNITS:
+            if path.is_dir() and path.name != UNITS:
                 shutil.rmtree(path)
             elif path.is_file():
                 path.unlink()
@@ -116,32 +134,6 @@ def _work(unit: Unit) -> Record:
     return paper.run(unit, _worker["resources"])
 
 
-def unit_store(setting: Setting, work: Path) -> UnitStore:
-    """Return the store of a setting's finished units."""
-    return UnitStore(work / setting.name / _UNITS, setting.parameters)
-
-
-def load_unit(store: UnitStore, unit: Unit) -> Record | None:
-    """Return a finished unit's record, None where it is still to be run."""
-    return store.narrowed(unit.parameters).load(_file(unit))
-
-
-def _file(unit: Unit) -> str:
-    return f"{unit.strategy}-{unit.seed}"
-
-
-def load_results(preset: Preset, work: Path) -> Results:
-    """Return everything that is finished."""
-    finished: dict[str, dict[str, dict[int, Record]]] = {}
-    for setting in preset.settings:
-        store = unit_store(setting, work)
-        for unit in setting.units():
-            if (record := load_unit(store, unit)) is not None:
-                by_strategy = finished.setdefault(setting.name, {})
-                by_strategy.setdefault(unit.strategy, {})[unit.seed] = record
-    return Results(preset=preset, finished=finished)
-
-
 def publish(out: Path, paper: Paper, preset: str, results: Results, judged: Sequence[Judged]) -> None:
     """Write the JSON, the figures and the report."""
     environment = describe_environment()
@@ -151,17 +143,8 @@ def publish(out: Path, paper: Paper, preset: str, results: Results, judged: Sequ
         "preset": preset,
         **environment,
         "claims": {each.claim.name: each.to_json() for each in judged},
-        "settings": {
-            setting.name: {"parameters": setting.parameters, "seeds": list(setting.seeds)}
-            for setting in results.preset.settings
-        },
-        **{
-            f"results {setting}": {
-                strategy: {str(seed): _compact(record) for seed, record in runs.items()}
-                for strategy, runs in finished.items()
-            }
-            for setting, finished in results.finished.items()
-        },
+        "settings": settings_to_json(results.preset),
+        **finished_to_json(results),
     }
     write_json(out / f"{paper.name}.json", value)
     for setting in results.preset.settings:
@@ -171,11 +154,6 @@ def publish(out: Path, paper: Paper, preset: str, results: Results, judged: Sequ
     for name, made in paper.figures(results).items():
         plots.save(made, out / f"{name}.png")
     write_text(out / "REPORT.md", render_report(paper, preset, results, judged, environment))
-
-
-def _compact(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a record without what happened in each round, small enough to commit."""
-    return {name: value for name, value in record.items() if name != "rounds"}
 
 
 def closing_values(paper: str, judged: Sequence[Judged]) -> dict[str, float | str]:

@@ -14,6 +14,7 @@ from benchmarks.common.results import last_line, read_json
 from benchmarks.papers import recipe
 from benchmarks.papers.claims import Claim, Verdict, judge, ordering
 from benchmarks.papers.figures import curves_figure
+from benchmarks.papers.finished import load_results, take_up, unit_store
 from benchmarks.papers.paper import Paper, PaperStrategy, Preset, Reduction, Setting
 from benchmarks.papers.records import compare
 from benchmarks.papers.registry import find_paper
@@ -50,7 +51,7 @@ PAPER = Paper(
 
 
 def keep(work: Path, strategy: str, seed: int, accuracy: list[float]) -> None:
-    store = recipe.unit_store(SETTING, work)
+    store = unit_store(SETTING, work)
     record = {"labels": [10, 20, 30], "accuracy": accuracy, "rounds": [{"pool_ids": [1]}]}
     store.narrowed(SETTING.strategies[strategy].parameters).save(f"{strategy}-{seed}", record)
 
@@ -65,7 +66,7 @@ def work(tmp_path: Path) -> Path:
 
 
 def verdicts(work: Path) -> list[Verdict]:
-    return [each.verdict for each in judge(PAPER.claims, recipe.load_results(PAPER.presets["cpu"], work))]
+    return [each.verdict for each in judge(PAPER.claims, load_results(PAPER.presets["cpu"], work))]
 
 
 def test_an_ordering_holds_where_every_seed_shows_it(work: Path) -> None:
@@ -79,13 +80,13 @@ def test_one_seed_that_shows_the_opposite_is_enough_to_say_no(work: Path) -> Non
 
 def test_a_claim_whose_units_are_missing_is_not_run_and_says_which(work: Path) -> None:
     (work / "digits" / "units" / "random-2.json").unlink()
-    (judged,) = judge(PAPER.claims, recipe.load_results(PAPER.presets["cpu"], work))
+    (judged,) = judge(PAPER.claims, load_results(PAPER.presets["cpu"], work))
     assert judged.verdict is Verdict.NOT_RUN
     assert judged.why == "2 of 3 seeds of random in digits are finished"
 
 
 def test_a_unit_made_with_other_parameters_counts_as_missing(work: Path) -> None:
-    recipe.unit_store(SETTING, work).narrowed({"other": 1}).save("random-0", {"labels": [], "accuracy": []})
+    unit_store(SETTING, work).narrowed({"other": 1}).save("random-0", {"labels": [], "accuracy": []})
     assert verdicts(work) == [Verdict.NOT_RUN]
 
 
@@ -104,7 +105,7 @@ def test_what_was_made_for_other_parameters_is_not_served(work: Path) -> None:
 
 
 def test_json_figures_and_report_are_written_and_leave_the_rounds_out(work: Path, tmp_path: Path) -> None:
-    results = recipe.load_results(PAPER.presets["cpu"], work)
+    results = load_results(PAPER.presets["cpu"], work)
     out = tmp_path / "out"
     recipe.publish(out, PAPER, "cpu", results, judge(PAPER.claims, results))
     stored = read_json(out / "asal.json")
@@ -116,6 +117,45 @@ def test_json_figures_and_report_are_written_and_leave_the_rounds_out(work: Path
     assert "| labels | 500 | 30 | time |" in report
 
 
+def published(work: Path, out: Path) -> Path:
+    results = load_results(PAPER.presets["cpu"], work)
+    recipe.publish(out, PAPER, "cpu", results, judge(PAPER.claims, results))
+    return out / "asal.json"
+
+
+def test_a_published_json_is_extended_in_another_folder(work: Path, tmp_path: Path) -> None:
+    first = published(work, tmp_path / "out")
+    keep(tmp_path / "anew", "best", 0, [0.1, 0.2, 0.3])
+    take_up(first, PAPER, PAPER.presets["cpu"], tmp_path / "anew")
+    again = load_results(PAPER.presets["cpu"], tmp_path / "anew").finished["digits"]
+    assert {name: sorted(runs) for name, runs in again.items()} == {"best": [0, 1, 2], "random": [0, 1, 2]}
+    assert again["best"][0]["accuracy"] == [0.1, 0.2, 0.3]  # what was finished here is kept
+    assert again["best"][1]["accuracy"] == [0.1, 0.81, 0.9]
+    assert again["best"][1]["published"]["time"] == read_json(first)["time"]
+    second = read_json(published(tmp_path / "anew", tmp_path / "again"))
+    assert second["results digits"]["random"]["2"]["published"] == again["random"][2]["published"]
+
+
+def test_what_was_published_of_other_parameters_is_not_taken_up(work: Path, tmp_path: Path) -> None:
+    first = published(work, tmp_path / "out")
+    renamed = replace(
+        SETTING,
+        name="renamed",
+        strategies={**SETTING.strategies, "best": PaperStrategy(text="the best", parameters={"passes": 2})},
+    )
+    larger = replace(SETTING, name="larger", parameters={"budget": 20})
+    preset = Preset(settings=[renamed, larger])
+    take_up(first, PAPER, preset, tmp_path / "anew")
+    finished = load_results(preset, tmp_path / "anew").finished
+    assert {name: sorted(runs) for name, runs in finished.items()} == {"renamed": ["random"]}
+
+
+def test_only_what_the_recipe_wrote_of_this_paper_is_extended(work: Path, tmp_path: Path) -> None:
+    other = replace(PAPER, name="bgadl")
+    with pytest.raises(BenchmarkError, match="holds no results of bgadl"):
+        take_up(published(work, tmp_path / "out"), other, PAPER.presets["cpu"], tmp_path / "anew")
+
+
 def test_what_has_the_same_labels_all_along_is_drawn_over_those_of_the_others() -> None:
     grown = {"labels": [10, 20, 30], "accuracy": [0.1, 0.2, 0.3]}
     whole = {"labels": [60_000] * 3, "accuracy": [0.4, 0.4, 0.5]}
@@ -125,14 +165,14 @@ def test_what_has_the_same_labels_all_along_is_drawn_over_those_of_the_others() 
 
 
 def test_the_report_of_nothing_says_so(tmp_path: Path) -> None:
-    results = recipe.load_results(PAPER.presets["cpu"], tmp_path)
+    results = load_results(PAPER.presets["cpu"], tmp_path)
     report = render_report(PAPER, "cpu", results, judge(PAPER.claims, results), describe_environment())
     assert "not run 1" in report
     assert "Not run yet" in report
 
 
 def test_the_last_line_counts_the_verdicts(work: Path) -> None:
-    judged = judge(PAPER.claims, recipe.load_results(PAPER.presets["cpu"], work))
+    judged = judge(PAPER.claims, load_results(PAPER.presets["cpu"], work))
     values = recipe.closing_values("asal", judged)
     assert last_line("papers", values) == "papers paper=asal claims=1 hold=1 fail=0 not_run=0"
 

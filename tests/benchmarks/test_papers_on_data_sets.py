@@ -9,8 +9,9 @@ import pytest
 
 from benchmarks.datasets import datasets_folder
 from benchmarks.papers.asal import PAPER as ASAL
+from benchmarks.papers.finished import load_results
 from benchmarks.papers.paper import Paper, Preset, Setting
-from benchmarks.papers.recipe import load_results, run_setting
+from benchmarks.papers.recipe import run_setting
 from benchmarks.papers.records import Results
 from benchmarks.papers.vab_al import PAPER as VAB_AL
 

@@ -86,6 +86,8 @@ FULL = Preset(
         ),
     ],
 )
+
+
 def _cpu(initial: int, *, budget: int, rounds: int) -> Setting:
     return make_setting(
         f"mnist-{initial}",
