@@ -14,6 +14,7 @@ from benchmarks.common.classifiers import TrainingPlan, accuracy, linear, logits
 from benchmarks.datasets import SOURCES, datasets_folder
 from benchmarks.papers.asal import PAPER
 from benchmarks.papers.asal.agreement import agreement
+from benchmarks.papers.asal.bundles import shared_folder
 from benchmarks.papers.asal.data import enlarge_usps, load_task
 from benchmarks.papers.asal.protocol import PRESETS, QUICK_PRESET
 from benchmarks.papers.asal.strategies import client_strategy
@@ -105,6 +106,14 @@ def test_what_is_finished_is_not_run_again_and_the_report_says_every_claim(quick
     report = (out / "REPORT.md").read_text()
     assert "+63 % on average" in report and "**not run**" in report
     assert (out / "entropy-digits-two.png").exists()
+
+
+def test_settings_share_generators_where_their_pools_are_the_same_and_only_there() -> None:
+    by_name = {setting.name: setting.parameters for setting in PRESETS["full"].settings}
+    two = by_name["mnist-two"]
+    assert shared_folder(two) == shared_folder(by_name["mnist-two-unit"])
+    others = [by_name["mnist-ten"], {**two, "classes": [1, 7]}, {**two, "pool": 500}]
+    assert len({shared_folder(each) for each in (two, *others)}) == 4
 
 
 def test_the_full_protocol_is_the_papers() -> None:

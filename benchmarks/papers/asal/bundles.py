@@ -39,8 +39,7 @@ def prepare(units: Sequence[Unit], folder: Path) -> Iterator[Resources]:
     """
     parameters = units[0].setting.parameters
     task = load_task(parameters, "entropy")
-    # Settings of one pool share its generators.
-    folder = folder.parent / f"{parameters['data']}-{len(parameters['classes'])}"
+    folder = folder.parent / shared_folder(parameters)
     folder.mkdir(parents=True, exist_ok=True)
     pool = folder / "pool.npy"
     if not pool.exists():
@@ -61,6 +60,16 @@ def prepare(units: Sequence[Unit], folder: Path) -> Iterator[Resources]:
         if any("oracle" in unit.parameters or unit.parameters["how"] == "agreement" for unit in units):
             train_oracle(task, oracle)
         yield {"targets": targets, "oracle": str(oracle)}
+
+
+def shared_folder(parameters: Mapping[str, Any]) -> str:
+    """Return the folder of a pool: settings of the same one share its generators."""
+    decisive = {name: parameters.get(name) for name in ("data", "classes", "pool")}
+    return f"{parameters['data']}-{len(parameters['classes'])}-{_digest(decisive)}"
+
+
+def _digest(values: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:8]
 
 
 def server_key(parameters: Mapping[str, Any]) -> str:
@@ -86,7 +95,7 @@ def _wanted(units: Sequence[Unit]) -> dict[str, Mapping[str, Any]]:
 def make_served(key: str, training: Mapping[str, Any], pool: Path, folder: Path) -> Served:
     """Return a bundle and its index; train and build what is not there yet."""
     generator, features = key.split("/")
-    digest = hashlib.sha256(json.dumps(training, sort_keys=True).encode()).hexdigest()[:8]
+    digest = _digest(training)
     run, bundle = folder / f"run-{generator}-{digest}", folder / f"bundle-{generator}-{digest}-{features}"
     if not bundle.exists():
         if any(folder.glob(f"bundle-{generator}-{digest}-*")):
