@@ -18,6 +18,7 @@ from graphs.contract import (
     GraphInfo,
     GraphKind,
 )
+from graphs.denormals import without_denormals
 from graphs.derive import derive_pullback
 from graphs.lowering import lower_for_cpu
 from graphs.own_score import KEY_READS, OWN_SCORE, reads_own_score, score_as_logits
@@ -64,6 +65,7 @@ __all__ = [
     "score_as_logits",
     "splice",
     "synthesis_forward",
+    "without_denormals",
 ]
 
 _NEED_TORCH = frozenset(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx
 
-from graphs import GraphError, GraphInfo, GraphKind, Limits, check, load_untrusted
+from graphs import GraphError, GraphInfo, GraphKind, Limits, check, load_untrusted, without_denormals
 from query_server.errors import classifier_mismatch, classifier_rejected
 from query_server.models.runtime import Runtime, is_out_of_memory
 
@@ -45,6 +45,9 @@ def read_classifier(
 ) -> tuple[onnx.ModelProto, ClassifierInfo]:
     """Parse an upload and hold it against the policy, the contract and the pool.
 
+    Returns:
+        The graph as it is run, without denormal weights, and what it is.
+
     Raises:
         DowserError: CLASSIFIER_REJECTED or CLASSIFIER_MISMATCH.
     """
@@ -64,7 +67,7 @@ def read_classifier(
             f"limit is {MAX_VALUES_PER_SAMPLE}: use fewer classes or passes, or a narrower embedding",
             metadata={"value": str(values), "limit": str(MAX_VALUES_PER_SAMPLE)},
         )
-    return model, info
+    return without_denormals(model), info
 
 
 def values_per_sample(info: ClassifierInfo) -> int:

@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from onnx import numpy_helper
 
 from client import export_classifier
 from graphs import GraphKind, export_forward, export_pullback
@@ -15,6 +16,7 @@ from query_server.acquisition import HeadCondition, acquisition_function, class_
 from query_server.ascending import AscentOptions
 from query_server.errors import DowserError, Reason
 from query_server.models import Bundle, ClassifierStore, Runtime
+from query_server.models.checking import read_classifier
 from query_server.selection.ascent import synthesize
 from query_server.selection.values import SynthesisOptions
 from query_server.timing import StageClock
@@ -92,6 +94,26 @@ def test_scores_are_torchs_and_the_ascent_raises_them(
     ended = compiled.ascend(z, options=AscentOptions(steps=40), before_step=lambda: None)
     np.testing.assert_allclose(ended.scores, compiled.score(ended.x).scores, atol=1e-5)
     assert (ended.scores > ended.initial_scores).mean() > 0.8
+
+
+def test_decayed_weights_are_run_as_zeros_and_kept_as_they_came(store, bundle, digits):
+    torch.manual_seed(0)
+    module = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 10))
+    with torch.no_grad():
+        module[1].weight[:, ::2] *= 1e-39
+    data = export_classifier(module, (1, 8, 8))
+    info = store.add(data)
+    assert info.id == f"sha256:{hashlib.sha256(data).hexdigest()}"
+    model, _ = read_classifier(info.id, data, input_shape=(1, 8, 8), max_bytes=2**20)
+    weights = [numpy_helper.to_array(tensor) for tensor in model.graph.initializer]
+    floats = np.concatenate([each.ravel() for each in weights if each.dtype == np.float32])
+    assert not ((floats != 0) & (np.abs(floats) < np.finfo(np.float32).tiny)).any()
+    assert np.count_nonzero(floats) == 10 * 32 + 10
+    x = bundle.preprocessing.to_input(digits.pool[:100])
+    with torch.no_grad():
+        p = module(torch.from_numpy(x)).softmax(1)
+    said = store.compiled(info.id, acquisition_function("maximum_entropy")).score(x)
+    np.testing.assert_allclose(said.probabilities, p.numpy(), atol=1e-5)
 
 
 def test_a_compiled_classifier_is_reused(store, classifier_bytes):
