@@ -81,11 +81,13 @@ def take_up(path: Path, paper: Paper, preset: Preset, work: Path) -> None:
     Settings are found by their parameters, whatever their names were; strategies by name and parameters.
 
     Raises:
-        BenchmarkError: The file cannot be read, or is not of this paper.
+        BenchmarkError: The file cannot be read, is not of this paper, or does not say what its strategies were.
     """
     value = read_json(path)
     if (value.get("name"), value.get("paper")) != ("papers", paper.name):
         raise BenchmarkError(f"{path} holds no results of {paper.name}; name a JSON that this recipe wrote")
+    if any("strategies" not in each for each in value["settings"].values()):
+        raise BenchmarkError(f"{path} does not say what its strategies were; run its settings anew")
     origin = {
         "time": value["time"],
         "commit": value["commit"],
@@ -105,10 +107,7 @@ def _published(value: Mapping[str, Any], asked: Mapping[str, Any]) -> Mapping[st
     """Return the published records of a setting by strategy and seed."""
     for name, setting in value["settings"].items():
         if setting["parameters"] == asked["parameters"]:
-            # A JSON that does not say what its strategies were is trusted by their names.
-            known = setting.get("strategies", asked["strategies"])
+            known, wanted = setting["strategies"], asked["strategies"]
             records: Mapping[str, Mapping[str, Record]] = value.get(f"results {name}", {})
-            return {
-                each: runs for each, runs in records.items() if known[each] == asked["strategies"].get(each)
-            }
+            return {each: runs for each, runs in records.items() if known[each] == wanted.get(each)}
     return {}

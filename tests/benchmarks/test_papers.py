@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.common.environment import describe_environment
 from benchmarks.common.errors import BenchmarkError
-from benchmarks.common.results import last_line, read_json
+from benchmarks.common.results import last_line, read_json, write_json
 from benchmarks.papers import recipe
 from benchmarks.papers.claims import Claim, Verdict, judge, ordering
 from benchmarks.papers.figures import curves_figure
@@ -150,10 +150,17 @@ def test_what_was_published_of_other_parameters_is_not_taken_up(work: Path, tmp_
     assert {name: sorted(runs) for name, runs in finished.items()} == {"renamed": ["random"]}
 
 
-def test_only_what_the_recipe_wrote_of_this_paper_is_extended(work: Path, tmp_path: Path) -> None:
-    other = replace(PAPER, name="bgadl")
+def test_only_what_says_that_it_is_of_this_paper_and_these_strategies_is_extended(
+    work: Path, tmp_path: Path
+) -> None:
+    first = published(work, tmp_path / "out")
     with pytest.raises(BenchmarkError, match="holds no results of bgadl"):
-        take_up(published(work, tmp_path / "out"), other, PAPER.presets["cpu"], tmp_path / "anew")
+        take_up(first, replace(PAPER, name="bgadl"), PAPER.presets["cpu"], tmp_path / "anew")
+    value = read_json(first)
+    del value["settings"]["digits"]["strategies"]
+    write_json(first, value)
+    with pytest.raises(BenchmarkError, match="does not say what its strategies were"):
+        take_up(first, PAPER, PAPER.presets["cpu"], tmp_path / "anew")
 
 
 def test_what_has_the_same_labels_all_along_is_drawn_over_those_of_the_others() -> None:

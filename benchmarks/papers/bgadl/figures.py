@@ -37,6 +37,7 @@ def figures(results: Results) -> Mapping[str, Any]:
             information, x="labeled samples", y="mean BALD, nats", title="information (figure 6)"
         )
         plots.label_axes(distance, x="labeled samples", y="mean |x' - x|", title="reconstruction (figure 4)")
-        information.legend(frameon=False, fontsize=8)
+        named = information.get_legend_handles_labels()
+        figure.legend(*named, loc="outside center right", frameon=False, fontsize=8, handlelength=3.2)
         made[f"{setting}-generated"] = figure
     return made
