@@ -9,6 +9,7 @@ import numpy as np
 
 from benchmarks.common.markdown import NONE, mean_and_spread, table
 from benchmarks.papers.claims import Judged, Verdict
+from benchmarks.papers.finished import PUBLISHED
 from benchmarks.papers.paper import Paper, Preset, Setting
 from benchmarks.papers.records import LEAST_SEEDS, Results, Runs
 
@@ -22,7 +23,8 @@ def render_report(
     parts = [
         f"# {paper.title}",
         f"Preset `{preset_name}`: `python -m benchmarks papers --paper {paper.name} --preset {preset_name}`; an "
-        f"interrupted run goes on where it was. {hardware['cpu']}, {hardware['cores']} cores, {environment['time']}.",
+        f"interrupted run goes on where it was. {hardware['cpu']}, {hardware['cores']} cores, {environment['time']}."
+        + _published(results),
         f"## Claims: {counts}",
         _claims(judged),
         "An ordering holds where it is found in every seed, paired by seed, in the accuracy averaged over the rounds "
@@ -32,6 +34,23 @@ def render_report(
         *(part for setting in results.preset.settings for part in _setting(setting, results)),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _published(results: Results) -> str:
+    """Say how much was taken up from earlier runs."""
+    records = [
+        record
+        for strategies in results.finished.values()
+        for runs in strategies.values()
+        for record in runs.values()
+    ]
+    times = [record[PUBLISHED]["time"] for record in records if PUBLISHED in record]
+    if not times:
+        return ""
+    return (
+        f" Of {len(records)} units, {len(times)} are of runs published before, until {max(times)}; the JSON says of "
+        f"each when and on what (`{PUBLISHED}`)."
+    )
 
 
 def _claims(judged: Sequence[Judged]) -> str:

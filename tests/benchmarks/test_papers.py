@@ -134,6 +134,8 @@ def test_a_published_json_is_extended_in_another_folder(work: Path, tmp_path: Pa
     assert again["best"][1]["published"]["time"] == read_json(first)["time"]
     second = read_json(published(tmp_path / "anew", tmp_path / "again"))
     assert second["results digits"]["random"]["2"]["published"] == again["random"][2]["published"]
+    assert "Of 6 units, 5 are of runs published before" in (tmp_path / "again" / "REPORT.md").read_text()
+    assert "published before" not in (tmp_path / "out" / "REPORT.md").read_text()
 
 
 def test_what_was_published_of_other_parameters_is_not_taken_up(work: Path, tmp_path: Path) -> None:
