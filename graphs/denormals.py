@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -47,7 +48,11 @@ def _constants(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
 
 
 def _has_denormals(tensor: onnx.TensorProto) -> bool:
-    if tensor.data_type != onnx.TensorProto.FLOAT:
+    """Whether a tensor of weights has any; a single number is more likely what keeps a logarithm finite."""
+    if tensor.data_type != onnx.TensorProto.FLOAT or math.prod(tensor.dims) < 2:
         return False
-    values = np.abs(numpy_helper.to_array(tensor))
+    try:
+        values = np.abs(numpy_helper.to_array(tensor))
+    except ValueError:  # more bytes than its shape says: ONNX Runtime refuses the graph, and says so
+        return False
     return bool(((values > 0) & (values < _SMALLEST)).any())

@@ -50,3 +50,14 @@ def test_a_graph_without_any_is_left_as_it_is() -> None:
     w[0] = 0
     model = _classifier(w)
     assert without_denormals(model) is model
+
+
+def test_a_number_that_keeps_a_logarithm_finite_stays() -> None:
+    model = _classifier(np.full((1, 1), 1e-40, np.float32))
+    assert without_denormals(model) is model
+
+
+def test_a_tensor_of_too_many_bytes_is_left_to_the_runtime() -> None:
+    model = _classifier(np.full((16, 4), 1e-40, np.float32))
+    model.graph.initializer[0].raw_data += b"\0" * 3
+    assert without_denormals(model) is model
