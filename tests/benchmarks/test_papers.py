@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -14,12 +15,13 @@ from benchmarks.common.results import last_line, read_json, write_json
 from benchmarks.papers import recipe
 from benchmarks.papers.claims import Claim, Verdict, judge, ordering
 from benchmarks.papers.figures import curves_figure
-from benchmarks.papers.finished import load_results, take_up, unit_store
+from benchmarks.papers.finished import load_results, settings_to_json, take_up, unit_store
 from benchmarks.papers.paper import Paper, PaperStrategy, Preset, Reduction, Setting
 from benchmarks.papers.records import compare
-from benchmarks.papers.registry import find_paper
+from benchmarks.papers.registry import PAPERS, find_paper
 from benchmarks.papers.report import render_report
 
+RESULTS = Path(__file__).parents[2] / "benchmarks" / "results" / "papers"
 SETTING = Setting(
     name="digits",
     text="some digits",
@@ -189,3 +191,13 @@ def test_the_last_line_counts_the_verdicts(work: Path) -> None:
 def test_an_unknown_paper_is_refused_by_name() -> None:
     with pytest.raises(BenchmarkError, match="no such paper: alchemy"):
         find_paper("alchemy")
+
+
+@pytest.mark.parametrize("name", PAPERS)
+def test_what_is_committed_was_made_with_the_preset_as_it_is(name: str) -> None:
+    stored = read_json(RESULTS / name / f"{name}.json")
+    preset = find_paper(name).presets["cpu"]
+    assert stored["settings"] == json.loads(json.dumps(settings_to_json(preset)))
+    assert {key for key in stored if key.startswith("results ")} <= {
+        f"results {setting.name}" for setting in preset.settings
+    }
