@@ -60,7 +60,7 @@ def test_bgadl_is_judged_by_orderings_information_and_distance() -> None:
 
     told = verdicts(
         BGADL,
-        "mnist",
+        "mnist-1000",
         {
             "vae-acgan": generating(0.9, [0.1, 0.3], [9.0, 7.0]),
             "acgan": generating(0.8, [0.2, 0.2], []),
