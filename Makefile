@@ -35,7 +35,7 @@ types: $(STAMP) ## Check types (mypy strict)
 	$(BIN)/mypy
 
 test: $(STAMP) ## Run the tests, two at a time
-	$(BIN)/python -m pytest -q --numprocesses 2 --dist worksteal
+	$(BIN)/python -m pytest -q --numprocesses 2 --dist worksteal --durations 15
 
 bench: $(STAMP) ## Run the latency benchmark (see benchmarks/README.md for the others)
 	$(BIN)/python -m benchmarks latency
