@@ -31,11 +31,8 @@ def without_denormals(model: onnx.ModelProto) -> onnx.ModelProto:
     for tensor in _constants(flushed.graph):
         if _has_denormals(tensor):
             values = numpy_helper.to_array(tensor)
-            tensor.CopyFrom(
-                numpy_helper.from_array(
-                    np.where(np.abs(values) < _SMALLEST, np.float32(0), values), tensor.name
-                )
-            )
+            kept = np.where(np.abs(values) < _SMALLEST, np.float32(0), values)
+            tensor.CopyFrom(numpy_helper.from_array(kept, tensor.name))
     return flushed
 
 

@@ -15,8 +15,8 @@ from benchmarks.common.results import last_line, read_json, write_json
 from benchmarks.papers import recipe
 from benchmarks.papers.claims import Claim, Verdict, judge, ordering
 from benchmarks.papers.figures import curves_figure
-from benchmarks.papers.finished import load_results, settings_to_json, take_up, unit_store
-from benchmarks.papers.paper import Paper, PaperStrategy, Preset, Reduction, Setting
+from benchmarks.papers.finished import load_results, save_unit, settings_to_json, take_up, unit_store
+from benchmarks.papers.paper import Paper, PaperStrategy, Preset, Reduction, Setting, Unit
 from benchmarks.papers.records import compare
 from benchmarks.papers.registry import PAPERS, find_paper
 from benchmarks.papers.report import render_report
@@ -53,9 +53,15 @@ PAPER = Paper(
 
 
 def keep(work: Path, strategy: str, seed: int, accuracy: list[float]) -> None:
-    store = unit_store(SETTING, work)
     record = {"labels": [10, 20, 30], "accuracy": accuracy, "rounds": [{"pool_ids": [1]}]}
-    store.narrowed(SETTING.strategies[strategy].parameters).save(f"{strategy}-{seed}", record)
+    save_unit(unit_store(SETTING, work), Unit(setting=SETTING, strategy=strategy, seed=seed), record)
+
+
+def publish(work: Path, out: Path) -> Path:
+    """Publish what is finished; return the JSON."""
+    results = load_results(PAPER.presets["cpu"], work)
+    recipe.publish(out, PAPER, "cpu", results, judge(PAPER.claims, results))
+    return out / "asal.json"
 
 
 @pytest.fixture
@@ -107,10 +113,8 @@ def test_what_was_made_for_other_parameters_is_not_served(work: Path) -> None:
 
 
 def test_json_figures_and_report_are_written_and_leave_the_rounds_out(work: Path, tmp_path: Path) -> None:
-    results = load_results(PAPER.presets["cpu"], work)
     out = tmp_path / "out"
-    recipe.publish(out, PAPER, "cpu", results, judge(PAPER.claims, results))
-    stored = read_json(out / "asal.json")
+    stored = read_json(publish(work, out))
     assert stored["claims"]["best-above-random"]["verdict"] == "holds"
     assert set(stored["results digits"]["best"]["0"]) == {"labels", "accuracy"}
     assert (out / "digits.png").exists()
@@ -119,14 +123,8 @@ def test_json_figures_and_report_are_written_and_leave_the_rounds_out(work: Path
     assert "| labels | 500 | 30 | time |" in report
 
 
-def published(work: Path, out: Path) -> Path:
-    results = load_results(PAPER.presets["cpu"], work)
-    recipe.publish(out, PAPER, "cpu", results, judge(PAPER.claims, results))
-    return out / "asal.json"
-
-
 def test_a_published_json_is_extended_in_another_folder(work: Path, tmp_path: Path) -> None:
-    first = published(work, tmp_path / "out")
+    first = publish(work, tmp_path / "out")
     keep(tmp_path / "anew", "best", 0, [0.1, 0.2, 0.3])
     take_up(first, PAPER, PAPER.presets["cpu"], tmp_path / "anew")
     again = load_results(PAPER.presets["cpu"], tmp_path / "anew").finished["digits"]
@@ -134,14 +132,14 @@ def test_a_published_json_is_extended_in_another_folder(work: Path, tmp_path: Pa
     assert again["best"][0]["accuracy"] == [0.1, 0.2, 0.3]  # what was finished here is kept
     assert again["best"][1]["accuracy"] == [0.1, 0.81, 0.9]
     assert again["best"][1]["published"]["time"] == read_json(first)["time"]
-    second = read_json(published(tmp_path / "anew", tmp_path / "again"))
+    second = read_json(publish(tmp_path / "anew", tmp_path / "again"))
     assert second["results digits"]["random"]["2"]["published"] == again["random"][2]["published"]
     assert "Of 6 units, 5 are of runs published before" in (tmp_path / "again" / "REPORT.md").read_text()
     assert "published before" not in (tmp_path / "out" / "REPORT.md").read_text()
 
 
 def test_what_was_published_of_other_parameters_is_not_taken_up(work: Path, tmp_path: Path) -> None:
-    first = published(work, tmp_path / "out")
+    first = publish(work, tmp_path / "out")
     renamed = replace(
         SETTING,
         name="renamed",
@@ -157,7 +155,7 @@ def test_what_was_published_of_other_parameters_is_not_taken_up(work: Path, tmp_
 def test_only_what_says_that_it_is_of_this_paper_and_these_strategies_is_extended(
     work: Path, tmp_path: Path
 ) -> None:
-    first = published(work, tmp_path / "out")
+    first = publish(work, tmp_path / "out")
     with pytest.raises(BenchmarkError, match="holds no results of bgadl"):
         take_up(first, replace(PAPER, name="bgadl"), PAPER.presets["cpu"], tmp_path / "anew")
     value = read_json(first)
