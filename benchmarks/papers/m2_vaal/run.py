@@ -43,7 +43,7 @@ def make_fit(unit: Unit, task: LabelingTask, input_shape: tuple[int, ...]) -> Fi
     def joint(labeled: Tensor, labels: Tensor, unlabeled: Tensor) -> Fitted:
         config = M2VaalConfig(
             adversarial=unit.parameters.get("adversarial", False),
-            iterations=settings["steps"],
+            iterations=unit.parameters.get("steps", settings["steps"]),
             batch_size=settings["batch"],
             seed=seed,
         )
