@@ -126,18 +126,18 @@ def _cpu() -> Preset:
             ),
             make_setting(
                 "cifar10-dominant",
-                "CIFAR-10, all but the first class thinned to a tenth, 2,850 samples",
+                "CIFAR-10, all but the first class thinned to a tenth, 9,500 samples",
                 STRATEGIES,
                 dataset="cifar10",
                 dominant=0,
-                **{**cut, "pool": 2850, "initial": 100, "budget": 100},
+                **{**cut, "initial": 500, "budget": 500},
             ),
         ),
         reductions=(
             Reduction(
                 what="data of the dominant and rare pools",
                 paper="CIFAR-10, classes 1, 5 and 10, 9,500 and 45,500 samples",
-                ours="MNIST and CIFAR-10, class 1 alone, 9,500 and 2,850 samples of the same shares; 3,000 test images",
+                ours="MNIST and CIFAR-10, class 1 alone, 9,500 samples of the same shares; 3,000 test images",
                 why="two cores",
             ),
             Reduction(
@@ -149,8 +149,8 @@ def _cpu() -> Preset:
             Reduction(
                 what="labels",
                 paper="6 rounds of 500; NEU 5 of 250",
-                ours="6 of 150 (CIFAR-10 100, NEU 30)",
-                why="smaller pools; MNIST needs fewer",
+                ours="CIFAR-10 6 of 500; MNIST 6 of 150, NEU 6 of 30",
+                why="MNIST needs fewer; NEU's pool is smaller",
             ),
             Reduction(
                 what="NEU",
