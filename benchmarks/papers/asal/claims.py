@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from benchmarks.papers.asal.cifar_claims import CIFAR_CLAIMS
@@ -54,12 +56,12 @@ def mean_entropy_of(results: Results, strategy: str) -> float:
     return float(np.mean([mean_entropy(record) for record in results.runs(TWO, strategy).values()]))
 
 
-def _generators(results: Results) -> Finding:
-    pairs = [
-        compare(results, TWO, ours, theirs)
-        for ours, theirs in zip(asal("wgan-gp"), asal("dcgan"), strict=True)
-    ]
-    return ordering(pairs)
+def _generators(setting: str) -> Callable[[Results], Finding]:
+    def check(results: Results) -> Finding:
+        pairs = zip(asal("wgan-gp"), asal("dcgan"), strict=True)
+        return ordering([compare(results, setting, ours, theirs) for ours, theirs in pairs])
+
+    return check
 
 
 def _gaal_and_generators(results: Results) -> Finding:
@@ -120,6 +122,20 @@ def _dcgan_sevens(results: Results) -> Finding:
         ours=f"{ratio:.2f} sevens for a five at the end, mean over features and seeds",
         holds=ratio > 2,
         why="counts as almost three times from 2 on; the pool has 1.15",
+    )
+
+
+def _dcgan_ones(results: Results) -> Finding:
+    names = (*asal("dcgan"), RANDOM)
+    shares = {
+        name: float(np.mean([share_of(ONES)(record) for record in results.runs(TEN, name).values()]))
+        for name in names
+    }
+    told = ", ".join(f"{name} {share:.1f} %" for name, share in shares.items())
+    return Finding(
+        ours=f"{told} of the labels at the end, mean over seeds",
+        holds=all(shares[name] > 2 * shares[RANDOM] for name in asal("dcgan")),
+        why="counts as far more from twice random's share on",
     )
 
 
@@ -197,7 +213,7 @@ _MNIST = (
         where="figure 10",
         paper="clearly above",
         measured=ABOVE,
-        check=_generators,
+        check=_generators(TWO),
     ),
     Claim(
         name="only-exhaustive-reaches-supervised",
@@ -288,6 +304,14 @@ _MNIST = (
         check=all_above(TEN, [RANDOM], asal("dcgan")),
     ),
     Claim(
+        name="ten-wgan-above-dcgan",
+        text="ASAL with WGAN-GP exceeds ASAL with DCGAN, ten classes",
+        where="figure 14",
+        paper="above random sampling with WGAN-GP, below it with DCGAN",
+        measured=ABOVE,
+        check=_generators(TEN),
+    ),
+    Claim(
         name="ten-discriminator-best",
         text="ASAL-Discriminator is the best version, ten classes",
         where="figure 14b",
@@ -308,8 +332,8 @@ _MNIST = (
         text="with DCGAN, ASAL labels far more 1s than random sampling, ten classes",
         where="figure 16",
         paper="30 % of the labels are 1s",
-        measured="share of 1s among the labels at the end, above random's in every seed",
-        check=all_above(TEN, asal("dcgan"), [RANDOM], share_of(ONES)),
+        measured="share of 1s among the labels at the end, mean over the seeds",
+        check=_dcgan_ones,
     ),
 )
 
