@@ -126,15 +126,16 @@ def _dcgan_sevens(results: Results) -> Finding:
 
 
 def _dcgan_ones(results: Results) -> Finding:
-    names = (*asal("dcgan"), RANDOM)
+    ones = share_of(ONES)
     shares = {
-        name: float(np.mean([share_of(ONES)(record) for record in results.runs(TEN, name).values()]))
-        for name in names
+        name: {seed: ones(record) for seed, record in results.runs(TEN, name).items()}
+        for name in (*asal("dcgan"), RANDOM)
     }
-    told = ", ".join(f"{name} {share:.1f} %" for name, share in shares.items())
+    random = shares[RANDOM]
+    told = ", ".join(f"{name} {np.mean(list(each.values())):.1f} %" for name, each in shares.items())
     return Finding(
         ours=f"{told} of the labels at the end, mean over seeds",
-        holds=all(shares[name] > 2 * shares[RANDOM] for name in asal("dcgan")),
+        holds=all(shares[name][seed] > 2 * random[seed] for name in asal("dcgan") for seed in random),
         why="counts as far more from twice random's share on",
     )
 
@@ -332,7 +333,7 @@ _MNIST = (
         text="with DCGAN, ASAL labels far more 1s than random sampling, ten classes",
         where="figure 16",
         paper="30 % of the labels are 1s",
-        measured="share of 1s among the labels at the end, mean over the seeds",
+        measured="share of 1s among the labels at the end, above twice random's in every seed",
         check=_dcgan_ones,
     ),
 )

@@ -37,14 +37,14 @@ def choice_of(unit: Unit) -> Choice:
 
 def make_fit(unit: Unit, task: LabelingTask, input_shape: tuple[int, ...]) -> Fit:
     """Return what trains a round's networks: M2's jointly, or the classifier and then what looks at it."""
-    settings, system, seed = unit.setting.parameters, unit.parameters["system"], unit.seed
+    given, seed = {**unit.setting.parameters, **unit.parameters}, unit.seed
     exporter = ClassifierExporter(input_shape)
 
     def joint(labeled: Tensor, labels: Tensor, unlabeled: Tensor) -> Fitted:
         config = M2VaalConfig(
-            adversarial=unit.parameters.get("adversarial", False),
-            iterations=unit.parameters.get("steps", settings["steps"]),
-            batch_size=settings["batch"],
+            adversarial=given.get("adversarial", False),
+            iterations=given["steps"],
+            batch_size=given["batch"],
             seed=seed,
         )
         build = partial(dropout_classifier, input_shape, task.classes)
@@ -57,15 +57,15 @@ def make_fit(unit: Unit, task: LabelingTask, input_shape: tuple[int, ...]) -> Fi
             module,
             labeled,
             labels,
-            epochs=settings["epochs"],
-            batch_size=settings["batch_size"],
+            epochs=given["epochs"],
+            batch_size=given["batch_size"],
             seed=seed + 1,
         )
         config = VaalConfig(
-            ranked=system == "ta-vaal",
+            ranked=given["system"] == "ta-vaal",
             layers=networks.LAYERS["small"],
-            iterations=settings["steps"],
-            batch_size=settings["batch"],
+            iterations=given["steps"],
+            batch_size=given["batch"],
             seed=seed,
         )
         return Fitted(
@@ -73,4 +73,4 @@ def make_fit(unit: Unit, task: LabelingTask, input_shape: tuple[int, ...]) -> Fi
             graph=lambda: exporter(train_vaal(module, unlabeled, labeled, labels, config)),
         )
 
-    return joint if system == "m2" else apart
+    return joint if given["system"] == "m2" else apart
